@@ -1,0 +1,1 @@
+"""Modescope: why small image generators lose modes, and what brings them back."""

@@ -1,0 +1,128 @@
+"""Samplers: whatever was trained, evaluation sees `sample(count, seed) -> uint8 images`. A seed decides everything, a batch size nothing."""
+
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from pythae.models import VAE
+from pythae.samplers import GaussianMixtureSampler, GaussianMixtureSamplerConfig, NormalSampler
+from safetensors.torch import load_file
+from sklearn.mixture import GaussianMixture
+from torch import Tensor, nn
+
+from modescope.config import Gan, Vae
+from modescope.data.batches import to_uint8
+from modescope.errors import UserError
+from modescope.files import read_json
+from modescope.models.upsampling_gan import build_generator
+from modescope.models.vae import build_vae
+from modescope.training.priors import NormalPrior, Prior
+
+BATCH_SIZE = 500
+
+
+class Samples(NamedTuple):
+    """images: (N, C, H, W) uint8 on the CPU; labels: (N,) int64 where the run has labels, else None."""
+
+    images: Tensor
+    labels: Tensor | None
+
+
+class Sampler(Protocol):
+    """Anything that draws images."""
+
+    def sample(self, count: int, seed: int) -> Samples: ...
+
+
+class GeneratorSampler:
+    """A generator in eval mode, fed by its prior."""
+
+    def __init__(self, generator: nn.Module, prior: Prior):
+        self.generator, self.prior = generator.eval(), prior
+
+    @torch.no_grad()
+    def sample(self, count: int, seed: int) -> Samples:
+        device = next(self.generator.parameters()).device
+        z, labels = self.prior.sample(count, torch.device("cpu"), torch.Generator().manual_seed(seed))
+        images = [to_uint8(self.generator(part.to(device)), low=-1.0).cpu() for part in z.split(BATCH_SIZE)]
+        return Samples(torch.cat(images), labels)
+
+
+class VaeSampler:
+    """A pythae sampler: codes from the standard normal, or from a mixture fitted to the training images' codes."""
+
+    def __init__(self, sampler: NormalSampler | GaussianMixtureSampler):
+        self.sampler = sampler
+        self.sampler.model.eval()
+
+    @torch.no_grad()
+    def sample(self, count: int, seed: int) -> Samples:
+        if isinstance(self.sampler, GaussianMixtureSampler):
+            self.sampler.gmm.random_state = np.random.RandomState(seed)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            images = self.sampler.sample(count, batch_size=BATCH_SIZE)
+        return Samples(to_uint8(images, low=0.0).cpu(), None)
+
+
+def fit_mixture(model: VAE, images: Tensor, components: int, seed: int) -> GaussianMixtureSampler:
+    """pythae's mixture sampler fitted to the codes of images (N, 3, 32, 32) float in [0, 1]; the seed decides the fit."""
+    sampler = GaussianMixtureSampler(model.eval(), GaussianMixtureSamplerConfig(n_components=components))
+    state = np.random.get_state()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        np.random.seed(seed)  # scikit-learn falls back on NumPy's global generator, pythae passes it none
+        sampler.fit(images)
+        np.random.set_state(state)
+    return sampler
+
+
+def mixture_weights(sampler: GaussianMixtureSampler) -> dict[str, Tensor]:
+    """The fitted mixture as tensors: weights (K,), means (K, D), covariances (K, D, D), float64."""
+    gmm = sampler.gmm
+    fitted = {"weights": gmm.weights_, "means": gmm.means_, "covariances": gmm.covariances_}
+    return {f"mixture.{name}": torch.from_numpy(np.ascontiguousarray(value)) for name, value in fitted.items()}
+
+
+def _load_gan(params: dict, weights: dict[str, Tensor]) -> GeneratorSampler:
+    settings = Gan(**params["imbalance"]["gan"])
+    prefix = "generator."
+    state = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    generator = build_generator(settings, channels=3)
+    generator.load_state_dict(state)
+    return GeneratorSampler(generator, NormalPrior(settings.latent_dim))
+
+
+def _load_vae_model(params: dict, weights: dict[str, Tensor]) -> VAE:
+    model = build_vae(Vae(**params["imbalance"]["vae"]).latent_dim)
+    model.load_state_dict({name: value for name, value in weights.items() if not name.startswith("mixture.")})
+    return model
+
+
+def _load_vae(params: dict, weights: dict[str, Tensor]) -> VaeSampler:
+    return VaeSampler(NormalSampler(_load_vae_model(params, weights)))
+
+
+def _load_vae_gmm(params: dict, weights: dict[str, Tensor]) -> VaeSampler:
+    components = len(weights["mixture.weights"])
+    sampler = GaussianMixtureSampler(_load_vae_model(params, weights), GaussianMixtureSamplerConfig(n_components=components))
+    sampler.gmm = GaussianMixture(components)
+    for name in ("weights", "means", "covariances"):
+        setattr(sampler.gmm, f"{name}_", weights[f"mixture.{name}"].numpy())
+    sampler.is_fitted = True
+    return VaeSampler(sampler)
+
+
+LOADERS = {"gan": _load_gan, "vae": _load_vae, "vae-gmm": _load_vae_gmm}
+
+
+def load_sampler(folder: Path) -> Sampler:
+    """The sampler of a trained run, from its run.json and model.safetensors. Raises UserError if either is missing or unknown."""
+    info = read_json(folder / "run.json")
+    if info["model"] not in LOADERS:
+        raise UserError(f"{folder} holds a `{info['model']}`, which cannot be sampled: choose one of {', '.join(LOADERS)}")
+    weights_path = folder / "model.safetensors"
+    if not weights_path.exists():
+        raise UserError(f"{weights_path} is missing: run `dvc repro`, or `dvc checkout` if it ran before")
+    return LOADERS[info["model"]](info["params"], load_file(weights_path))

@@ -1,0 +1,69 @@
+"""Standard layers in a faster form: the same functions of the same parameters."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# TAPS[p, t, y] = 1 where row y of a 3x3 kernel, seen from rows of parity p of the doubled image, reads tap t of a 2x2 kernel.
+TAPS = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
+
+
+class UpsampleConv2d(nn.Conv2d):
+    """Nearest-neighbour upsampling by 2 followed by a 3x3 convolution with padding 1, in 4/9 of the multiplications.
+
+    A 3x3 kernel over a doubled image reads every pixel up to four times. Seen from each of the four parities of the output it is
+    a 2x2 kernel over the small image, whose taps are sums of the nine weights; one convolution computes all four, and the result
+    is interleaved. Parameters and state are those of `nn.Conv2d(channels_in, channels_out, 3, padding=1)`.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int):
+        super().__init__(channels_in, channels_out, 3, padding=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, channels_in, H, W) -> (N, channels_out, 2H, 2W)."""
+        taps = TAPS.to(self.weight)
+        kernels = torch.einsum("oiyx,pty,qsx->pqoits", self.weight, taps, taps).flatten(0, 2)  # (4 * out, in, 2, 2)
+        parities = F.conv2d(images, kernels, self.bias.repeat(4), padding=1)  # (N, 4 * out, H + 1, W + 1)
+        return _Interleave.apply(parities, self.out_channels)
+
+
+class _Interleave(torch.autograd.Function):
+    """(N, 4C, H + 1, W + 1), parities (row, column) outermost in the channels -> (N, C, 2H, 2W); each way one strided copy."""
+
+    @staticmethod
+    def _windows(parities: Tensor, channels: int) -> Tensor:
+        """A view (N, H, 2, W, 2, C): parity p of a row starts p pixels further down."""
+        count, _, height, width = parities.shape
+        by_image, by_channel, by_row, by_column = parities.stride()
+        shape = (count, height - 1, 2, width - 1, 2, channels)
+        strides = (by_image, by_row, by_row + 2 * channels * by_channel, by_column, by_column + channels * by_channel, by_channel)
+        return parities.as_strided(shape, strides)
+
+    @staticmethod
+    def forward(context, parities: Tensor, channels: int) -> Tensor:
+        context.shape, context.channels = parities.shape, channels
+        count, _, height, width = parities.shape
+        doubled = _Interleave._windows(parities, channels).reshape(count, 2 * height - 2, 2 * width - 2, channels)
+        return doubled.permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(context, gradient: Tensor) -> tuple[Tensor, None]:
+        spread = torch.zeros(context.shape, dtype=gradient.dtype, device=gradient.device).to(memory_format=torch.channels_last)
+        windows = _Interleave._windows(spread, context.channels)
+        windows.copy_(gradient.permute(0, 2, 3, 1).reshape(windows.shape))
+        return spread, None
+
+
+class Dropout(nn.Dropout):
+    """`nn.Dropout`; on a CPU its mask is cut from 64-bit random words, four elements a word, instead of one draw an element.
+
+    The probability is exact to 2**-16.
+    """
+
+    def forward(self, activations: Tensor) -> Tensor:
+        if activations.is_cuda or not self.training or self.p == 0:
+            return super().forward(activations)
+        words = torch.empty(-(-activations.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+        kept = words.view(torch.int16)[: activations.numel()] >= round(self.p * 2**16) - 2**15
+        scale = kept.to(activations.dtype).mul_(1 / (1 - self.p))
+        return activations * torch.as_strided(scale, activations.shape, activations.stride())

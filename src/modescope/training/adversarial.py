@@ -1,0 +1,163 @@
+"""The adversarial objective: every GAN of the project is one generator, one discriminator, a loss, a prior and guidance terms."""
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from modescope.config import Gan
+from modescope.data.batches import BatchStream, to_signed, to_uint8
+from modescope.errors import UserError
+from modescope.models.upsampling_gan import build_discriminator, build_generator
+from modescope.training.loop import PREVIEW_COUNT, Batch, Phase, Training
+from modescope.training.losses import LOSSES, AdversarialLoss
+from modescope.training.priors import NormalPrior, Prior
+
+
+class GuidanceTerm(Protocol):
+    """A term added to the generator's loss: a name and a scalar of the fake images and their labels."""
+
+    name: str
+
+    def __call__(self, fake_images: Tensor, labels: Tensor | None) -> Tensor: ...
+
+
+@contextmanager
+def frozen(module: nn.Module):
+    """Inside, `module`'s weights record no gradient (gradients still flow through it to its input)."""
+    module.requires_grad_(False)
+    try:
+        yield module
+    finally:
+        module.requires_grad_(True)
+
+
+class AdversarialObjective:
+    """A generator against a discriminator (Goodfellow et al. 2014).
+
+    Args:
+        discriminator, generator: phases named "d" and "g".
+        loss: pair of functions of logits.
+        prior: draws z (and labels).
+        d_loss_scale: factor on the discriminator's loss.
+        guidance: terms added to the generator's loss.
+        ema_decay: per-step decay of the averaged generator that samples are drawn from; None for none.
+
+    With one step of each phase per iteration both see the same z, so the fake images are computed once.
+    """
+
+    def __init__(
+        self,
+        discriminator: Phase,
+        generator: Phase,
+        loss: AdversarialLoss,
+        prior: Prior,
+        d_loss_scale: float = 1.0,
+        guidance: Sequence[GuidanceTerm] = (),
+        ema_decay: float | None = None,
+    ):
+        self.phases = (discriminator, generator)
+        self.loss, self.prior, self.d_loss_scale, self.guidance = loss, prior, d_loss_scale, tuple(guidance)
+        self.ema_decay = ema_decay
+        self.averaged = None if ema_decay is None else deepcopy(generator.module).eval().requires_grad_(False)
+        self._shares_fakes = discriminator.steps == generator.steps == 1
+        self._shared: tuple[Tensor, Tensor | None] | None = None
+        self._preview_z = prior.sample(PREVIEW_COUNT, self._device, torch.Generator(self._device).manual_seed(0)).z
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.generator.parameters()).device
+
+    @property
+    def discriminator(self) -> nn.Module:
+        return self.phases[0].module
+
+    @property
+    def generator(self) -> nn.Module:
+        return self.phases[1].module
+
+    @property
+    def sampled_generator(self) -> nn.Module:
+        """The generator that samples are drawn from: the average where there is one."""
+        return self.generator if self.averaged is None else self.averaged
+
+    def _generate(self, count: int) -> tuple[Tensor, Tensor | None]:
+        latents = self.prior.sample(count, self._device)
+        return self.generator(latents.z), latents.labels
+
+    def before_step(self, step: int) -> None:
+        """Constant learning rates."""
+
+    def losses(self, phase: str, batch: Batch) -> dict[str, Tensor]:
+        """Phase "d": loss and both mean probabilities D(x), D(G(z)); phase "g": loss and its terms."""
+        return self._d_losses(batch) if phase == "d" else self._g_losses(batch)
+
+    def _d_losses(self, batch: Batch) -> dict[str, Tensor]:
+        with torch.set_grad_enabled(self._shares_fakes):
+            fakes = self._generate(len(batch.images))
+        self._shared = fakes if self._shares_fakes else None
+        real_logits = self.discriminator(to_signed(batch.images)).float()
+        fake_logits = self.discriminator(fakes[0].detach()).float()
+        loss = self.d_loss_scale * self.loss.discriminator(real_logits=real_logits, fake_logits=fake_logits)
+        real, fake = real_logits.detach().sigmoid().mean(), fake_logits.detach().sigmoid().mean()
+        return {"loss": loss, "real": real, "fake": fake}
+
+    def _g_losses(self, batch: Batch) -> dict[str, Tensor]:
+        images, labels = self._shared or self._generate(len(batch.images))
+        self._shared = None
+        with frozen(self.discriminator):
+            adversarial = self.loss.generator(fake_logits=self.discriminator(images).float())
+        terms = {term.name: term(images, labels) for term in self.guidance}
+        parts = {"adversarial": adversarial, **terms} if terms else {}
+        return {"loss": adversarial + sum(terms.values()), **{name: part.detach() for name, part in parts.items()}}
+
+    @torch.no_grad()
+    def after_step(self, step: int) -> dict[str, float]:
+        """Move the averaged generator towards the trained one; BatchNorm statistics are copied."""
+        if self.averaged is not None:
+            for mean, new in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
+                mean.lerp_(new, 1 - self.ema_decay)
+            for kept, new in zip(self.averaged.buffers(), self.generator.buffers(), strict=True):
+                kept.copy_(new)
+        return {}
+
+    @torch.no_grad()
+    def preview(self) -> dict[str, Tensor]:
+        """The same 64 latent vectors through the generator in eval mode: "samples" (64, C, H, W) uint8."""
+        training = self.sampled_generator.training
+        images = self.sampled_generator.eval()(self._preview_z)
+        self.sampled_generator.train(training)
+        return {"samples": to_uint8(images, low=-1.0)}
+
+    def extra_state(self) -> dict[str, Any]:
+        return {} if self.averaged is None else {"averaged": self.averaged.state_dict()}
+
+    def load_extra_state(self, state: dict[str, Any]) -> None:
+        if self.averaged is not None:
+            self.averaged.load_state_dict(state["averaged"])
+
+    def weights(self) -> dict[str, Tensor]:
+        """Both networks, their names prefixed; the generator is the one that samples are drawn from."""
+        networks = {"generator": self.sampled_generator, "discriminator": self.discriminator}
+        return {f"{name}.{key}": value for name, net in networks.items() for key, value in net.state_dict().items()}
+
+
+def gan_training(settings: Gan, images: Tensor, labels: Tensor, seed: int) -> Training:
+    """Study 1's GAN on images (N, C, 32, 32) uint8 with labels (N,), on their device."""
+    if settings.loss not in LOSSES:
+        raise UserError(f"unknown loss `{settings.loss}`: there are {', '.join(LOSSES)}")
+    stream = BatchStream(images, labels, settings.batch_size, seed)
+    torch.manual_seed(seed)
+    channels = images.shape[1]
+    networks = build_discriminator(settings, channels), build_generator(settings, channels)
+    phases = [
+        Phase(name, network, torch.optim.Adam(network.parameters(), settings.lr, betas=tuple(settings.betas), fused=True))
+        for name, network in zip("dg", (net.to(images.device, memory_format=torch.channels_last) for net in networks), strict=True)
+    ]
+    objective = AdversarialObjective(
+        *phases, LOSSES[settings.loss], NormalPrior(settings.latent_dim), settings.d_loss_scale, ema_decay=settings.ema_decay
+    )
+    return Training(objective, stream, min(settings.max_steps, int(settings.epochs * stream.steps_per_epoch)))

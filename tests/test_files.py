@@ -1,0 +1,49 @@
+"""Files are whole or absent."""
+
+import hashlib
+
+import pytest
+
+from modescope.errors import UserError
+from modescope.files import atomic_path, read_json, root, sha256, write_json
+
+
+def test_a_failure_leaves_the_old_file_and_no_scraps(tmp_path):
+    path = tmp_path / "value.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert read_json(path) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_takes_the_old_ones_place(tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "old").touch()
+    with atomic_path(folder) as temporary:
+        temporary.mkdir()
+        (temporary / "new").touch()
+    assert [path.name for path in folder.iterdir()] == ["new"]
+
+
+def test_nan_never_reaches_a_file(tmp_path):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "x.json", {"fid": float("nan")})
+    assert not any(tmp_path.iterdir())
+
+
+def test_unreadable_json_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="is missing: run `dvc repro`"):
+        read_json(tmp_path / "none.json")
+    (tmp_path / "bad.json").write_text("{")
+    with pytest.raises(UserError, match="is not valid JSON"):
+        read_json(tmp_path / "bad.json")
+
+
+def test_sha256_and_root(tmp_path, monkeypatch):
+    (tmp_path / "x").write_bytes(b"abc")
+    assert sha256(tmp_path / "x") == hashlib.sha256(b"abc").hexdigest()
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    assert root() == tmp_path.resolve()

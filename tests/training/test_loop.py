@@ -1,0 +1,103 @@
+"""The one loop, run on every objective of study 1."""
+
+import pytest
+import torch
+from fakes import ListLog
+
+from modescope.config import parse_params, profile_values
+from modescope.errors import UserError
+from modescope.training.adversarial import gan_training
+from modescope.training.checkpoints import Checkpoint
+from modescope.training.loop import Meter, grid, train
+from modescope.training.vae import vae_training
+
+DEMO = parse_params(profile_values("demo"), "demo").imbalance
+TRAININGS = {
+    "gan": lambda **changes: make(gan_training, DEMO.gan, width=8, batch_size=8, **changes),
+    "gan with average": lambda **changes: make(gan_training, DEMO.gan, width=8, batch_size=8, ema_decay=0.9, **changes),
+    "vae": lambda **changes: make(vae_training, DEMO.vae, batch_size=8, **changes),
+}
+
+
+def make(build, settings, seed=1, **changes):
+    images = torch.randint(0, 256, (40, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    return build(settings.model_copy(update=changes), images, torch.zeros(40, dtype=torch.int64), seed)
+
+
+def run(training, folder, log=None, precision="fp32", seconds=0.0):
+    log = log or ListLog()
+    timing = train(training, log=log, checkpoint=Checkpoint(folder, seconds), precision=precision)
+    return training.objective.weights(), log, timing
+
+
+def assert_equal(first, second):
+    assert first.keys() == second.keys()
+    for name in first:
+        assert torch.equal(first[name], second[name]), name
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_every_objective_trains_and_logs(name, tmp_path):
+    training = TRAININGS[name](max_steps=6)
+    before = {key: value.clone() for key, value in training.objective.weights().items()}
+    weights, log, timing = run(training, tmp_path)
+    assert any(not torch.equal(before[key], weights[key]) for key in weights)
+    assert [step for step, row in log.rows if any(key.startswith("train/") for key in row)] == [1, 2, 3, 4, 5, 6]
+    assert all(value == value for _, row in log.rows for value in row.values())
+    assert ("samples", 6, (274, 274, 3)) in log.images
+    assert timing.steps == 6 and timing.resumed_from_step == 0 and timing.steps_per_second > 0
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_interrupted_and_resumed_ends_in_the_same_weights(name, tmp_path):
+    expected, whole, _ = run(TRAININGS[name](max_steps=6), tmp_path / "whole")
+    interrupted = ListLog(dies_at=4)
+    with pytest.raises(KeyboardInterrupt):
+        run(TRAININGS[name](max_steps=6), tmp_path / "cut", interrupted)
+    interrupted.dies_at = None
+    weights, log, timing = run(TRAININGS[name](max_steps=6), tmp_path / "cut", interrupted)
+    assert timing.resumed_from_step == 3
+    assert_equal(weights, expected)
+    assert log.rows == whole.rows
+
+
+def test_the_seed_decides_the_weights(tmp_path):
+    first, *_ = run(TRAININGS["gan"](max_steps=2), tmp_path / "a")
+    second, *_ = run(TRAININGS["gan"](max_steps=2), tmp_path / "b")
+    other, *_ = run(TRAININGS["gan"](max_steps=2, seed=0), tmp_path / "c")
+    assert_equal(first, second)
+    assert not torch.equal(first["generator.layers.0.weight"], other["generator.layers.0.weight"])
+
+
+def test_previews_and_checkpoints_change_nothing(tmp_path):
+    never, *_ = run(TRAININGS["gan"](max_steps=4), tmp_path / "a", seconds=1e9)
+    always, *_ = run(TRAININGS["gan"](max_steps=4), tmp_path / "b", seconds=0)
+    assert_equal(never, always)
+
+
+def test_divergence_is_reported_with_its_step(tmp_path):
+    training = TRAININGS["gan"](max_steps=4)
+    next(training.objective.generator.parameters()).data.fill_(float("nan"))
+    with pytest.raises(UserError, match=r"training diverged: train/\w+ is not finite at step 1"):
+        run(training, tmp_path)
+
+
+def test_unknown_loss_is_refused():
+    with pytest.raises(UserError, match="unknown loss `bec`: there are bce"):
+        TRAININGS["gan"](loss="bec")
+
+
+def test_meter_averages_since_the_last_reading():
+    meter = Meter()
+    for value in (1.0, 3.0):
+        meter.add({"loss": torch.tensor(value)})
+    assert meter.read(2) == {"train/loss": pytest.approx(2.0)}
+    meter.add({"loss": torch.tensor(7.0)})
+    assert meter.read(3) == {"train/loss": pytest.approx(7.0)}
+
+
+def test_grid_lays_images_out_row_by_row():
+    images = torch.arange(3, dtype=torch.uint8).view(3, 1, 1, 1).expand(3, 1, 2, 2)
+    sheet = grid(images, columns=2, padding=1)
+    assert sheet.shape == (7, 7, 1)
+    assert sheet[1, 1] == 0 and sheet[1, 4] == 1 and sheet[4, 1] == 2 and sheet[4, 4] == 255 and sheet[0, 0] == 255
