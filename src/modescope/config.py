@@ -156,7 +156,7 @@ def _first_problem(error: ValidationError) -> str:
     if problem["type"] == "missing":
         return f"`{where}` is missing"
     if not where:
-        return str(problem["msg"]).removeprefix("Value error, ")
+        return str(problem["msg"]).removeprefix("Value error, ").lower()
     return f"`{where}` = {problem['input']!r}: {problem['msg'].lower()}"
 
 

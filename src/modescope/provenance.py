@@ -17,7 +17,7 @@ from modescope.files import root, sha256
 
 PACKAGE = "modescope"
 # Modules that file results and cannot change them: a change there retrains nothing (parameters are hashed by value).
-NEUTRAL = {f"{PACKAGE}.{name}" for name in ("config", "errors", "files", "process", "provenance", "tracking")}
+NEUTRAL = {"config", "dotted", "errors", "files", "process", "profile", "provenance", "tracking"}
 
 
 def _module_path(name: str) -> Path | None:
@@ -52,7 +52,7 @@ def local_imports(module: str) -> tuple[Path, ...]:
     queue = [module]
     while queue:
         name = queue.pop()
-        path = None if name in NEUTRAL else _module_path(name)
+        path = None if name.split(".")[1:2] and name.split(".")[1] in NEUTRAL else _module_path(name)
         if path is None or path in found or not path.read_text().strip():
             continue
         found.add(path)

@@ -50,11 +50,15 @@ class GeneratorSampler:
 
 
 class VaeSampler:
-    """A pythae sampler: codes from the standard normal, or from a mixture fitted to the training images' codes."""
+    """A pythae sampler: codes from the standard normal, or from a mixture fitted to the training images' codes.
 
-    def __init__(self, sampler: NormalSampler | GaussianMixtureSampler):
+    pythae puts every sampler on CUDA where there is one; `device` decides instead.
+    """
+
+    def __init__(self, sampler: NormalSampler | GaussianMixtureSampler, device: torch.device | str = "cpu"):
         self.sampler = sampler
-        self.sampler.model.eval()
+        sampler.device = sampler.model.device = torch.device(device)
+        sampler.model.to(device).eval()
 
     @torch.no_grad()
     def sample(self, count: int, seed: int) -> Samples:
@@ -85,13 +89,13 @@ def mixture_weights(sampler: GaussianMixtureSampler) -> dict[str, Tensor]:
     return {f"mixture.{name}": torch.from_numpy(np.ascontiguousarray(value)) for name, value in fitted.items()}
 
 
-def _load_gan(params: dict, weights: dict[str, Tensor]) -> GeneratorSampler:
+def _load_gan(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> GeneratorSampler:
     settings = Gan(**params["imbalance"]["gan"])
     prefix = "generator."
     state = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
     generator = build_generator(settings, channels=3)
     generator.load_state_dict(state)
-    return GeneratorSampler(generator, NormalPrior(settings.latent_dim))
+    return GeneratorSampler(generator.to(device), NormalPrior(settings.latent_dim))
 
 
 def _load_vae_model(params: dict, weights: dict[str, Tensor]) -> VAE:
@@ -100,29 +104,32 @@ def _load_vae_model(params: dict, weights: dict[str, Tensor]) -> VAE:
     return model
 
 
-def _load_vae(params: dict, weights: dict[str, Tensor]) -> VaeSampler:
-    return VaeSampler(NormalSampler(_load_vae_model(params, weights)))
+def _load_vae(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> VaeSampler:
+    return VaeSampler(NormalSampler(_load_vae_model(params, weights)), device)
 
 
-def _load_vae_gmm(params: dict, weights: dict[str, Tensor]) -> VaeSampler:
-    components = len(weights["mixture.weights"])
-    sampler = GaussianMixtureSampler(_load_vae_model(params, weights), GaussianMixtureSamplerConfig(n_components=components))
+def _load_vae_gmm(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> VaeSampler:
+    model, components = _load_vae_model(params, weights), len(weights["mixture.weights"])
+    sampler = GaussianMixtureSampler(model, GaussianMixtureSamplerConfig(n_components=components))
     sampler.gmm = GaussianMixture(components)
     for name in ("weights", "means", "covariances"):
         setattr(sampler.gmm, f"{name}_", weights[f"mixture.{name}"].numpy())
     sampler.is_fitted = True
-    return VaeSampler(sampler)
+    return VaeSampler(sampler, device)
 
 
 LOADERS = {"gan": _load_gan, "vae": _load_vae, "vae-gmm": _load_vae_gmm}
 
 
-def load_sampler(folder: Path) -> Sampler:
-    """The sampler of a trained run, from its run.json and model.safetensors. Raises UserError if either is missing or unknown."""
+def load_sampler(folder: Path, device: torch.device | str = "cpu") -> Sampler:
+    """The sampler of a trained run on `device`, from its run.json and model.safetensors.
+
+    Raises UserError if either file is missing, or the run cannot be sampled.
+    """
     info = read_json(folder / "run.json")
     if info["model"] not in LOADERS:
         raise UserError(f"{folder} holds a `{info['model']}`, which cannot be sampled: choose one of {', '.join(LOADERS)}")
     weights_path = folder / "model.safetensors"
     if not weights_path.exists():
         raise UserError(f"{weights_path} is missing: run `dvc repro`, or `dvc checkout` if it ran before")
-    return LOADERS[info["model"]](info["params"], load_file(weights_path))
+    return LOADERS[info["model"]](info["params"], load_file(weights_path), device)

@@ -1,0 +1,125 @@
+"""`modescope bench`: our training loops against plain ones of the same networks, in alternation, and against the machine's arithmetic."""
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from modescope.config import parse_params, profile_values
+from modescope.data.batches import to_unit
+from modescope.files import root, write_json
+from modescope.training.adversarial import gan_training
+from modescope.training.device import autocast, training_device
+from modescope.training.loop import Training, iterate
+from modescope.training.vae import vae_training
+from modescope.vision import torchvision
+
+IMAGES = 4096
+ROUNDS = 5
+STEPS = {"cpu": 20, "cuda": 300}
+COLUMNS = "{:<14} {:>6} {:>12} {:>12} {:>7} {:>13} {:>11} {:>8}"
+
+
+def ours(training: Training, precision: str, device: torch.device) -> Callable[[int], None]:
+    """Our loop as `run(steps)`, without files."""
+    done = 0
+
+    def run(steps: int) -> None:
+        nonlocal done
+        for step in range(done, done + steps):
+            with autocast(device.type, precision):
+                iterate(training.objective, training.stream, step)
+                training.objective.after_step(step + 1)
+        done += steps
+
+    return run
+
+
+def loops(device: torch.device) -> dict[str, tuple[Callable[[int], None], Callable[[int], None]]]:
+    """By name: our loop and the plain one, at the published settings, on random images."""
+    sys.path.insert(0, str(root()))
+    from benchmarks.plain_gan import PlainGan
+    from benchmarks.plain_vae import PlainVae
+
+    params = parse_params(profile_values("standard"), "standard")
+    images = torch.randint(0, 256, (IMAGES, 3, 32, 32), dtype=torch.uint8)
+    pictures = [torchvision.transforms.functional.to_pil_image(image) for image in images]
+    ready, labels = images.to(device), torch.zeros(IMAGES, dtype=torch.int64, device=device)
+    gan = gan_training(params.imbalance.gan, ready, labels, params.seed)
+    vae = vae_training(params.imbalance.vae, ready, labels, params.seed)
+    return {
+        "imbalance-gan": (ours(gan, params.precision, device), PlainGan(pictures, device).run),
+        "imbalance-vae": (ours(vae, params.precision, device), PlainVae(to_unit(images), device).run),
+    }
+
+
+def steps_per_second(run: Callable[[int], None], steps: int, device: torch.device) -> float:
+    began = time.perf_counter()
+    run(steps)
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return steps / (time.perf_counter() - began)
+
+
+def peak_flops(device: torch.device) -> float:
+    """Floating-point operations a second of the best of ten bf16 matrix products: the machine's measured limit."""
+    size = 2048 if device.type == "cpu" else 8192
+    a, b = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
+    rates = [steps_per_second(lambda _: a @ b, 1, device) for _ in range(10)]
+    return 2 * size**3 * max(rates)
+
+
+def counted_flops(run: Callable[[int], None]) -> int:
+    """Operations of one step in convolutions and matrix products, forward and backward."""
+    with FlopCounterMode(display=False) as counter:
+        run(1)
+    return counter.get_total_flops()
+
+
+def measure(name: str, pair: tuple[Callable, Callable], device: torch.device, peak: float) -> dict:
+    """Warm both up, then alternate them; medians over the rounds, spread of their ratio."""
+    for run in pair:
+        run(5)
+    steps = STEPS[device.type]
+    rates = [[steps_per_second(run, steps, device) for run in pair] for _ in range(ROUNDS)]
+    our_rate, plain_rate = (statistics.median(column) for column in zip(*rates, strict=True))
+    ratios = [ours / plain for ours, plain in rates]
+    flops = counted_flops(pair[0])
+    return {
+        "loop": name,
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads",
+        "ours_steps_per_second": our_rate,
+        "plain_steps_per_second": plain_rate,
+        "ratio": our_rate / plain_rate,
+        "ratio_min": min(ratios),
+        "ratio_max": max(ratios),
+        "gflop_per_step": flops / 1e9,
+        "peak_share": flops * our_rate / peak,
+        "peak_gflops": peak / 1e9,
+    }
+
+
+def main(as_json: bool = False, out: Path = Path("reports/bench.json")) -> None:
+    """Measure every loop; print a table, or one JSON object a loop; write them to `out`."""
+    device = training_device()
+    peak, results = peak_flops(device), []
+    if not as_json:
+        print(f"measured peak: {peak / 1e9:.0f} GFLOP/s (bf16 matrix product)")
+        print(COLUMNS.format("loop", "", "ours", "plain", "ratio", "", "arithmetic", "of peak"))
+    for name, pair in loops(device).items():
+        result = measure(name, pair, device, peak)
+        results.append(result)
+        print(json.dumps(result) if as_json else _row(result), flush=True)
+    write_json(out, results)
+
+
+def _row(result: dict) -> str:
+    spread = f"{result['ratio_min']:.2f}..{result['ratio_max']:.2f}"
+    rates = [f"{result[key]:.1f}/s" for key in ("ours_steps_per_second", "plain_steps_per_second")]
+    flops, share = f"{result['gflop_per_step']:.1f} GFLOP", f"{result['peak_share']:.0%}"
+    return COLUMNS.format(result["loop"], "steps", *rates, f"{result['ratio']:.2f}", spread, flops, share)

@@ -1,0 +1,121 @@
+"""The command line: `modescope use | sample | sync | ui | bench`. Heavy imports happen inside the commands."""
+
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from modescope.errors import UserError
+from modescope.process import exit_readably, stop_on_signals
+
+app = typer.Typer(
+    name="modescope",
+    help="Measure mode collapse in small image generators, and test the cures.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """The `modescope` command. Exit codes: 0 done, 2 the user's input (one line on stderr), 1 our fault."""
+    stop_on_signals()
+    exit_readably(app)
+
+
+@app.command()
+def use(profile: Annotated[str, typer.Argument(help="demo, standard or paper: a file in profiles/")]) -> None:
+    """Write a profile's values to params.yaml and say what changed."""
+    from modescope.profile import use_profile
+
+    changes = use_profile(profile)
+    print("\n".join(changes) if changes else "nothing changed")
+
+
+@app.command()
+def sync() -> None:
+    """File every run that lies in models/, data/ and metrics/ in MLflow. Safe to repeat."""
+    from modescope import tracking
+
+    done = tracking.sync()
+    for run, action in done:
+        print(f"{run}: {action}")
+    if not done:
+        print("no runs here: `dvc repro` makes them, `dvc pull` fetches them")
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1", min=1, max=65535)] = 5000) -> None:
+    """Show all runs in MLflow, on their charts."""
+    from modescope.tracking.ui import serve
+
+    serve(port)
+
+
+@app.command()
+def sample(
+    run: Annotated[str, typer.Argument(help="A trained model: a folder in models/*/, say gan-split1")],
+    out: Annotated[Path, typer.Option(help="FILE.npz (images, labels) or FILE.png (a sheet)")],
+    n: Annotated[int, typer.Option("-n", help="How many images", min=1)] = 64,
+    seed: Annotated[int, typer.Option(help="Decides everything", min=0)] = 0,
+) -> None:
+    """Draw images from a trained model."""
+    if out.suffix not in (".npz", ".png"):
+        raise UserError(f"{out} is neither .npz nor .png: name the file one of them")
+    folder = find_run(run)
+
+    from modescope.evaluation.samplers import load_sampler
+
+    drawn = load_sampler(folder).sample(n, seed=seed)
+    save = save_sheet if out.suffix == ".png" else save_arrays
+    save(drawn, out)
+    print(f"{n} images of {run}, seed {seed}: {out}")
+
+
+@app.command()
+def bench(json: Annotated[bool, typer.Option("--json", help="One JSON object a loop")] = False) -> None:
+    """Measure each training loop against a plain one, in steps per second."""
+    from modescope import bench as benchmark
+
+    benchmark.main(json)
+
+
+def find_run(name: str) -> Path:
+    """Folder of a trained generator. Raises UserError that names those there are."""
+    folders = {file.parent.name: file.parent for file in sorted(Path("models").glob("*/*/run.json")) if file.parent.parent.name != "classifiers"}
+    if name not in folders:
+        known = ", ".join(folders) or "none yet (`dvc repro` trains them, `dvc checkout` brings them back)"
+        raise UserError(f"unknown run `{name}`: there are {known}")
+    return folders[name]
+
+
+def save_arrays(drawn: Any, path: Path) -> None:
+    """`images` (N, C, H, W) uint8 and, where the run has them, `labels` (N,) int64."""
+    import numpy as np
+
+    from modescope.files import atomic_path
+
+    arrays = {"images": drawn.images.cpu().numpy()}
+    if drawn.labels is not None:
+        arrays["labels"] = drawn.labels.cpu().numpy()
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def save_sheet(drawn: Any, path: Path) -> None:
+    """All images on one nearly square sheet; a single one without a border."""
+    import PIL.Image
+
+    from modescope.files import atomic_path
+    from modescope.training.loop import grid
+
+    count = len(drawn.images)
+    sheet = grid(drawn.images.cpu(), columns=math.ceil(math.sqrt(count)), padding=2 if count > 1 else 0).numpy()
+    with atomic_path(path) as temporary:
+        PIL.Image.fromarray(sheet[..., 0] if sheet.shape[2] == 1 else sheet).save(temporary, format="PNG")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""Where images come from: one function per dataset, each giving the same thing, a `Dataset` for "train" and for "test"."""
+
+import io
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits
+from torch import Tensor
+from tqdm import tqdm
+
+from modescope.data import archives
+from modescope.data.prepared import Dataset
+from modescope.data.splits import draw_split
+from modescope.errors import UserError
+from modescope.vision import torchvision
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CIFAR10_ROWS = {"train": 50_000, "test": 10_000}
+DIGITS_TEST_SHARE = 0.2
+DIGITS_SEED = 0
+
+
+Splits = dict[str, Dataset]
+
+
+def fetch(name: str) -> Splits:
+    """The "train" and the "test" split of a dataset, from the first source that has it.
+
+    Args:
+        name: `cifar10`, `mnist`, `digits` or `digits-rgb`. What comes back for `cifar10` is named `cifar10-jpeg` if it
+            came from the mirror's parquet files.
+
+    Raises:
+        UserError: unknown name; no source can be reached; an archive is truncated or altered.
+    """
+    if name not in SOURCES:
+        raise UserError(f"unknown dataset {name!r}: known are {', '.join(SOURCES)}")
+    return SOURCES[name]()
+
+
+def cifar10() -> Splits:
+    """CIFAR-10 (Krizhevsky 2009), 32x32 RGB: the mirror's official archive, else its parquet files, else the network.
+
+    The rows of the parquet files lie in another order than the official ones: a list of indices means rows of one of them.
+    """
+    official = torchvision.datasets.CIFAR10
+    archive, is_official = f"cifar10/{official.filename}", archives.has_md5(official.tgz_md5)
+    if path := archives.find(archive, is_official):
+        return _official_cifar10(path)
+    if paths := _cifar10_parquet():
+        return {split: _read_parquet(path) for split, path in paths.items()}
+    return _official_cifar10(archives.download(archive, is_official, [official.url]))
+
+
+def mnist() -> Splits:
+    """MNIST (LeCun et al. 1998), 28x28 grey: the mirror's official archives, else the network."""
+    official = torchvision.datasets.MNIST
+    paths = []
+    for name, md5 in official.resources:
+        archive, is_official = f"mnist/{name}", archives.has_md5(md5)
+        urls = [mirror + name for mirror in official.mirrors]
+        paths.append(archives.find(archive, is_official) or archives.download(archive, is_official, urls))
+    data = _read_official(official, paths, "MNIST/raw")
+    return {
+        split: Dataset("mnist", "official", each.data.unsqueeze(1), each.targets.long(), DIGITS)
+        for split, each in data.items()
+    }
+
+
+def digits() -> Splits:
+    """scikit-learn's embedded 1,797 handwritten digits (UCI, 8x8), enlarged to 28x28 grey."""
+    return _embedded_digits("digits", size=28, channels=1)
+
+
+def digits_rgb() -> Splits:
+    """The same digits, enlarged to 32x32 in three equal channels: they stand in for CIFAR-10 where nothing may be downloaded."""
+    return _embedded_digits("digits-rgb", size=32, channels=3)
+
+
+SOURCES: dict[str, Callable[[], Splits]] = {
+    "cifar10": cifar10,
+    "mnist": mnist,
+    "digits": digits,
+    "digits-rgb": digits_rgb,
+}
+
+
+def _read_official(dataset: type, paths: Sequence[Path], folder: str) -> dict[str, object]:
+    """torchvision's `dataset` objects of both splits; it checks and unpacks the archives below a scratch folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="modescope-") as scratch:
+        place = Path(scratch) / folder
+        place.mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            (place / path.name).symlink_to(path.resolve())
+        return {split: dataset(scratch, train=split == "train", download=True) for split in ("train", "test")}
+
+
+def _official_cifar10(archive: Path) -> Splits:
+    data = _read_official(torchvision.datasets.CIFAR10, [archive], ".")
+    return {
+        split: Dataset("cifar10", "official", _channels_first(each.data), torch.tensor(each.targets), tuple(each.classes))
+        for split, each in data.items()
+    }
+
+
+def _channels_first(images: np.ndarray) -> Tensor:
+    """(N, H, W, C) to a contiguous (N, C, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+
+
+def _cifar10_parquet() -> dict[str, Path] | None:
+    """The mirror's two parquet files, or None if it lacks one of them."""
+    paths = {}
+    for split, rows in CIFAR10_ROWS.items():
+        path = archives.find(f"cifar10/{split}.parquet", lambda path, rows=rows: _parquet_fault(path, rows), keep=False)
+        if path is None:
+            return None
+        paths[split] = path
+    return paths
+
+
+def _parquet_fault(path: Path, rows: int) -> str | None:
+    """What is wrong with a parquet file that should hold `rows` images of all ten classes; None if nothing.
+
+    These files have no official checksum: this is the check that they get.
+    """
+    try:
+        table = pyarrow.parquet.read_table(path, columns=["img", "label"])
+        labels = table.column("label").to_numpy()
+        table.column("img").combine_chunks().field("bytes")
+    except (pyarrow.ArrowException, OSError, KeyError, AttributeError) as error:
+        return f"not readable as parquet with columns img and label: {str(error).splitlines()[0]}"
+    if len(labels) != rows:
+        return f"{len(labels)} rows, expected {rows}"
+    if not np.array_equal(np.unique(labels), np.arange(len(CIFAR10))):
+        return f"labels {sorted(set(labels.tolist()))}, expected 0 to {len(CIFAR10) - 1}"
+    return None
+
+
+def _read_parquet(path: Path) -> Dataset:
+    """CIFAR-10 in the layout of the Hugging Face hub (`img`: struct of JPEG `bytes` and `path`; `label`), rows in the file's order."""
+    table = pyarrow.parquet.read_table(path, columns=["img", "label"])
+    pictures = table.column("img").combine_chunks().field("bytes")
+    images = np.empty((len(pictures), 32, 32, 3), dtype=np.uint8)
+    for row, picture in enumerate(tqdm(pictures, desc=f"decoding {path.name}", unit=" images", disable=None)):
+        try:
+            image = Image.open(io.BytesIO(picture.as_py())).convert("RGB")
+        except OSError:
+            image = None
+        if image is None or image.size != (32, 32):
+            raise UserError(f"{path}: row {row} is no readable 32x32 image: replace the file by a good copy")
+        images[row] = image
+    labels = torch.from_numpy(table.column("label").to_numpy().astype(np.int64))
+    return Dataset("cifar10-jpeg", "parquet", _channels_first(images), labels, CIFAR10)
+
+
+def _embedded_digits(name: str, size: int, channels: int) -> Splits:
+    """Bicubic enlargement in Pillow's integer arithmetic (the same bytes everywhere); a seeded fifth of each class is the test set."""
+    bunch = load_digits()
+    grey = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
+    large = np.stack([Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC) for image in grey])
+    images = torch.from_numpy(large).unsqueeze(1).repeat(1, channels, 1, 1)
+    labels = torch.from_numpy(bunch.target.astype(np.int64))
+    counts = {DIGITS[k]: round(DIGITS_TEST_SHARE * int((labels == k).sum())) for k in range(len(DIGITS))}
+    is_test = torch.zeros(len(labels), dtype=torch.bool)
+    is_test[draw_split(labels, DIGITS, counts, DIGITS_SEED).indices] = True
+    return {
+        split: Dataset(name, "digits", images[rows], labels[rows], DIGITS)
+        for split, rows in (("train", ~is_test), ("test", is_test))
+    }

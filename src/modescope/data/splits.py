@@ -1,0 +1,167 @@
+"""Imbalance splits: which training images a model sees, as a seeded draw without replacement per class."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modescope.data.prepared import Dataset
+from modescope.errors import UserError
+from modescope.files import read_json, write_json
+
+BALANCED = "balanced"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Some of the images of a prepared train file.
+
+    Attributes:
+        name: `balanced`, `split1` ...
+        classes: the classes drawn from, in the order of the study.
+        counts: images per class, in the order of `classes`.
+        seed: what the draw depended on besides the labels.
+        indices: (sum of counts,) int64, rows of the prepared train file, in an order that mixes the classes. The official
+            CIFAR-10 and the parquet files order their rows differently, so the indices hold for the data they were drawn from.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    counts: tuple[int, ...]
+    seed: int
+    indices: Tensor
+
+    @property
+    def ratio(self) -> float:
+        """Imbalance ratio IR: largest count / smallest count."""
+        return max(self.counts) / min(self.counts)
+
+    @property
+    def digest(self) -> str:
+        """sha256 hex of the indices as little-endian int64."""
+        return hashlib.sha256(self.indices.numpy().astype("<i8").tobytes()).hexdigest()
+
+    def select(self, train: Dataset) -> tuple[Tensor, Tensor]:
+        """The split's images (n, C, H, W) uint8 and labels (n,) int64, out of the train set that it was drawn from.
+
+        Raises:
+            UserError: these are other data; the classes do not come out as drawn.
+        """
+        is_inside = int(self.indices.max()) < len(train.labels)
+        labels = train.labels[self.indices] if is_inside else train.labels[:0]
+        found = [int((labels == train.classes.index(name)).sum()) if name in train.classes else 0 for name in self.classes]
+        if tuple(found) != self.counts:
+            raise UserError(f"split {self.name} was drawn from other data than {train.name}: run `dvc repro split`")
+        return train.images[self.indices], labels
+
+    def save(self, path: Path) -> None:
+        """Write JSON with the keys name, classes, counts, ratio, seed, indices, atomically."""
+        content = {
+            "name": self.name,
+            "classes": list(self.classes),
+            "counts": list(self.counts),
+            "ratio": self.ratio,
+            "seed": self.seed,
+            "indices": self.indices.tolist(),
+        }
+        write_json(path, content)
+
+    @classmethod
+    def load(cls, path: Path) -> "Split":
+        """Raises UserError if the file is missing or is no split."""
+        content = read_json(path)
+        try:
+            indices = torch.tensor(content["indices"], dtype=torch.int64)
+            return cls(content["name"], tuple(content["classes"]), tuple(content["counts"]), content["seed"], indices)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path} is no split ({error!r}): delete it and run `dvc repro split`") from None
+
+
+def random_order(count: int, seed: int, *stream: int) -> Tensor:
+    """A permutation of 0 ... count - 1 as (count,) int64: the same on every machine and under every version.
+
+    Each number gets a 64-bit key from PCG64 (O'Neill 2014), and the numbers are sorted by key. NumPy promises that PCG64's raw
+    output for a seed never changes; neither `numpy.random.Generator.permutation` nor `torch.randperm` promise that much.
+
+    Args:
+        count: how many numbers.
+        seed: >= 0.
+        stream: further numbers >= 0, such as an epoch, that tell apart the permutations of one seed.
+
+    Raises:
+        UserError: the seed is negative.
+    """
+    if seed < 0:
+        raise UserError(f"seed {seed} is negative: seeds start at 0")
+    keys = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=stream)).random_raw(count)
+    return torch.from_numpy(np.argsort(keys, kind="stable"))
+
+
+def draw_split(
+    labels: Tensor, classes: Sequence[str], counts: Mapping[str, int] | None, seed: int, name: str = BALANCED
+) -> Split:
+    """Draw images without replacement, so many of each class.
+
+    All images are put in one random order; the first `counts[c]` of class c are taken, in that order. So splits of one seed
+    share as many images as their counts allow, and differ in nothing but the counts.
+
+    Args:
+        labels: (N,) int64, the whole training set's.
+        classes: names of the labels' values.
+        counts: images per class name; None takes every image of every class.
+        seed: >= 0.
+        name: of the split.
+
+    Raises:
+        UserError: a class is unknown, or too small; a count is not positive.
+    """
+    available = dict(zip(classes, torch.bincount(labels, minlength=len(classes)).tolist(), strict=True))
+    counts = available if counts is None else counts
+    for wanted, count in counts.items():
+        if wanted not in available:
+            raise UserError(f"split {name}: unknown class {wanted!r}; the data has {', '.join(classes)}")
+        if count < 1:
+            raise UserError(f"split {name}: {count} images of class {wanted}; every count must be at least 1")
+        if count > available[wanted]:
+            raise UserError(f"split {name}: class {wanted} is too small, it has {available[wanted]} images and needs {count}")
+    order = random_order(len(labels), seed)
+    taken = torch.zeros(len(labels), dtype=torch.bool)
+    for wanted, count in counts.items():
+        taken[order[labels[order] == list(classes).index(wanted)][:count]] = True
+    return Split(name, tuple(counts), tuple(counts.values()), seed, order[taken[order]])
+
+
+def draw_splits(
+    train: Dataset, classes: Sequence[str], counts: Mapping[str, Sequence[int]], total: int, seed: int
+) -> list[Split]:
+    """`balanced`, which is every image of every class, and the imbalanced splits of a plan.
+
+    Args:
+        train: prepared train set.
+        classes: the classes that the imbalanced splits draw from.
+        counts: split name -> images per class, in the order of `classes`.
+        total: images of every imbalanced split.
+        seed: of every draw.
+
+    Raises:
+        UserError: a split cannot be drawn; says which and why.
+    """
+    for name, numbers in counts.items():
+        _check_plan(name, classes, numbers, total)
+    plans = {BALANCED: None} | {name: dict(zip(classes, numbers, strict=True)) for name, numbers in counts.items()}
+    return [draw_split(train.labels, train.classes, plan, seed, name) for name, plan in plans.items()]
+
+
+def _check_plan(name: str, classes: Sequence[str], counts: Sequence[int], total: int) -> None:
+    if name == BALANCED:
+        raise UserError(f"split {name} is always every image of every class: remove it from split.counts")
+    if len(set(classes)) < len(classes):
+        raise UserError(f"split {name}: a class is named twice in split.classes: {', '.join(classes)}")
+    if len(counts) != len(classes):
+        raise UserError(f"split {name} has {len(counts)} counts for {len(classes)} classes ({', '.join(classes)})")
+    if sum(counts) != total:
+        raise UserError(f"split {name}: its counts sum to {sum(counts)}, split.total is {total}")

@@ -1,0 +1,1 @@
+import modescope.vision  # noqa: F401  (torchmetrics imports torchvision)

@@ -1,0 +1,67 @@
+"""Precision, recall (Kynkaanniemi et al. 2019, arXiv:1904.06991, eq. 1-2), density, coverage (Naeem et al. 2020, arXiv:2002.09797)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from modescope.errors import UserError
+from modescope.evaluation.features import check_same_width
+
+ROWS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class Prdc:
+    """Fractions of 1 (density can exceed 1). For two equal distributions density and coverage are near 1, precision equals recall."""
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+def neighbour_radii(features: Tensor, neighbours: int) -> Tensor:
+    """(N, D) float64 -> (N,) Euclidean distance of each row to its k-th nearest other row."""
+    nearest = [torch.cdist(rows, features).topk(neighbours + 1, largest=False).values for rows in features.split(ROWS_AT_ONCE)]
+    return torch.cat(nearest)[:, -1]  # the nearest of all is the row itself
+
+
+def precision_recall_density_coverage(reference: Tensor, generated: Tensor, neighbours: int) -> Prdc:
+    """Compare two sets of features through balls that reach to each point's k-th neighbour in its own set.
+
+    Precision: generated images inside a real ball; recall: real images inside a generated ball; density: mean number of real balls
+    around a generated image, over k; coverage: real balls that hold a generated image. Balls are open, as in the authors' code.
+    Distances are float64 and made in blocks of rows: 10,000 against 10,000 takes less than 0.5 GB.
+
+    Args:
+        reference: (M, D) floating-point features.
+        generated: (N, D) floating-point features.
+        neighbours: k >= 1.
+    Raises:
+        UserError: unless both sides have more than k images.
+        ValueError: for other shapes or dtypes.
+    """
+    check_same_width(reference, generated)
+    if min(len(reference), len(generated)) <= neighbours:
+        raise UserError(
+            f"precision and recall with {neighbours} neighbours need more images than that, found {len(reference)} real and "
+            f"{len(generated)} generated: raise evaluation.num_samples and evaluation.prdc_samples"
+        )
+    reference, generated = reference.double(), generated.double()
+    real_radii, generated_radii = neighbour_radii(reference, neighbours), neighbour_radii(generated, neighbours)
+    balls_around = []
+    recalled = torch.zeros(len(reference), dtype=torch.bool)
+    nearest = torch.full((len(reference),), torch.inf, dtype=torch.float64)
+    for rows, radii in zip(generated.split(ROWS_AT_ONCE), generated_radii.split(ROWS_AT_ONCE), strict=True):
+        distances = torch.cdist(rows, reference)  # (B, M)
+        balls_around.append((distances < real_radii).sum(1))
+        recalled |= (distances < radii[:, None]).any(0)
+        nearest = torch.minimum(nearest, distances.amin(0))
+    counts = torch.cat(balls_around)
+    return Prdc(
+        precision=(counts > 0).double().mean().item(),
+        recall=recalled.double().mean().item(),
+        density=counts.double().mean().item() / neighbours,
+        coverage=(nearest < real_radii).double().mean().item(),
+    )

@@ -1,0 +1,109 @@
+"""The reference set of a split: its training images, reduced to the statistics that every model of the split is measured against."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from modescope.config import Evaluation
+from modescope.data.splits import random_order
+from modescope.errors import UserError
+from modescope.evaluation.class_share import class_counts
+from modescope.evaluation.features import Extractor, extract_features
+from modescope.evaluation.frechet import FeatureSums, feature_sums
+from modescope.files import atomic_path
+
+REFERENCE = "reference.safetensors"
+
+
+@dataclass(frozen=True)
+class ReferenceFeatures:
+    """What one extractor sees in the reference images.
+
+    Attributes:
+        identity: of the extractor's weights.
+        sums: over all images, for the Frechet distance.
+        sample: (M, D) float32, a seeded subset in random order, for the kernel distance and precision, recall, density, coverage.
+    """
+
+    identity: str
+    sums: FeatureSums
+    sample: Tensor
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Statistics of the training images of a split.
+
+    Attributes:
+        split: its name.
+        class_counts: (K,) int64, images per class of the whole dataset, dataset order.
+        features: by extractor name.
+    """
+
+    split: str
+    class_counts: Tensor
+    features: dict[str, ReferenceFeatures]
+
+    @property
+    def num_images(self) -> int:
+        """Images in the reference set."""
+        return int(self.class_counts.sum())
+
+
+def build_reference(
+    split: str, images: Tensor, labels: Tensor, num_classes: int, extractors: Sequence[Extractor], settings: Evaluation
+) -> Reference:
+    """Reduce a split's training images to what the metrics need.
+
+    Args:
+        images: (N, C, H, W) uint8.
+        labels: (N,) int64 in [0, num_classes).
+        settings: the seed of the stored subset, and its size: the larger of `prdc_samples` and `kid_subset_size`, at most N.
+    """
+    stored = random_order(len(images), settings.seed)[: max(settings.prdc_samples, settings.kid_subset_size)]
+    features = {}
+    for extractor in extractors:
+        seen = extract_features(images, extractor).features
+        features[extractor.name] = ReferenceFeatures(extractor.identity, feature_sums(seen), seen[stored])
+    return Reference(split, class_counts(labels, num_classes), features)
+
+
+def save_reference(reference: Reference, folder: Path) -> None:
+    """Write `folder`/reference.safetensors; equal references give equal bytes."""
+    tensors = {"class_counts": reference.class_counts}
+    for name, seen in reference.features.items():
+        tensors |= {f"{name}/total": seen.sums.total, f"{name}/outer": seen.sums.outer, f"{name}/sample": seen.sample}
+    about = {"split": reference.split, "extractors": {name: seen.identity for name, seen in reference.features.items()}}
+    with atomic_path(folder / REFERENCE) as temporary:
+        save_file(tensors, temporary, {"reference": json.dumps(about)})  # one entry: safetensors shuffles several
+
+
+def load_reference(folder: Path, extractors: Sequence[Extractor]) -> Reference:
+    """Read what `save_reference` wrote, as far as `extractors` need it.
+
+    Raises UserError if it is missing, damaged, or was made with other extractors or other weights of theirs.
+    """
+    path = folder / REFERENCE
+    try:
+        with safe_open(path, framework="pt") as file:
+            about, counts = json.loads(file.metadata()["reference"]), file.get_tensor("class_counts")
+            for extractor in extractors:
+                if about["extractors"].get(extractor.name) != extractor.identity:
+                    raise UserError(f"{path} was not made with this {extractor.name}: run `dvc repro reference` first")
+            features = {each.name: _read_features(file, each, int(counts.sum())) for each in extractors}
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run `dvc repro reference`, or `dvc checkout` if it ran before") from None
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is no reference set ({error}): delete it and run `dvc repro reference`") from None
+    return Reference(about["split"], counts, features)
+
+
+def _read_features(file: safe_open, extractor: Extractor, count: int) -> ReferenceFeatures:
+    total, outer, sample = (file.get_tensor(f"{extractor.name}/{part}") for part in ("total", "outer", "sample"))
+    return ReferenceFeatures(extractor.identity, FeatureSums(count, total, outer), sample)

@@ -1,0 +1,99 @@
+"""What every process of ours does: die with its parent, stop when told to, and say errors in one line."""
+
+import ctypes
+import errno
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import typer
+
+from modescope.errors import UserError
+
+ADVICE = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EROFS: "make the folder writable",
+    errno.EACCES: "give yourself the right to it",
+    errno.EPERM: "give yourself the right to it",
+}
+PR_SET_PDEATHSIG = 1
+
+
+def run_stage(main: Callable[..., None]) -> None:
+    """Run a stage's `main`, whose typed arguments become the command line, and exit: 0 done, 2 the user's input, 1 our fault."""
+    sys.stdout.reconfigure(line_buffering=True)
+    die_with_parent()
+    stop_on_signals()
+    print(f"stage {stage_name()}")
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command()(main)
+    exit_readably(app)
+
+
+def stage_name() -> str:
+    """DVC's name of the running stage (`imbalance@gan-split1`), else the module that is run."""
+    spec = sys.modules["__main__"].__spec__
+    return os.environ.get("DVC_STAGE") or (spec.name.rpartition(".")[2] if spec else "modescope")
+
+
+def die_with_parent() -> None:
+    """Get SIGTERM when the parent dies (Linux); exit now if DVC started this process and is gone already.
+
+    A process whose parent died is adopted by process 1, which leads another session, unless it is DVC itself in a container.
+    """
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() == 1 and "DVC_STAGE" in os.environ and os.getsid(1) != os.getsid(0):
+        sys.exit(128 + signal.SIGTERM)
+
+
+def stop_on_signals() -> None:
+    """Turn SIGTERM and SIGINT into SystemExit (143, 130), so that `with` blocks close; later ones do not disturb the closing."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
+
+
+def exit_readably(command: Callable[[], Any]) -> None:
+    """Call `command`. What the user can mend ends in one line on stderr and exit code 2; our own faults raise (exit code 1)."""
+    try:
+        command()
+    except UserError as error:
+        _refuse(str(error))
+    except Exception as error:
+        line = disk_trouble(error)
+        if line is None:
+            raise
+        _refuse(line)
+
+
+def _refuse(message: str) -> None:
+    print(f"modescope: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+def disk_trouble(error: Exception) -> str | None:
+    """One line for a full disk or a file that may not be touched, also where a library hides the OSError in a text; else None."""
+    code = error.errno if isinstance(error, OSError) else _hidden_code(str(error))
+    if code not in ADVICE:
+        return None
+    place = getattr(error, "filename", None) or "a file"
+    return f"cannot write {place}: {os.strerror(code).lower()}; {ADVICE[code]}, then run it again (it goes on where it stopped)"
+
+
+def _hidden_code(text: str) -> int | None:
+    """The error number that a library's message tells of. torch.save on a full disk: `inline_container.cc: unexpected pos`."""
+    if "inline_container.cc" in text and ("unexpected pos" in text or "failed writing" in text):
+        return errno.ENOSPC
+    return next((code for code in ADVICE if os.strerror(code) in text), None)

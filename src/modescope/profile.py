@@ -1,0 +1,77 @@
+"""Writing a profile to params.yaml, comments kept."""
+
+from collections.abc import MutableMapping
+from typing import Any
+
+import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
+
+from modescope.config import PARAMS, PROFILES, load_params, parse_params, profile_values
+from modescope.dotted import dotted
+from modescope.files import atomic_path
+
+
+def use_profile(name: str) -> list[str]:
+    """Make params.yaml hold the profile's values.
+
+    Returns:
+        one line per changed value, `imbalance.gan.epochs: 10 -> 1`; none (and the file is left alone) where nothing changes.
+
+    Raises:
+        UserError: unknown profile, or a profile with a value that is refused; params.yaml stays as it was.
+    """
+    values = profile_values(name)
+    parse_params(values, str(PROFILES / f"{name}.yaml"))
+    changes = differences(_current(), values)
+    if changes:
+        _write(values)
+    return changes
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """What turns `old` into `new`, by dotted name in `new`'s order, removals last."""
+    before, after = dotted(old), dotted(new)
+    changed = [f"{key}: {show(before, key)} -> {show(after, key)}" for key in after if key not in before or before[key] != after[key]]
+    return changed + [f"{key}: {show(before, key)} -> (none)" for key in before if key not in after]
+
+
+def show(values: dict[str, Any], key: str) -> str:
+    """A value as YAML writes it."""
+    return "(none)" if key not in values else yaml.safe_dump(values[key], default_flow_style=True, width=10_000).removesuffix("...\n").strip()
+
+
+def _current() -> dict[str, Any]:
+    """Values of params.yaml; none where it is missing or no YAML mapping."""
+    try:
+        values = yaml.safe_load(PARAMS.read_text())
+    except (FileNotFoundError, yaml.YAMLError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _write(values: dict[str, Any]) -> None:
+    """The text of the standard profile with `values` in place of its own; checked before it takes params.yaml's place."""
+    editor = YAML()
+    editor.width = 10_000
+    editor.representer.add_representer(type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null"))
+    document = editor.load((PROFILES / "standard.yaml").read_text())
+    lay_over(document, values)
+    with atomic_path(PARAMS) as temporary:
+        editor.dump(document, temporary)
+        load_params(temporary)
+
+
+def lay_over(document: MutableMapping[str, Any], values: dict[str, Any]) -> None:
+    """Set what differs, so that comments and layout of the rest stay."""
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(document.get(key), MutableMapping):
+            lay_over(document[key], value)
+        elif key not in document or document[key] != value:
+            document[key] = _in_one_line(value) if isinstance(value, list) else value
+
+
+def _in_one_line(items: list[Any]) -> CommentedSeq:
+    sequence = CommentedSeq(items)
+    sequence.fa.set_flow_style()
+    return sequence

@@ -1,0 +1,190 @@
+"""The figures' common pieces: one style, PNG bytes without dates, panels that any study can fill."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+from PIL import Image
+
+INK, SOFT_INK, GRID, SHADE = "#1f2328", "#59636e", "#e4e7eb", "#d8dde3"
+DPI = 160
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": SOFT_INK,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "xtick.color": SOFT_INK,
+    "ytick.color": SOFT_INK,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.8,
+    "figure.facecolor": "white",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one thing (a model, the floor, a reported value) looks in every figure. Colours are Okabe and Ito's."""
+
+    label: str
+    colour: str
+    marker: str = "o"
+    line: str = "-"
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points of one look: x, y and, where there is one, the spread of y (None for none)."""
+
+    look: Look
+    x: Sequence[float]
+    y: Sequence[float]
+    spread: Sequence[float | None]
+    connected: Sequence[bool]
+
+
+def render(draw: Callable[[Figure], None], width: float, height: float) -> bytes:
+    """A figure of width x height inches, drawn by `draw` in the common style, as PNG. The same drawing gives the same bytes."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
+        canvas = FigureCanvasAgg(figure)
+        draw(figure)
+        canvas.draw()
+    opaque = np.asarray(canvas.buffer_rgba())[..., :3]
+    picture = io.BytesIO()
+    Image.fromarray(opaque).save(picture, format="png", optimize=True)
+    return picture.getvalue()
+
+
+def legend_above(figure: Figure, looks: Sequence[Look], target: str | None = None) -> None:
+    """One legend for the whole figure, above its panels: of lines, or of bars before the wide bars of `target`."""
+    handles = [_line(look) for look in looks]
+    if target is not None:
+        handles = [
+            Patch(facecolor=SHADE, edgecolor=INK, label=target),
+            *(Patch(facecolor=look.colour, label=look.label) for look in looks),
+        ]
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), columnspacing=1.6, handlelength=1.6)
+
+
+def points_against(axes: Axes, series: Sequence[Series], ticks: Mapping[float, str], ylabel: str, xlabel: str) -> None:
+    """Points with error bars against x. A line joins those that are `connected`; the others stand alone, hollow.
+
+    Args:
+        ticks: x position -> label below it.
+    """
+    for line in series:
+        order = sorted((index for index in range(len(line.x)) if line.connected[index]), key=lambda index: line.x[index])
+        axes.plot([line.x[i] for i in order], [line.y[i] for i in order], color=line.look.colour, linestyle=line.look.line)
+        for x, y, spread, connected in zip(line.x, line.y, line.spread, line.connected, strict=True):
+            face = line.look.colour if connected else "white"
+            axes.errorbar(
+                x,
+                y,
+                yerr=spread,
+                color=line.look.colour,
+                marker=line.look.marker,
+                markersize=6,
+                markerfacecolor=face,
+                capsize=2.5,
+            )
+    axes.set_xticks(list(ticks), list(ticks.values()), fontsize=8)
+    highest = max(y + (spread or 0) for line in series for y, spread in zip(line.y, line.spread, strict=True))
+    axes.set_ylim(0, 1.08 * highest)
+    axes.margins(x=0.06)
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+
+
+def bars_on_target(axes: Axes, groups: Sequence[str], target: Sequence[float], series: Mapping[Look, Sequence[float]]) -> None:
+    """Narrow bars of every series before one wide bar per group: the value they should have."""
+    places = np.arange(len(groups))
+    axes.bar(places, target, width=0.92, color=SHADE)
+    axes.hlines(target, places - 0.46, places + 0.46, color=INK, linewidth=1.6, zorder=3)
+    width = 0.8 / max(1, len(series))
+    for index, (look, values) in enumerate(series.items()):
+        axes.bar(places - 0.4 + (index + 0.5) * width, values, width=width * 0.9, color=look.colour, zorder=2)
+    axes.set_xticks(places, groups, fontsize=8)
+    axes.tick_params(axis="x", length=0)
+    axes.grid(axis="x", visible=False)
+    axes.margins(x=0.02)
+
+
+def image_sheet(
+    cells: Sequence[Sequence[NDArray[np.uint8]]], rows: Sequence[str], columns: Sequence[str], scale: int = 2
+) -> bytes:
+    """Pictures (H, W) or (H, W, 3) uint8, all of one size, as a labelled sheet; every pixel becomes `scale` x `scale`."""
+    cell_height, cell_width = (side * scale for side in cells[0][0].shape[:2])
+    left, top, gap = 30 + 13 * max(map(len, rows)), 44 if any(columns) else 4, 14
+    width = left + len(cells[0]) * (cell_width + gap)
+    height = top + len(cells) * (cell_height + gap)
+
+    def draw(figure: Figure) -> None:
+        figure.set_layout_engine("none")
+        for row, pictures in enumerate(cells):
+            y = top + row * (cell_height + gap)
+            figure.text(
+                (left - 14) / width, 1 - (y + cell_height / 2) / height, rows[row], ha="right", va="center", weight="bold"
+            )
+            for column, picture in enumerate(pictures):
+                x = left + column * (cell_width + gap)
+                large = picture.repeat(scale, axis=0).repeat(scale, axis=1)
+                figure.figimage(large, x, height - y - cell_height, cmap="gray", vmin=0, vmax=255)
+                if row == 0:
+                    figure.text(
+                        (x + cell_width / 2) / width,
+                        1 - (top - 20) / height,
+                        columns[column],
+                        ha="center",
+                        va="center",
+                        weight="bold",
+                    )
+
+    return render(draw, width / DPI, height / DPI)
+
+
+def tiles(sheet: NDArray[np.uint8], columns: int = 8, padding: int = 2) -> NDArray[np.uint8]:
+    """Cut a preview grid (H', W', C) or (H', W') back into its square images (N, H, W[, C]), row by row."""
+    size = (sheet.shape[1] - padding) // columns - padding
+    rows = (sheet.shape[0] - padding) // (size + padding)
+    starts = [padding + index * (size + padding) for index in range(max(rows, columns))]
+    return np.stack([sheet[top : top + size, left : left + size] for top in starts[:rows] for left in starts[:columns]])
+
+
+def mosaic(images: NDArray[np.uint8], columns: int, padding: int = 1) -> NDArray[np.uint8]:
+    """Images (N, H, W[, C]) uint8 as one picture, row by row, on white; N must be a multiple of `columns`."""
+    count, height, width = images.shape[:3]
+    picture = np.full((*_sheet_size(count // columns, columns, height, width, padding), *images.shape[3:]), 255, np.uint8)
+    for index, image in enumerate(images[: count // columns * columns]):
+        top, left = (index // columns) * (height + padding), (index % columns) * (width + padding)
+        picture[top : top + height, left : left + width] = image
+    return picture
+
+
+def _sheet_size(rows: int, columns: int, height: int, width: int, padding: int) -> tuple[int, int]:
+    return rows * (height + padding) - padding, columns * (width + padding) - padding
+
+
+def _line(look: Look) -> Line2D:
+    return Line2D([], [], color=look.colour, marker=look.marker, linestyle=look.line, label=look.label)

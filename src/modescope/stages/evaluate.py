@@ -1,0 +1,33 @@
+"""Stage `evaluate`: measure a trained run's samples against its split's reference set."""
+
+from pathlib import Path
+
+from modescope.config import load_params
+from modescope.errors import UserError
+from modescope.evaluation.evaluate import evaluate_images
+from modescope.evaluation.extractors import load_extractors
+from modescope.evaluation.reference import load_reference
+from modescope.evaluation.samplers import load_sampler
+from modescope.files import read_json, write_json
+from modescope.process import run_stage
+from modescope.tracking import push
+from modescope.training.device import training_device
+
+
+def main(run: Path, reference: Path, judge: Path, metrics: Path) -> None:
+    """Sample RUN, measure the samples against REFERENCE as JUDGE sees them, write METRICS and complete the run's record."""
+    settings = load_params().evaluation
+    info = read_json(run / "run.json")
+    extractors = load_extractors(settings.extractors, judge, training_device())
+    real = load_reference(reference, extractors)
+    if info["data"]["split"] != real.split:
+        raise UserError(f"{run} was trained on {info['data']['split']}, {reference} holds {real.split}: name that split's reference")
+    images = load_sampler(run, training_device()).sample(settings.num_samples, settings.seed).images
+    measured = evaluate_images(images, real, extractors, settings)
+    measured |= {name: info[name] for name in ("seconds", "steps_per_second") if name in info}
+    write_json(metrics, measured)
+    push(run, measured)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,57 @@
+"""Stage `reference`: what a split's real images look like to the extractors, and the floor that held-out real images set."""
+
+import time
+from pathlib import Path
+
+from modescope.config import load_params
+from modescope.data.prepared import load_prepared
+from modescope.data.splits import Split
+from modescope.errors import UserError
+from modescope.evaluation.evaluate import evaluate_images
+from modescope.evaluation.extractors import load_extractors
+from modescope.evaluation.floor import held_out_images
+from modescope.evaluation.reference import build_reference, save_reference
+from modescope.files import write_json
+from modescope.models.classifiers import WEIGHTS
+from modescope.process import run_stage
+from modescope.provenance import describe_run, work_folder
+from modescope.tracking import RunLog, push
+from modescope.training.device import training_device
+
+
+def main(split: str, data: Path, split_file: Path, judge: Path, out: Path, metrics: Path) -> None:
+    """Write the reference set of SPLIT (drawn from DATA by SPLIT_FILE, seen by JUDGE) to OUT, the floor's scores to METRICS."""
+    settings, device, began = load_params().evaluation, training_device(), time.perf_counter()
+    files = {"train": data / "train.safetensors", "test": data / "test.safetensors", "split": split_file}
+    train, test, chosen = load_prepared(files["train"]), load_prepared(files["test"]), load_split(split_file, split)
+    extractors = load_extractors(settings.extractors, judge, device)
+    info = describe_run(
+        module="modescope.stages.reference",
+        study="imbalance",
+        run=f"real-{split}",
+        model="real",
+        params={"evaluation": settings.model_dump()},
+        inputs=files | {"judge": judge / WEIGHTS},
+        data={"name": train.name, "classes": list(train.classes), "split": split},
+        hardware={"device": device.type, "precision": "fp32"},
+    )
+    with RunLog(info, work_folder(info)) as log:
+        reference = build_reference(split, *chosen.select(train), len(train.classes), extractors, settings)
+        save_reference(reference, log.folder)
+        floor = held_out_images(train, test, chosen, settings.num_samples, settings.seed)
+        measured = evaluate_images(floor, reference, extractors, settings)
+        log.finish(out, seconds=time.perf_counter() - began)
+    write_json(metrics, measured)
+    push(out, measured)
+
+
+def load_split(path: Path, name: str) -> Split:
+    """The split that `path` holds. Raises UserError if it is another than `name`."""
+    split = Split.load(path)
+    if split.name != name:
+        raise UserError(f"{path} holds the split {split.name}, not {name}: name its own file")
+    return split
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,146 @@
+"""A run's folder, in the tracker's terms."""
+
+import csv
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from modescope.dotted import dotted
+from modescope.files import atomic_path, read_json
+
+RUN_FILE, LINES_FILE, CURVES_FILE = "run.json", "curves.jsonl", "curves.csv"
+TEXTS = ("traceback.txt", "code.diff")
+FACTS = ("key", "stage", "study", "run", "model", "device", "precision", "weights_sha256")
+STATUS = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
+
+Rows = dict[int, dict[str, float]]  # step -> metric -> value, steps ascending
+
+
+@dataclass(frozen=True)
+class Record:
+    """All that is known of a run.
+
+    Attributes:
+        status: RUNNING, FINISHED, FAILED or KILLED. started, ended: seconds since 1970; ended is now for a running one.
+        params, tags: by name. dataset: (name, digest).
+        curves: metric -> (step, value), steps ascending. finals: metric -> value, under `final/`.
+        images: (name, step) -> PNG file. texts: files worth keeping.
+    """
+
+    key: str
+    study: str
+    run: str
+    status: str
+    started: float
+    ended: float
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    dataset: tuple[str, str]
+    curves: Mapping[str, list[tuple[int, float]]]
+    finals: Mapping[str, float]
+    images: Mapping[tuple[str, int], Path]
+    texts: list[Path]
+
+
+def read_record(folder: Path, metrics: Mapping[str, Any] | None = None) -> Record:
+    """Read a run's folder; `metrics` is the content of its metrics file. Raises UserError if run.json is missing or broken."""
+    info = read_json(folder / RUN_FILE)
+    started = datetime.fromisoformat(info["started"]).timestamp()
+    running = info["status"] == "running"
+    return Record(
+        key=info["key"],
+        study=info["study"],
+        run=info["run"],
+        status=STATUS[info["status"]],
+        started=started,
+        ended=time.time() if running else _ended(info, started),
+        params={name: value if isinstance(value, str) else json.dumps(value) for name, value in dotted(info["params"]).items()},
+        tags=_tags(info),
+        dataset=(info["data"]["name"], info["data"]["digest"]),
+        curves=_curves(read_rows(folder)),
+        finals=dict(_finals(metrics or {}, info["data"]["classes"])),
+        images={(file.parent.name, int(file.stem.removeprefix("step-"))): file for file in image_files(folder)},
+        texts=[folder / name for name in TEXTS if (folder / name).exists()],
+    )
+
+
+def _ended(info: Mapping[str, Any], started: float) -> float:
+    return datetime.fromisoformat(info["ended"]).timestamp() if "ended" in info else started + info.get("seconds", 0.0)
+
+
+def _tags(info: Mapping[str, Any]) -> dict[str, str]:
+    """Facts that are not parameters."""
+    data = info["data"]
+    tags = {name: info.get(name) for name in FACTS}
+    tags |= {"dataset": data["name"], "data_digest": data["digest"], "split": data.get("split")}
+    tags |= {f"version.{name}": version for name, version in info.get("versions", {}).items()}
+    tags |= info.get("origin", {})
+    return {name: str(value) for name, value in tags.items() if value is not None}
+
+
+def _curves(rows: Rows) -> dict[str, list[tuple[int, float]]]:
+    curves: dict[str, list[tuple[int, float]]] = {}
+    for step, values in rows.items():
+        for name, value in values.items():
+            curves.setdefault(name, []).append((step, value))
+    return curves
+
+
+def _finals(metrics: Mapping[str, Any], classes: list[str]) -> Iterable[tuple[str, float]]:
+    """A list with one value per class becomes one metric per class name."""
+    for name, value in metrics.items():
+        if isinstance(value, list):
+            labels = classes if len(value) == len(classes) else range(len(value))
+            yield from ((f"final/{name}/{label}", float(entry)) for label, entry in zip(labels, value))
+        elif isinstance(value, (int, float)):
+            yield f"final/{name}", float(value)
+
+
+def image_files(folder: Path) -> list[Path]:
+    """`NAME/step-000500.png`, in order."""
+    return sorted(folder.glob("*/step-*.png"))
+
+
+def read_rows(folder: Path) -> Rows:
+    """A run's curves: from the lines of a run that is under way, else from its table; empty where there is neither."""
+    if (folder / LINES_FILE).exists():
+        return _read_lines(folder / LINES_FILE)
+    if (folder / CURVES_FILE).exists():
+        return _read_table(folder / CURVES_FILE)
+    return {}
+
+
+def _read_lines(path: Path) -> Rows:
+    """Of two values for one step the later holds; a last line that was cut off by a kill does not count."""
+    rows: Rows = {}
+    for line in path.read_text().splitlines():
+        try:
+            values = json.loads(line)
+        except json.JSONDecodeError:
+            break
+        rows.setdefault(values.pop("step"), {}).update(values)
+    return dict(sorted(rows.items()))
+
+
+def _read_table(path: Path) -> Rows:
+    with open(path, newline="") as file:
+        return {int(row.pop("step")): {name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)}
+
+
+def write_lines(path: Path, rows: Rows) -> None:
+    """One JSON object a line, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(json.dumps({"step": step, **values}) + "\n" for step, values in rows.items()))
+
+
+def write_table(path: Path, rows: Rows) -> None:
+    """CSV: `step` first, then every metric in order of appearance, blank where it has no value; floats to the last bit."""
+    names = dict.fromkeys(name for values in rows.values() for name in values)
+    with open(path, "w", newline="") as file:
+        table = csv.DictWriter(file, ["step", *names], lineterminator="\n")
+        table.writeheader()
+        table.writerows({"step": step, **values} for step, values in rows.items())

@@ -1,0 +1,159 @@
+"""The log of one run: plain files first, MLflow filled from them."""
+
+import json
+import os
+import shutil
+import time
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import PIL.Image
+
+from modescope.files import atomic_path, read_json, sha256, write_json
+from modescope.tracking.filing import lock_file, push
+from modescope.tracking.locks import lock, try_lock
+from modescope.tracking.origin import origin, uncommitted
+from modescope.tracking.record import (
+    CURVES_FILE,
+    LINES_FILE,
+    RUN_FILE,
+    TEXTS,
+    image_files,
+    read_rows,
+    write_lines,
+    write_table,
+)
+
+TRACEBACK, DIFF = TEXTS
+WEIGHTS = "model.safetensors"
+LEFT_BEHIND = ("checkpoint.pt", LINES_FILE, ".*")  # what stays in the work folder, and dies with it
+SHARE_OF_TIME = 0.01  # of a training, at most, spent on filing
+
+
+class RunLog:
+    """A `with` block around a training (or any work that makes a run).
+
+    Inside, `folder` is the run's work folder: it is held against other processes, continued if it exists, and becomes the run's
+    result with `finish`. A block left by an exception makes the run `failed` (with its traceback), by SystemExit or
+    KeyboardInterrupt `killed`; either can be continued.
+
+    Args:
+        info: the fields of run.json that are known at the start (key, study, run, stage, model, params, data, code, device, ...).
+        folder: the work folder, `.ckpt/KEY`.
+
+    `$MODESCOPE_PUSH_SECONDS` (10) is the least time between two fillings of MLflow.
+    """
+
+    def __init__(self, info: dict[str, Any], folder: Path):
+        self.info = dict(info)
+        self.folder = Path(folder)
+        self._seconds_between_pushes = float(os.environ.get("MODESCOPE_PUSH_SECONDS", 10))
+
+    def __enter__(self) -> Self:
+        self._lock = self._hold()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        earlier = read_json(self.folder / RUN_FILE) if (self.folder / RUN_FILE).exists() else {}
+        self._seconds_before, self._began = earlier.get("seconds", 0.0), time.monotonic()
+        self.info["started"] = earlier.get("started") or self.info.get("started") or _now()
+        self.info |= {"resumed_from_step": 0, "origin": origin()}
+        write_lines(self.folder / LINES_FILE, read_rows(self.folder))
+        (self.folder / TRACEBACK).unlink(missing_ok=True)
+        self._write_difference()
+        self._write_info("running")
+        link = self._push(self.folder)
+        self._next_push = time.monotonic() + self._seconds_between_pushes  # creating a database is no measure of what follows
+        print(f"run {self.info['run']}, key {self.info['key']}, on {self.info['device']}{f', {link}' if link else ''}", flush=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: Any) -> None:
+        with self._lock:
+            if self.info["status"] == "finished":
+                return
+            failed = isinstance(error, Exception)
+            try:
+                if failed:
+                    (self.folder / TRACEBACK).write_text("".join(traceback.format_exception(error)))
+                self._write_info("failed" if failed else "killed")
+                self._push(self.folder)
+            except OSError as trouble:  # a full disk, say: what was raised inside the block is the news
+                print(f"modescope: warning: cannot write down how the run ended: {trouble}", flush=True)
+
+    def log(self, metrics: dict[str, float], step: int) -> None:
+        """Append values to the curves; a later value for the same metric and step replaces the earlier."""
+        with open(self.folder / LINES_FILE, "a") as file:
+            file.write(json.dumps({"step": step, **{name: float(value) for name, value in metrics.items()}}) + "\n")
+        if time.monotonic() >= self._next_push:
+            self._write_info("running")
+            self._push(self.folder)
+
+    def image(self, name: str, image: Any, step: int) -> None:
+        """Keep a picture, (H, W) or (H, W, 1 or 3) uint8, array or tensor, as `NAME/step-000500.png`. Raises ValueError for others."""
+        pixels = np.asarray(image.cpu() if hasattr(image, "cpu") else image)
+        if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3)):
+            raise ValueError(f"expected uint8 (H, W) or (H, W, 1 or 3), got {pixels.dtype} {pixels.shape}")
+        with atomic_path(self.folder / name / f"step-{step:06d}.png") as temporary:
+            PIL.Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels).save(temporary, format="PNG")
+
+    def rewind(self, step: int) -> None:
+        """Drop what was logged after `step`, from which the training goes on."""
+        write_lines(self.folder / LINES_FILE, {at: values for at, values in read_rows(self.folder).items() if at <= step})
+        for file in image_files(self.folder):
+            if int(file.stem.removeprefix("step-")) > step:
+                file.unlink()
+        self.info["resumed_from_step"] = step
+        self._write_info("running")
+        if step:
+            print(f"goes on from step {step}", flush=True)
+
+    def finish(self, out: Path, **summary: Any) -> None:
+        """Complete run.json with `summary` and move the work folder, without its checkpoint, to `out`, which it replaces."""
+        if (self.folder / WEIGHTS).exists():
+            self.info["weights_sha256"] = sha256(self.folder / WEIGHTS)
+        rows = read_rows(self.folder)
+        with atomic_path(out) as temporary:
+            shutil.copytree(self.folder, temporary, ignore=shutil.ignore_patterns(*LEFT_BEHIND))
+            if rows:
+                write_table(temporary / CURVES_FILE, rows)
+            write_json(temporary / RUN_FILE, {**self._info("finished"), **summary})
+        self.info["status"] = "finished"
+        shutil.rmtree(self.folder)
+        self._push(out)
+
+    def _hold(self):
+        """Keep other processes out of the work folder; wait for one that trains the same run."""
+        path = lock_file(self.folder)
+        held = try_lock(path)
+        if held is None:
+            print(f"run {self.info['run']} is being trained by another process: waiting for it", flush=True)
+        return held or lock(path)
+
+    def _write_difference(self) -> None:
+        difference = uncommitted()
+        if difference:
+            (self.folder / DIFF).write_text(difference)
+        else:
+            (self.folder / DIFF).unlink(missing_ok=True)
+
+    def _info(self, status: str) -> dict[str, Any]:
+        """run.json as of now. `seconds` counts all sittings."""
+        seconds = self._seconds_before + time.monotonic() - self._began
+        return {**self.info, "status": status, "ended": _now(), "seconds": round(seconds, 3)}
+
+    def _write_info(self, status: str) -> None:
+        self.info["status"] = status
+        write_json(self.folder / RUN_FILE, self._info(status))
+
+    def _push(self, folder: Path) -> str | None:
+        """File the run; the next time comes after a while, a longer one if the store is slow."""
+        began = time.monotonic()
+        link = push(folder, source="executed")
+        ended = time.monotonic()
+        self._next_push = ended + max(self._seconds_between_pushes, (ended - began) / SHARE_OF_TIME)
+        return link
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

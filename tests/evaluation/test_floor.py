@@ -1,0 +1,54 @@
+import pytest
+import torch
+
+from modescope.data.prepared import Dataset
+from modescope.data.splits import draw_split
+from modescope.errors import UserError
+from modescope.evaluation.floor import held_out_counts, held_out_images
+
+CLASSES = ("ant", "bee", "cat")
+
+
+@pytest.mark.parametrize(
+    ("available", "wanted", "num_images", "expected"),
+    [
+        ([2000, 4500, 0], [4000, 1500, 0], 10_000, [2000, 750, 0]),  # the scarcest class decides
+        ([5000, 5000, 5000], [100, 300, 0], 1000, [250, 750, 0]),  # num_samples decides
+        ([10, 10, 10], [1, 1, 1], 10, [4, 3, 3]),  # a remainder goes to the first of equals
+        ([2500, 6000, 5000], [3500, 3500, 3000], 10_000, [2500, 2500, 2142]),
+    ],
+)
+def test_largest_set_of_the_same_proportions(available, wanted, num_images, expected):
+    assert held_out_counts(torch.tensor(available), torch.tensor(wanted), num_images).tolist() == expected
+
+
+def test_no_held_out_image_of_a_class():
+    with pytest.raises(UserError, match="no real images are left"):
+        held_out_counts(torch.tensor([5, 0]), torch.tensor([5, 5]), 10)
+
+
+def dataset(per_class: int, first: int) -> Dataset:
+    """Every image is told apart by its value; classes take turns."""
+    count = per_class * len(CLASSES)
+    images = torch.arange(first, first + count, dtype=torch.uint8).reshape(-1, 1, 1, 1)
+    return Dataset("toy", "toy", images, torch.arange(count) % len(CLASSES), CLASSES)
+
+
+def test_floor_holds_no_image_of_the_split_and_no_other_class():
+    train, test = dataset(20, first=0), dataset(10, first=100)
+    split = draw_split(train.labels, CLASSES, {"cat": 15, "ant": 5}, seed=0, name="toy")
+    drawn = held_out_images(train, test, split, num_images=1000, seed=0).flatten()
+    assert len(drawn) == 20  # 5 + 10 cats are left, and three cats to an ant
+    assert len(set(drawn.tolist())) == 20
+    assert not set(drawn.tolist()) & set(split.indices.tolist())
+    labels = torch.where(drawn < 100, drawn, drawn - 100).long() % 3
+    assert torch.bincount(labels, minlength=3).tolist() == [5, 0, 15]
+    assert torch.equal(drawn, held_out_images(train, test, split, 1000, seed=0).flatten())
+    assert not torch.equal(drawn, held_out_images(train, test, split, 1000, seed=1).flatten())
+
+
+def test_floor_of_balanced_is_the_test_set():
+    train, test = dataset(20, first=0), dataset(10, first=100)
+    balanced = draw_split(train.labels, CLASSES, None, seed=0)
+    drawn = held_out_images(train, test, balanced, num_images=1000, seed=0)
+    assert drawn.flatten().sort().values.tolist() == test.images.flatten().tolist()

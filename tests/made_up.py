@@ -1,0 +1,141 @@
+"""A made-up project on disk: every file that the report reads, with random pictures and invented numbers."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from PIL import Image
+
+from modescope.config import Params, load_params
+from modescope.data.prepared import save_prepared
+from modescope.data.sources import Dataset
+from modescope.data.splits import Split
+from modescope.files import write_json
+from modescope.report.results import Folders, flatten
+from modescope.training.loop import grid
+
+REPOSITORY = Path(__file__).parents[1]
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+MODELS = ("real", "gan", "vae", "vae-gmm")
+FID = {"real": 1.5, "gan": 40.0, "vae": 80.0, "vae-gmm": 70.0}
+
+
+@dataclass
+class Project:
+    """Folders of a made-up project, keys by run name, and what its made-up MLflow holds: key -> final values."""
+
+    root: Path
+    keys: dict[str, str] = field(default_factory=dict)
+    tracked: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def params(self) -> Params:
+        return load_params(self.root / "params.yaml")
+
+    @property
+    def folders(self) -> Folders:
+        return Folders(self.root / "metrics", self.root / "models", self.root / "data")
+
+    def read_final(self, study: str, keys: list[str]) -> dict[str, dict[str, float]]:
+        return {key: self.tracked[key] for key in keys if key in self.tracked}
+
+    def add_run(self, study: str, run: str, folder: Path, metrics: dict, data: str) -> None:
+        """Write run.json and the metrics file, and file the same numbers in the made-up store."""
+        key = self.keys[run] = f"{len(self.keys):016x}"
+        info = {"key": key, "study": study, "run": run, "status": "finished", "device": "cpu", "precision": "fp32"}
+        info |= {"params": {"seed": 42}, "started": "2025-01-01T00:00:00+00:00", "versions": {"torch": "2.13.0"}}
+        info |= {"data": {"name": data, "digest": "0" * 64, "classes": list(CLASSES)}}
+        info |= {"seconds": 90.0, "steps": 200, "steps_per_second": 20.0, "images_per_second": 640.0, "resumed_from_step": 0}
+        write_json(folder / "run.json", info)
+        write_json(self.folders.metrics_file(study, run), metrics)
+        self.tracked[key] = flatten(metrics, CLASSES)
+
+    def change(self, run: str, **metrics) -> None:
+        """Change metrics of a run of study 1, in its file and in the store."""
+        rewrite(self.folders.metrics_file("imbalance", run), **metrics)
+        self.tracked[self.keys[run]] |= flatten(metrics, CLASSES)
+
+
+def write_params(root: Path, splits: list[str], extractors: list[str]) -> None:
+    """The committed parameters with fewer splits."""
+    values = yaml.safe_load((REPOSITORY / "profiles" / "standard.yaml").read_text())
+    values["imbalance"]["splits"] = splits
+    values["evaluation"]["extractors"] = extractors
+    (root / "params.yaml").write_text(yaml.safe_dump(values))
+
+
+def make_split(name: str, params: Params, num_images: int) -> Split:
+    """A split with the counts of params.yaml; only its first indices exist."""
+    classes, counts = CLASSES, (5000,) * len(CLASSES)
+    if name != "balanced":
+        classes, counts = params.split.classes, params.split.counts[name]
+    return Split(name, tuple(classes), tuple(counts), params.split.seed, torch.arange(num_images))
+
+
+def invented_metrics(model: str, split: Split, extractors: list[str], rng: np.random.Generator) -> dict:
+    """Numbers of plausible size."""
+    counts = dict(zip(split.classes, split.counts, strict=True))
+    trained = np.array([counts.get(name, 0) / sum(split.counts) for name in CLASSES])
+    noise = 0.01 if model == "real" else 0.3
+    share = trained * (1 - noise) + noise * rng.dirichlet(np.ones(len(CLASSES)))
+    metrics = {"num_samples": 10000, "num_reference": sum(split.counts)}
+    for suffix, scale in (("_classifier", 1.0), ("", 3.0)) if "inception" in extractors else (("_classifier", 1.0),):
+        metrics |= {
+            f"fid{suffix}": FID[model] * scale * rng.uniform(0.9, 1.1),
+            f"kid{suffix}_mean": 0.01 * scale,
+            f"kid{suffix}_std": 0.001,
+        }
+        metrics |= {f"is{suffix}_mean": 2.0 * scale, f"is{suffix}_std": 0.1}
+    metrics |= {name: float(rng.uniform(0.1, 0.9)) for name in ("precision", "recall", "density", "coverage")}
+    metrics |= {"class_share": share.tolist(), "reference_share": trained.tolist()}
+    return metrics | {"class_share_kl": 0.1, "class_share_tv": float(abs(share - trained).sum() / 2)}
+
+
+def write_training(folder: Path, model: str, rng: np.random.Generator, size: int) -> None:
+    """Curves and preview grids as the training loop writes them."""
+    columns = {"gan": ("train/d_loss", "train/g_loss"), "vae": ("train/loss", "eval/loss")}.get(model, ())
+    lines = [",".join(("step", *columns))]
+    lines += [",".join([str(step), *(f"{rng.uniform(0.5, 1.5):.3f}" for _ in columns)]) for step in range(10, 210, 10)]
+    (folder / "curves.csv").write_text("\n".join(lines) + "\n")
+    for kind in ("samples", "reconstructions") if model == "vae" else ("samples",):
+        (folder / kind).mkdir()
+        images = torch.from_numpy(rng.integers(0, 256, (64, 3, size, size), dtype=np.uint8))
+        for step in (100, 200):
+            Image.fromarray(grid(images).numpy()).save(folder / kind / f"step-{step:06d}.png")
+
+
+def build_project(root: Path, splits=("balanced", "split1"), extractors=("judge",), data="cifar10-jpeg", size=8) -> Project:
+    """Write a whole made-up project below `root`."""
+    rng = np.random.default_rng(0)
+    write_params(root, list(splits), list(extractors))
+    project = Project(root)
+    images = torch.from_numpy(rng.integers(0, 256, (16, 3, size, size), dtype=np.uint8))
+    train = Dataset(data, "parquet", images, torch.arange(16) % len(CLASSES), CLASSES)
+    save_prepared(train, project.folders.data / "rgb" / "train.safetensors", "train")
+    for name in project.params.classifiers:
+        metrics = {"accuracy": 0.85, "accuracy_per_class": [0.85] * 10, "nll": 0.5, "ece_before": 0.06, "ece_after": 0.01}
+        folder = project.folders.models / "classifiers" / name
+        project.add_run("classifiers", name, folder, metrics | {"temperature": 1.4, "num_test": 10000, "seconds": 60.0}, data)
+        (folder / "model.safetensors").write_bytes(name.encode())
+    for name in splits:
+        split = make_split(name, project.params, len(images))
+        split.save(project.folders.data / "splits" / f"{name}.json")
+        for model in MODELS:
+            folder = (
+                project.folders.data / "reference" / name
+                if model == "real"
+                else project.folders.models / "imbalance" / f"{model}-{name}"
+            )
+            project.add_run("imbalance", f"{model}-{name}", folder, invented_metrics(model, split, extractors, rng), data)
+            if model != "real":
+                write_training(folder, model, rng, size)
+    return project
+
+
+def rewrite(path: Path, **changes) -> None:
+    """Change values of a JSON file; None removes one."""
+    content = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({name: value for name, value in content.items() if value is not None}))

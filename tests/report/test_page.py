@@ -1,0 +1,138 @@
+"""The page: self-contained, repeatable, and its findings follow from the numbers."""
+
+from html.parser import HTMLParser
+
+import pytest
+from made_up import build_project
+
+from modescope.report.contents import build_page, collect
+from modescope.report.imbalance.findings import all_findings
+from modescope.report.page import Finding, Page, Picture, Section, to_html, write_page
+from modescope.report.tables import Column, Table
+
+TABLE = Table(
+    "small",
+    "Small <table>",
+    (Column("name", "name"), Column("value", "v", "group")),
+    ({"name": "a & b", "value": 1.0},),
+    "Caption.",
+)
+PICTURE = Picture("dot", "Dot", "A dot.", "a dot", b"\x89PNG")
+PAGE = Page(
+    "Title", "Lead.", (("data", "digits"),), (Section("one", "One", [Finding("Head", "Text")], (TABLE, PICTURE), "Note."),)
+)
+
+
+@pytest.fixture(scope="module")
+def real_page(tmp_path_factory):
+    project = build_project(tmp_path_factory.mktemp("project"))
+    return build_page(collect(project.params, project.folders, project.read_final))
+
+
+class Links(HTMLParser):
+    """Collects tags and what they refer to."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.addresses = [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attributes if name in ("src", "href", "srcset", "action")]
+
+
+def parsed(html):
+    links = Links()
+    links.feed(html)
+    return links
+
+
+def test_page_shows_everything_escaped():
+    html = to_html(PAGE)
+    for text in (
+        "<h1>Title</h1>",
+        "Lead.",
+        "digits",
+        "<strong>Head.</strong> Text",
+        "Small &lt;table&gt;",
+        "a &amp; b",
+        "Caption.",
+        "A dot.",
+        "Note.",
+    ):
+        assert text in html
+    assert "data:image/png;base64,iVBORw==" in html and 'alt="a dot"' in html
+
+
+def test_page_needs_nothing_else(real_page):
+    html = to_html(real_page)
+    links = parsed(html)
+    assert not {"script", "link", "iframe"} & set(links.tags)
+    assert all(address.startswith(("data:image/png;base64,", "#")) for address in links.addresses)
+    assert "url(" not in html and "@import" not in html
+    assert "prefers-color-scheme: dark" in html
+
+
+def test_page_names_data_profile_device_and_runs(real_page):
+    assert dict(real_page.facts) == {
+        "data": "cifar10-jpeg",
+        "profile": "custom",
+        "runs": "11",
+        "device": "cpu",
+        "precision": "fp32",
+        "torch": "2.13.0",
+    }
+
+
+def test_same_inputs_give_the_same_bytes(real_page, results, tmp_path):
+    def written(page, folder):
+        write_page(page, folder)
+        return {file.relative_to(folder): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+
+    first = written(real_page, tmp_path / "first")
+    assert first == written(build_page(results), tmp_path / "second")
+    assert {str(path) for path in first} == {
+        "index.html",
+        *(
+            f"tables/{name}.{kind}"
+            for name in ("splits", "class_share", "gan", "vae", "runs", "classifiers")
+            for kind in ("md", "csv")
+        ),
+        *(
+            f"figures/{name}.png"
+            for name in ("class_share", "figure1_gan", "figure2_vae", "samples", "reconstructions", "curves")
+        ),
+    }
+
+
+def test_a_former_report_is_replaced(tmp_path):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "old.md").write_text("old")
+    write_page(PAGE, tmp_path)
+    assert {file.name for file in (tmp_path / "tables").iterdir()} == {"small.md", "small.csv"}
+    assert (tmp_path / "figures" / "dot.png").read_bytes() == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    ("gan", "vae", "wording"),
+    [
+        (0.3, 0.1, "closer on 2 of 2 splits and the GAN on 0"),
+        (0.1, 0.3, "closer on 0 of 2 splits and the GAN on 2"),
+        (0.1, 0.102, "on 2 they differ by no more than the floor"),
+    ],
+)
+def test_coverage_finding_counts_only_differences_above_the_floor(tmp_path, gan, vae, wording):
+    project = build_project(tmp_path)
+    for split in project.params.imbalance.splits:
+        for model, value in (("gan", gan), ("vae", vae), ("real", 0.005)):
+            project.change(f"{model}-{split}", class_share_tv=value)
+    found = all_findings(collect(project.params, project.folders, project.read_final))
+    assert wording in found[0].text
+
+
+def test_findings_name_the_rarest_class_and_count_lost_ones(tmp_path):
+    project = build_project(tmp_path, splits=("split4",))
+    project.change("gan-split4", class_share=[0.2, 0.0, 0.001, 0.2, 0.2, 0.2, 0.0, 0.199, 0.0, 0.0])
+    texts = {finding.head: finding.text for finding in all_findings(collect(project.params, project.folders, project.read_final))}
+    assert "split4 (IR 4.75) bird is 5.0% of the training images" in texts["Rarest class"] and "GAN 0.1%" in texts["Rarest class"]
+    assert "of 5 over all splits: GAN 1, VAE 0, VAE-GMM 0" in texts["Lost classes"]

@@ -1,0 +1,47 @@
+"""Stage `report` on a made-up project, with a real MLflow store."""
+
+import pytest
+from made_up import build_project
+
+from modescope import tracking
+from modescope.errors import UserError
+from modescope.files import read_json, write_json
+from modescope.stages import report
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    return build_project(tmp_path, splits=("split1",))
+
+
+def run(project):
+    report.main(project.folders.metrics, project.folders.models, project.root / "reports", project.folders.data)
+
+
+def test_report_files_the_runs_and_refuses_changed_numbers(project, capsys):
+    run(project)
+    page = project.root / "reports" / "index.html"
+    assert f"report: {page}" in capsys.readouterr().out
+    written = page.read_bytes()
+    runs = {project.keys[f"{model}-split1"] for model in ("real", "gan", "vae", "vae-gmm")}
+    assert set(tracking.read_final("imbalance", list(project.tracked))) == runs
+    run(project)
+    assert page.read_bytes() == written
+
+    file = project.folders.metrics_file("imbalance", "gan-split1")
+    honest = read_json(file)
+    write_json(file, honest | {"recall": 0.999})
+    with pytest.raises(UserError, match=f"gan-split1: recall is 0.999 in .* but {honest['recall']!r} in MLflow"):
+        run(project)
+    assert page.read_bytes() == written
+
+
+def test_an_unreachable_store_is_one_line_and_nothing_is_written(project, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match="127.0.0.1:9 cannot be used") as error:
+        run(project)
+    assert "\n" not in str(error.value)
+    assert not (project.root / "reports").exists()

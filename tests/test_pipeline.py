@@ -1,0 +1,151 @@
+"""The whole demo in a fresh clone, as a user runs it: offline, twice, and interrupted."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+BIN = Path(sys.executable).parent
+
+
+def run(command, folder, expect=0, **environment):
+    """Run a command line in `folder`, without network, and return what it printed and the seconds it took."""
+    began = time.monotonic()
+    offline = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "no_proxy": "127.0.0.1,localhost"}
+    path = {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(folder / "src")}
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_", "MODESCOPE_"))}
+    process = subprocess.run(command, shell=True, cwd=folder, env={**clean, **path, **offline, **environment}, capture_output=True, text=True)
+    assert process.returncode == expect, f"{command}\n{process.stdout[-6000:]}\n{process.stderr[-6000:]}"
+    return process.stdout + process.stderr, time.monotonic() - began
+
+
+def copy_of_the_repository(folder):
+    """What a clone of the working tree would hold, as a repository of its own."""
+    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], capture_output=True, text=True)
+    names = listed.stdout.splitlines() if listed.returncode == 0 else [str(path) for path in Path().rglob("*") if ".venv" not in path.parts and path.is_file()]
+    for name in names:
+        if Path(name).is_file():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(name, target)
+    run("git init -q && git add -A && git -c user.name=t -c user.email=t@example.org commit -qm start", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """A clone in which `make demo`'s commands have run, and what they printed."""
+    folder = copy_of_the_repository(tmp_path_factory.mktemp("clone"))
+    run("modescope use demo", folder)
+    printed, seconds = run("dvc repro", folder)
+    return folder, printed, seconds
+
+
+def metrics(folder, study):
+    return {path.stem: json.loads(path.read_text()) for path in sorted((folder / "metrics" / study).glob("*.json"))}
+
+
+def test_the_demo_is_quick_and_names_its_page(demo):
+    folder, printed, seconds = demo
+    assert "reports/index.html" in printed
+    assert seconds < 600  # five minutes on two free cores; this machine may be busy
+    page = (folder / "reports" / "index.html").read_text()
+    assert "digits-rgb" in page and "<img" in page and "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_the_demo_measures_every_row(demo):
+    rows = metrics(demo[0], "imbalance")
+    assert set(rows) == {f"{model}-{split}" for model in ("real", "gan", "vae", "vae-gmm") for split in ("balanced", "split1", "split4")}
+    for name, row in rows.items():
+        assert row["num_samples"] <= 500 and sum(row["class_share"]) == pytest.approx(1)
+        if not name.startswith("real-"):
+            floor = rows[f"real-{name.rpartition('-')[2]}"]
+            assert row["fid_classifier"] > floor["fid_classifier"]
+    judges = metrics(demo[0], "classifiers")
+    assert min(row["accuracy"] for row in judges.values()) > 0.85
+
+
+def test_again_runs_nothing(demo):
+    folder, *_ = demo
+    printed, seconds = run("dvc repro", folder)
+    assert "Running stage" not in printed and "up to date" in printed
+    assert seconds < 6
+    before = (folder / "dvc.lock").read_text()
+    run("dvc status --quiet", folder)
+    assert (folder / "dvc.lock").read_text() == before
+
+
+def test_a_device_or_a_store_is_no_parameter(demo):
+    run("dvc status --quiet", demo[0], MODESCOPE_DEVICE="cpu", MLFLOW_TRACKING_URI="sqlite:///other.db")
+
+
+def test_a_fresh_clone_pulls_everything_and_syncs_once(demo, tmp_path):
+    """Checklist of DVC with MLflow, items 1, 2 and 11: nothing runs after a pull, one MLflow run per training, never two."""
+    folder, *_ = demo
+    run(f"git add -A && git -c user.name=t -c user.email=t@example.org commit -qm demo && dvc remote add -d -f store {tmp_path}/store && dvc push -q", folder)
+    clone = tmp_path / "clone"
+    run(f"git clone -q {folder} {clone}", tmp_path)
+    run(f"dvc remote add -d -f store {tmp_path}/store && git checkout -q . ; dvc remote add --local -d -f store {tmp_path}/store; dvc pull -q", clone)
+    printed, _ = run("dvc repro", clone)
+    assert "Running stage" not in printed
+    assert not [line for line in run("git status --porcelain", clone)[0].splitlines() if ".dvc/config" not in line]
+    first, _ = run("modescope sync", clone)
+    again, _ = run("modescope sync", clone)
+    assert first.count("created") == 15 and again.count("created") == 0
+    tables = sorted(path.relative_to(folder) for path in (folder / "reports" / "tables").iterdir())
+    before = [(folder / table).read_bytes() for table in tables]
+    run("dvc repro -f -s report", clone)
+    assert [(clone / table).read_bytes() for table in tables] == before
+
+
+def test_a_killed_training_goes_on_and_ends_in_the_same_weights(demo):
+    """kill -9 of DVC and the training; the next `dvc repro` ends bit for bit where the undisturbed one did."""
+    folder, *_ = demo
+    model = folder / "models" / "imbalance" / "gan-split1" / "model.safetensors"
+    expected = model.read_bytes()
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(folder / "src"), "MODESCOPE_CHECKPOINT_SECONDS": "0"}
+    process = subprocess.Popen(
+        ["dvc", "repro", "-f", "-s", "--no-run-cache", "imbalance@gan-split1"], cwd=folder, env=environment, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not list((folder / ".ckpt").glob("*/checkpoint.pt")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not model.exists()
+    printed, _ = run("dvc repro -s --no-run-cache imbalance@gan-split1", folder)
+    assert "goes on from step" in printed
+    assert model.read_bytes() == expected
+
+
+def test_an_unpacked_archive_without_git_runs_too(demo, tmp_path):
+    folder, *_ = demo
+    archive = tmp_path / "archive"
+    shutil.copytree(folder, archive, ignore=shutil.ignore_patterns(".git", ".ckpt", "mlflow.db", "mlartifacts"))
+    run("dvc config --local core.no_scm true", archive)
+    printed, _ = run("dvc repro", archive)
+    assert "up to date" in printed
+
+
+def test_bad_input_through_the_whole_pipeline(demo):
+    folder, *_ = demo
+    printed, _ = run("modescope use fast", folder, expect=2)
+    assert printed.strip().splitlines() == ["modescope: unknown profile `fast`: there are demo, paper, standard"]
+    printed, _ = run("modescope sample gan-split9 -n 4 --out x.npz", folder, expect=2)
+    assert "gan-split9" in printed and "gan-split1" in printed and len(printed.strip().splitlines()) == 1
+    assert not (folder / "x.npz").exists()
+
+
+def test_samples_for_somebody_elses_evaluator(demo, tmp_path):
+    np = pytest.importorskip("numpy")
+    run(f"modescope sample gan-split1 -n 32 --seed 7 --out {tmp_path}/a.npz && modescope sample gan-split1 -n 32 --seed 7 --out {tmp_path}/b.npz", demo[0])
+    first, second = (np.load(tmp_path / name)["images"] for name in ("a.npz", "b.npz"))
+    assert first.shape == (32, 3, 32, 32) and first.dtype == np.uint8 and (first == second).all()

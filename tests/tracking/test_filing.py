@@ -1,0 +1,178 @@
+"""What the store holds after push, sync and read_final."""
+
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from tracked_runs import INFO, METRICS, artifacts_of, run_info, start_python, steps_of, stored_run, train_run, work_folder, write_metrics
+
+from modescope import tracking
+from modescope.errors import UserError
+from modescope.files import read_json, sha256, write_json
+from modescope.tracking.filing import lock_file
+from modescope.tracking.locks import lock
+from modescope.tracking.mlflow_store import open_store
+
+OUT = Path("models/imbalance/gan-split1")
+
+
+def everything(key=INFO["key"]):
+    """All that the store holds of a run, to compare."""
+    run, client = stored_run(key), open_store().client
+    points = {name: [(p.step, p.value, p.timestamp) for p in client.get_metric_history(run.info.run_id, name)] for name in run.data.metrics}
+    return run.info.run_id, run.info.status, run.info.end_time, run.data.params, run.data.tags, points, artifacts_of(), artifacts_of("images")
+
+
+def test_pushing_twice_adds_nothing(project):
+    train_run(OUT)
+    tracking.push(OUT, METRICS)
+    before = everything()
+    link = tracking.push(OUT, METRICS)
+    assert everything() == before
+    assert link.endswith(stored_run().info.run_id)
+
+
+def test_final_values_are_exact_and_lists_go_by_class(project):
+    train_run(OUT)
+    tracking.push(OUT, METRICS)
+    expected = {"fid_classifier": METRICS["fid_classifier"], "num_samples": 100.0}
+    expected |= {"class_share/zero": 0.1, "class_share/one": 0.2, "class_share/two": 0.7}
+    assert tracking.read_final("imbalance", [INFO["key"], "00000000000000ff"]) == {INFO["key"]: expected}
+
+
+def test_a_new_final_value_replaces_the_old_one(project):
+    train_run(OUT)
+    tracking.push(OUT, METRICS)
+    tracking.push(OUT, METRICS | {"fid_classifier": 3.0})
+    assert tracking.read_final("imbalance", [INFO["key"]])[INFO["key"]]["fid_classifier"] == 3.0
+
+
+def test_reading_a_study_without_runs_gives_nothing(project):
+    assert tracking.read_final("two-stage", ["00000000000000aa"]) == {}
+
+
+def test_reading_an_unreachable_store_is_the_users_error(project, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    with pytest.raises(UserError, match="127.0.0.1:1 cannot be used"):
+        tracking.read_final("imbalance", [])
+    with pytest.raises(UserError, match="127.0.0.1:1 cannot be used"):
+        tracking.sync()
+
+
+def test_sync_fills_an_empty_store_once(project, template, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project / 'elsewhere' / 'first.db'}")
+    Path("elsewhere").mkdir()
+    shutil.copy(template, "elsewhere/first.db")
+    train_run(OUT)
+    write_metrics()
+    real = run_info(key="00000000000000cc", run="real-split1", model="real")
+    train_run(Path("data/reference/split1"), **real)
+    train_run(Path("models/classifiers/rgb-judge"), **run_info(key="00000000000000dd", run="rgb-judge", study="classifiers"))
+    executed = stored_run()
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+
+    assert tracking.sync() == [("real-split1", "created"), ("rgb-judge", "created"), ("gan-split1", "created")]
+    restored = stored_run()
+    assert restored.data.params == executed.data.params
+    assert {**executed.data.tags, "source": "restored"} == restored.data.tags
+    assert restored.info.status == "FINISHED" and restored.info.start_time == executed.info.start_time
+    assert steps_of("train/d_loss") == [1, 2, 3, 4] and len(artifacts_of("images")) == 4
+    assert tracking.read_final("imbalance", [INFO["key"]])[INFO["key"]]["class_share/two"] == 0.7
+    assert {name for _, name in tracking.sync()} == {"unchanged"}
+    write_metrics(METRICS | {"kid": 1.0})
+    assert ("gan-split1", "completed") in tracking.sync(Path.cwd())
+
+
+def test_sync_leaves_half_written_and_living_runs_alone(project):
+    train_run(OUT)
+    shutil.copytree(OUT, OUT.parent / ".gan-split1-x" / "gan-split1")
+    living = Path(".ckpt/00000000000000ee")
+    shutil.copytree(OUT, living)
+    write_json(living / "run.json", {**read_json(OUT / "run.json"), "key": living.name, "status": "running"})
+    with lock(lock_file(living)):
+        assert tracking.sync() == [("gan-split1", "unchanged")]
+    assert tracking.sync() == [("gan-split1", "unchanged"), ("gan-split1", "created")]
+    assert stored_run(living.name).info.status == "KILLED"
+
+
+def test_a_finished_run_is_not_closed_by_its_own_leftovers(project):
+    train_run(OUT)
+    shutil.copytree(OUT, work_folder())
+    write_json(work_folder() / "run.json", {**read_json(OUT / "run.json"), "status": "killed"})
+    assert tracking.sync() == [("gan-split1", "unchanged")]
+    assert stored_run().info.status == "FINISHED"
+
+
+def test_four_processes_at_once_on_a_fresh_store(bare_project):
+    code = "import sys; from pathlib import Path; from tracked_runs import train_run; train_run(Path(sys.argv[1]), run=sys.argv[1], key=sys.argv[2])"
+    writers = [start_python(code, f"gan-{number}", f"{number:016x}") for number in range(4)]
+    ends = [(writer.communicate(), writer.returncode) for writer in writers]
+    assert [code for _, code in ends] == [0] * 4 and not any("warning" in errors for (_, errors), _ in ends), ends
+    store = open_store()
+    assert list(store.experiments()) == ["imbalance"]
+    assert sorted(run.info.run_name for run in store.client.search_runs(list(store.experiments().values()))) == [f"gan-{n}" for n in range(4)]
+
+
+def test_store_and_artifacts_stand_in_the_repository_wherever_the_stage_runs(bare_project, template, monkeypatch):
+    home, workspace = bare_project / "home", bare_project / "home" / ".dvc" / "tmp" / "exps" / "tmp1"
+    workspace.mkdir(parents=True)
+    shutil.copy(template, home / "mlflow.db")
+    monkeypatch.setenv("DVC_ROOT", str(home))
+    monkeypatch.chdir(workspace)
+    train_run(OUT)
+    assert stored_run().info.artifact_uri.startswith(str(home / "mlartifacts"))
+    assert not (workspace / "mlflow.db").exists() and not (workspace / "mlruns").exists()
+
+
+def test_a_database_of_another_schema_is_refused_and_left_alone(project):
+    with sqlite3.connect("mlflow.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '0123456789ab'")
+    database.close()
+    before = sha256(Path("mlflow.db"))
+    for attempt in (lambda: train_run(OUT), tracking.sync, lambda: tracking.read_final("imbalance", [])):
+        with pytest.raises(UserError, match="has schema 0123456789ab, but mlflow .* needs .*: install"):
+            attempt()
+    assert sha256(Path("mlflow.db")) == before
+
+
+def test_a_file_that_is_no_database_costs_a_warning(project, capsys):
+    Path("mlflow.db").write_text("no database " * 100)
+    train_run(OUT)
+    assert "tracking is off" in capsys.readouterr().err and (OUT / "curves.csv").exists()
+
+
+def test_losing_the_database_breaks_nothing(project, template):
+    train_run(OUT)
+    shutil.copy(template, "other.db")
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{project / 'other.db'}"
+    try:
+        assert tracking.push(OUT, METRICS)
+        assert steps_of("train/d_loss") == [1, 2, 3, 4] and stored_run().data.tags["source"] == "restored"
+    finally:
+        del os.environ["MLFLOW_TRACKING_URI"]
+
+
+QUIET = """
+import socket, sys
+def deny(*arguments, **options):
+    tried.append(arguments)
+    raise OSError("no network")
+tried = []
+socket.getaddrinfo = socket.create_connection = socket.socket.connect = socket.socket.connect_ex = deny
+import time
+from pathlib import Path
+from tracked_runs import train_run
+train_run(Path("out"))
+from mlflow.telemetry.utils import is_telemetry_disabled
+time.sleep(1.0)
+print(is_telemetry_disabled(), tried)
+"""
+
+
+def test_nothing_is_sent_to_anybody(project, monkeypatch):
+    for name in ("CI", "GITHUB_ACTIONS", "PYTEST_CURRENT_TEST", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+        monkeypatch.delenv(name, raising=False)
+    output, errors = start_python(QUIET).communicate()
+    assert output.splitlines()[-1] == "True []", errors

@@ -1,0 +1,294 @@
+"""A run's files, whatever happens to it, and MLflow filled from them."""
+
+import csv
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mlflow import MlflowClient
+from tracked_runs import INFO, artifacts_of, run_info, start_python, steps_of, stored_run, train_run, work_folder
+
+from modescope import tracking
+from modescope.files import read_json, sha256
+from modescope.tracking import RunLog
+from modescope.tracking.filing import lock_file
+from modescope.tracking.locks import lock
+from modescope.tracking.mlflow_store import open_store
+from modescope.tracking.record import read_rows, write_lines, write_table
+
+OUT = Path("models/imbalance/gan-split1")
+
+
+def test_finish_moves_everything_but_the_checkpoint_and_completes_run_json(project):
+    OUT.mkdir(parents=True)
+    (OUT / "of an earlier run").touch()
+    train_run(OUT)
+    assert sorted(str(file.relative_to(OUT)) for file in OUT.rglob("*.*")) == [
+        "curves.csv",
+        "model.safetensors",
+        "run.json",
+        "samples/step-000002.png",
+        "samples/step-000004.png",
+    ]
+    assert not work_folder().exists()
+    info = read_json(OUT / "run.json")
+    assert INFO.items() <= info.items()
+    assert (info["status"], info["steps"], info["resumed_from_step"]) == ("finished", 4, 0)
+    assert info["weights_sha256"] == sha256(OUT / "model.safetensors")
+    assert 0 < info["seconds"] < 60
+
+
+def test_a_finished_run_is_in_mlflow(project):
+    train_run(OUT)
+    run = stored_run()
+    assert (run.info.run_name, run.info.status) == ("gan-split1", "FINISHED")
+    assert run.data.params == {
+        "seed": "0",
+        "imbalance.gan.lr": "0.0002",
+        "imbalance.gan.betas": "[0.5, 0.999]",
+        "imbalance.gan.ema_decay": "null",
+        "imbalance.gan.loss": "bce",
+    }
+    expected = {"stage": "imbalance@gan-split1", "dataset": "digits-rgb", "split": "split1", "source": "executed", "version.torch": "2.13", "device": "cpu"}
+    assert expected.items() <= run.data.tags.items()
+    assert run.inputs.dataset_inputs[0].dataset.name == "digits-rgb"
+    assert steps_of("train/d_loss") == steps_of("train/g_loss") == [1, 2, 3, 4]
+    assert [name.split("+")[:3] for name in artifacts_of("images") if name.endswith(".png")] == [["samples", "step", "2"], ["samples", "step", "4"]]
+
+
+def test_curves_keep_every_bit_and_leave_blanks(tmp_path):
+    rows = {1: {"train/loss": 0.1 + 0.2}, 2: {"train/loss": 1e-300, "eval/loss": float("nan")}, 5: {"eval/loss": 2.0}}
+    write_table(tmp_path / "curves.csv", rows)
+    assert list(csv.reader(open(tmp_path / "curves.csv")))[0] == ["step", "train/loss", "eval/loss"]
+    read = read_rows(tmp_path)
+    assert list(read) == [1, 2, 5] and read[1] == rows[1] and read[5] == rows[5]
+    assert read[2]["train/loss"] == 1e-300 and np.isnan(read[2]["eval/loss"])
+
+
+def test_a_line_cut_off_by_a_kill_does_not_count(tmp_path):
+    write_lines(tmp_path / "curves.jsonl", {1: {"a": 1.0}, 2: {"a": 2.0}})
+    with open(tmp_path / "curves.jsonl", "a") as file:
+        file.write('{"step": 3, "a"')
+    assert read_rows(tmp_path) == {1: {"a": 1.0}, 2: {"a": 2.0}}
+
+
+@pytest.mark.parametrize("image", [np.zeros((4, 5), np.uint8), np.zeros((4, 5, 1), np.uint8), torch.zeros(4, 5, 3, dtype=torch.uint8)])
+def test_images_are_written_as_they_are(project, image):
+    with RunLog(INFO, work_folder()) as log:
+        log.image("samples", image, 7)
+    with open(work_folder() / "samples" / "step-000007.png", "rb") as file:
+        assert file.read(4) == b"\x89PNG"
+
+
+@pytest.mark.parametrize("image", [np.zeros((4, 5)), np.zeros((3, 4, 5), np.uint8), np.zeros(4, np.uint8)])
+def test_other_images_are_refused(project, image):
+    with RunLog(INFO, work_folder()) as log, pytest.raises(ValueError, match="expected uint8"):
+        log.image("samples", image, 7)
+
+
+def test_a_killed_run_goes_on_in_the_same_mlflow_run_without_doubled_points(project, monkeypatch, capsys):
+    monkeypatch.setenv("MODESCOPE_PUSH_SECONDS", "0")
+    with pytest.raises(KeyboardInterrupt), RunLog(INFO, work_folder()) as log:
+        log.log({"train/loss": 1.0}, 10)
+        log.log({"train/loss": 2.0}, 20)
+        log.image("samples", np.zeros((4, 4), np.uint8), 20)
+        log.log({"train/loss": 3.0}, 25)
+        log.image("samples", np.zeros((4, 4), np.uint8), 25)
+        raise KeyboardInterrupt
+    killed = stored_run()
+    assert killed.info.status == "KILLED"
+    with RunLog(INFO, work_folder()) as log:
+        log.rewind(20)
+        assert (log.folder / "samples" / "step-000020.png").exists() and not (log.folder / "samples" / "step-000025.png").exists()
+        assert stored_run().info.status == "RUNNING"
+        log.log({"train/loss": 3.0}, 25)
+        log.log({"train/loss": 4.0}, 30)
+        log.finish(OUT)
+    assert stored_run().info.run_id == killed.info.run_id and stored_run().info.status == "FINISHED"
+    assert steps_of("train/loss") == [10, 20, 25, 30]
+    assert len(artifacts_of("images")) == 4
+    assert list(csv.DictReader(open(OUT / "curves.csv"))) == [{"step": str(s), "train/loss": str(v)} for s, v in [(10, 1.0), (20, 2.0), (25, 3.0), (30, 4.0)]]
+    info = read_json(OUT / "run.json")
+    assert info["resumed_from_step"] == 20 and info["started"] <= info["ended"]
+    assert "goes on from step 20" in capsys.readouterr().out
+
+
+def test_an_exception_makes_the_run_failed_and_keeps_the_traceback(project):
+    with pytest.raises(ZeroDivisionError), RunLog(INFO, work_folder()):
+        1 / 0
+    assert read_json(work_folder() / "run.json")["status"] == "failed"
+    assert "ZeroDivisionError" in (work_folder() / "traceback.txt").read_text()
+    assert stored_run().info.status == "FAILED" and artifacts_of() == ["traceback.txt"]
+    train_run(OUT)
+    assert stored_run().info.status == "FINISHED" and not (OUT / "traceback.txt").exists()
+
+
+@pytest.mark.parametrize("reason", [SystemExit(3), KeyboardInterrupt()])
+def test_leaving_early_makes_the_run_killed(project, reason):
+    with pytest.raises(type(reason)), RunLog(INFO, work_folder()):
+        raise reason
+    assert read_json(work_folder() / "run.json")["status"] == "killed" and stored_run().info.status == "KILLED"
+
+
+def test_a_full_disk_at_the_end_does_not_hide_what_happened(project, monkeypatch):
+    with pytest.raises(ZeroDivisionError), RunLog(INFO, work_folder()):
+        monkeypatch.setattr("modescope.tracking.runlog.write_json", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+        1 / 0
+
+
+STAGE = """
+import time
+from pathlib import Path
+from tracked_runs import INFO, work_folder
+from modescope.process import run_stage
+from modescope.tracking import RunLog
+
+def main():
+    with RunLog(INFO, work_folder()) as log:
+        log.log({"train/loss": 1.0}, 1)
+        print("training", flush=True)
+        time.sleep(60)
+
+import sys
+sys.argv = ["stage"]
+run_stage(main)
+"""
+
+
+@pytest.mark.parametrize("number, at_once, code", [(signal.SIGTERM, "KILLED", 143), (signal.SIGINT, "KILLED", 130), (signal.SIGKILL, "RUNNING", -9)])
+def test_a_signal_to_the_stage_is_told_truthfully(project, number, at_once, code):
+    stage = start_python(STAGE)
+    while "training" not in stage.stdout.readline():
+        assert stage.poll() is None
+    stage.send_signal(number)
+    assert stage.wait(20) == code
+    stage.communicate()
+    assert stored_run().info.status == at_once
+    tracking.sync()
+    assert stored_run().info.status == "KILLED" and read_json(work_folder() / "run.json")["status"] == "killed"
+
+
+def test_filing_is_rare_and_in_batches(project, monkeypatch):
+    calls = Counter()
+    for name in ("log_batch", "log_metric", "log_param", "set_tag", "create_run", "log_inputs", "search_runs"):
+        monkeypatch.setattr(MlflowClient, name, counted(calls, name, getattr(MlflowClient, name)))
+    with RunLog(INFO, work_folder()) as log:
+        for step in range(1, 1001):
+            log.log({"train/d_loss": 0.5, "train/g_loss": 0.5}, step)
+        log.finish(OUT)
+    # twice searched (start, end); parameters once, the closing tags once, 2000 points in two batches
+    assert calls == {"create_run": 1, "log_inputs": 1, "search_runs": 2, "log_batch": 3}
+    assert steps_of("train/g_loss") == list(range(1, 1001))
+
+
+def counted(calls, name, method):
+    def call(*arguments, **options):
+        calls[name] += 1
+        return method(*arguments, **options)
+
+    return call
+
+
+def test_a_slow_store_is_filled_less_often(project, monkeypatch):
+    monkeypatch.setattr("modescope.tracking.runlog.push", lambda *_, **__: time.sleep(0.05))
+    monkeypatch.setenv("MODESCOPE_PUSH_SECONDS", "0")
+    with RunLog(INFO, work_folder()) as log:
+        log.log({"train/loss": 1.0}, 1)
+        assert log._next_push - time.monotonic() == pytest.approx(5, rel=0.5)
+
+
+@pytest.mark.parametrize("listens", [False, True], ids=["dead", "silent"])
+def test_an_unreachable_store_costs_one_warning_and_sync_files_the_run_later(project, monkeypatch, capsys, listens):
+    timeout, retries = (int(os.environ[f"MLFLOW_HTTP_REQUEST_{name}"]) for name in ("TIMEOUT", "MAX_RETRIES"))
+    assert timeout * (1 + retries) < 10
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        if listens:
+            server.listen(50)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("MODESCOPE_PUSH_SECONDS", "0")
+        began = time.monotonic()
+        train_run(OUT)
+        assert time.monotonic() - began < 4
+    assert capsys.readouterr().err.count("modescope: warning: tracking is off") == 1
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert tracking.sync() == [("gan-split1", "created")]
+    assert steps_of("train/d_loss") == [1, 2, 3, 4] and stored_run().data.tags["source"] == "restored"
+
+
+def test_a_store_that_breaks_under_way_does_not_end_the_training(project, monkeypatch, capsys):
+    monkeypatch.setenv("MODESCOPE_PUSH_SECONDS", "0")
+    with RunLog(INFO, work_folder()) as log:
+        log.log({"train/loss": 1.0}, 1)
+        monkeypatch.setattr(MlflowClient, "log_batch", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("gone")))
+        for step in (2, 3, 4):
+            log.log({"train/loss": 1.0}, step)
+        log.finish(OUT)
+    assert capsys.readouterr().err.count("tracking is off") == 1
+    assert list(read_rows(OUT)) == [1, 2, 3, 4]
+
+
+def test_a_second_process_waits_for_the_run(project):
+    entered = threading.Event()
+
+    def train():
+        with RunLog(INFO, work_folder()):
+            entered.set()
+
+    with lock(lock_file(work_folder())):
+        thread = threading.Thread(target=train)
+        thread.start()
+        assert not entered.wait(0.3)
+    assert entered.wait(10)
+    thread.join()
+
+
+@pytest.fixture
+def repository(project):
+    """The project as a git repository with one commit."""
+    Path("code.py").write_text("a = 1\n")
+    Path("metrics").mkdir()
+    Path("metrics/a.json").write_text("{}")
+    author = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "code.py", "metrics"], [*author, "commit", "-q", "-m", "first"]):
+        subprocess.run(["git", *command], check=True)
+    return subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_the_commit_and_what_is_not_committed_are_kept(repository, monkeypatch):
+    monkeypatch.setenv("DVC_EXP_NAME", "bold-try")
+    monkeypatch.setenv("DVC_EXP_BASELINE_REV", repository)
+    Path("metrics/a.json").write_text("{1}")
+    train_run(OUT, run="clean", key="00000000000000bb")
+    clean = stored_run("00000000000000bb")
+    assert {"git.commit": repository, "dvc.exp": "bold-try", "dvc.baseline": repository}.items() <= clean.data.tags.items()
+    assert "code.diff" not in artifacts_of(key="00000000000000bb"), "the pipeline's own outputs are no change of the code"
+    Path("code.py").write_text("a = 2\n")
+    train_run(OUT)
+    assert "code.diff" in artifacts_of() and "+a = 2" in (OUT / "code.diff").read_text()
+
+
+def test_outside_git_and_dvc_nothing_is_claimed(project):
+    train_run(OUT)
+    assert read_json(OUT / "run.json")["origin"] == {}
+    assert not {"git.commit", "dvc.exp", "dvc.baseline", "profile"} & set(stored_run().data.tags)
+
+
+def test_lines_are_json_and_numbers_plain(project):
+    with RunLog(run_info(), work_folder()) as log:
+        log.log({"train/loss": torch.tensor(0.5)}, 3)
+        assert json.loads((log.folder / "curves.jsonl").read_text()) == {"step": 3, "train/loss": 0.5}
+
+
+def test_the_store_is_opened_once(project):
+    assert open_store() is open_store()

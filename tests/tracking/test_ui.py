@@ -1,0 +1,55 @@
+"""`modescope ui`: light, on loopback, ended by Ctrl-C."""
+
+import signal
+import socket
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+from tracked_runs import start_python, train_run
+
+from modescope.errors import UserError
+from modescope.tracking.mlflow_store import open_store
+from modescope.tracking.ui import chart_links, serve, server_command
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_a_taken_port_is_said(project):
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        with pytest.raises(UserError, match=f"port {port} is taken"):
+            serve(port)
+
+
+def test_links_land_on_the_charts(project):
+    assert "no runs yet" in chart_links(open_store(), 5000)[0]
+    train_run(Path("out"))
+    number = open_store().experiments()["imbalance"]
+    assert chart_links(open_store(), 5007) == [f"imbalance: http://127.0.0.1:5007/#/experiments/{number}/runs?workflowType=machine_learning&compareRunsMode=CHART"]
+
+
+def test_the_server_keeps_to_this_machine(project):
+    command = " ".join(server_command("sqlite:///a.db", 5000))
+    assert "--host 127.0.0.1" in command and "--workers 1" in command
+
+
+def test_the_pages_come_up_and_ctrl_c_ends_them(project):
+    port = free_port()
+    shown = start_python(f"import sys; sys.argv = ['modescope', 'ui', '--port', '{port}']; from modescope.cli import main; main()")
+    lines = [shown.stdout.readline(), shown.stdout.readline()]
+    family = psutil.Process(shown.pid).children(recursive=True)
+    assert f"127.0.0.1:{port}" in lines[0] and "no runs yet" in lines[1], shown.stderr.read()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as page:
+        assert page.status == 200
+    shown.send_signal(signal.SIGINT)
+    output, errors = shown.communicate(timeout=20)
+    assert shown.returncode == 130 and "Traceback" not in errors
+    assert len(family) <= 4 and not any(process.is_running() and process.status() != "zombie" for process in family)
