@@ -59,10 +59,11 @@ class Project:
         self.tracked[self.keys[run]] |= flatten(metrics, CLASSES)
 
 
-def write_params(root: Path, splits: list[str], extractors: list[str]) -> None:
-    """The committed parameters with fewer splits."""
+def write_params(root: Path, splits: list[str], extractors: list[str], evaluated: list[str]) -> None:
+    """The committed parameters with fewer splits and models."""
     values = yaml.safe_load((REPOSITORY / "profiles" / "standard.yaml").read_text())
     values["imbalance"]["splits"] = splits
+    values["imbalance"]["evaluated"] = evaluated
     values["evaluation"]["extractors"] = extractors
     (root / "params.yaml").write_text(yaml.safe_dump(values))
 
@@ -107,10 +108,12 @@ def write_training(folder: Path, model: str, rng: np.random.Generator, size: int
             Image.fromarray(grid(images).numpy()).save(folder / kind / f"step-{step:06d}.png")
 
 
-def build_project(root: Path, splits=("balanced", "split1"), extractors=("judge",), data="cifar10-jpeg", size=8) -> Project:
+def build_project(
+    root: Path, splits=("balanced", "split1"), extractors=("judge",), data="cifar10-jpeg", size=8, evaluated=MODELS[1:]
+) -> Project:
     """Write a whole made-up project below `root`."""
     rng = np.random.default_rng(0)
-    write_params(root, list(splits), list(extractors))
+    write_params(root, list(splits), list(extractors), list(evaluated))
     project = Project(root)
     images = torch.from_numpy(rng.integers(0, 256, (16, 3, size, size), dtype=np.uint8))
     train = Dataset(data, "parquet", images, torch.arange(16) % len(CLASSES), CLASSES)

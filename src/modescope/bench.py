@@ -13,8 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from modescope.config import parse_params, profile_values
 from modescope.data.batches import to_unit
 from modescope.files import root, write_json
-from modescope.training.adversarial import gan_training
 from modescope.training.device import autocast, training_device
+from modescope.training.gan import gan_training
 from modescope.training.loop import Training, iterate
 from modescope.training.vae import vae_training
 from modescope.vision import torchvision

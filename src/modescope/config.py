@@ -11,6 +11,7 @@ from modescope.errors import UserError
 PARAMS = Path("params.yaml")
 PROFILES = Path("profiles")
 
+Seed = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -35,24 +36,28 @@ class Datasets(Section):
 class Split(Section):
     """Imbalanced subsets of the rgb training set; `balanced` (everything) needs no entry."""
 
-    seed: int
+    seed: Seed
     total: Count
     classes: Names
     counts: dict[str, list[Count]]
 
 
 class Classifier(Section):
-    """One classifier's training. `widths` are channels per stage of the network."""
+    """One classifier's training. `lr` and `weight_decay` are airbench's decoupled ones, per 1024 examples."""
 
     network: Literal["airbench96", "resnet", "digit-cnn"]
     role: Literal["guide", "judge"]
-    seed: int
+    seed: Seed
     epochs: Positive
     batch_size: Count
     widths: Annotated[list[Count], Field(min_length=1)]
     lr: Positive
     weight_decay: NonNegative
     label_smoothing: Fraction
+    flip: bool
+    translate_pixels: Annotated[int, Field(ge=0, le=8)]
+    cutout_pixels: Annotated[int, Field(ge=0, le=24)]
+    calibration_images: Count
 
 
 class Gan(Section):
@@ -107,7 +112,7 @@ class Evaluation(Section):
     """How every sampler is measured."""
 
     num_samples: Count
-    seed: int
+    seed: Seed
     extractors: Annotated[list[Literal["judge", "inception"]], Field(min_length=1)]
     neighbours: Count
     prdc_samples: Count
@@ -119,7 +124,7 @@ class Evaluation(Section):
 class Params(Section):
     """All of params.yaml."""
 
-    seed: int
+    seed: Seed
     precision: Literal["fp32", "bf16"]
     datasets: Datasets
     split: Split

@@ -31,6 +31,11 @@ def _module_path(name: str) -> Path | None:
     return Path(spec.origin) if spec and spec.origin else None
 
 
+def _holds_code(source: Path) -> bool:
+    """Whether there is more than a docstring."""
+    return any(not isinstance(node, ast.Expr) for node in ast.parse(source.read_text()).body)
+
+
 def _imported_names(source: Path) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(ast.parse(source.read_text())):
@@ -46,17 +51,18 @@ def _imported_names(source: Path) -> set[str]:
 def local_imports(module: str) -> tuple[Path, ...]:
     """Source files of `module` and of every module of ours that it imports, directly or not, sorted.
 
-    Imports inside functions count, `NEUTRAL` modules and empty `__init__` files do not.
+    Imports inside functions count, so do packages; `NEUTRAL` modules and files without code do not.
     """
     found: set[Path] = set()
     queue = [module]
     while queue:
         name = queue.pop()
         path = None if name.split(".")[1:2] and name.split(".")[1] in NEUTRAL else _module_path(name)
-        if path is None or path in found or not path.read_text().strip():
+        if path is None or path in found or not _holds_code(path):
             continue
         found.add(path)
         queue.extend(_imported_names(path))
+        queue.append(name.rpartition(".")[0])  # importing a module runs its package first
     return tuple(sorted(found))
 
 

@@ -92,7 +92,7 @@ def test_bars_on_target_draws_every_value_before_its_target():
 def test_scores_of_two_extractors_never_share_a_panel(tmp_path, monkeypatch, extractors, rows):
     project = build_project(tmp_path, extractors=extractors)
     results = collect(project.params, project.folders, project.read_final)
-    figure = drawn(monkeypatch, imbalance.figures.scores_against_ratio, results, "figure1_gan", ("gan",))
+    figure = drawn(monkeypatch, imbalance.figures.scores_against_ratio, results, "gan", ("gan",))
     assert len(figure.axes) == 2 * rows
     ours = [results.runs[f"{model}-split1"].values["fid_classifier"] for model in ("gan", "real")]
     judge, inception = (
@@ -105,7 +105,7 @@ def test_scores_of_two_extractors_never_share_a_panel(tmp_path, monkeypatch, ext
 def test_no_reported_panel_for_other_data(tmp_path, monkeypatch):
     project = build_project(tmp_path, data="digits-rgb")
     results = collect(project.params, project.folders, project.read_final)
-    assert len(drawn(monkeypatch, imbalance.figures.scores_against_ratio, results, "figure2_vae", ("vae", "vae-gmm")).axes) == 2
+    assert len(drawn(monkeypatch, imbalance.figures.scores_against_ratio, results, "vae", ("vae", "vae-gmm")).axes) == 2
 
 
 def test_class_share_bars_hold_the_measured_shares(results, monkeypatch):

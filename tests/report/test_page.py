@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 import pytest
 from made_up import build_project
 
+from modescope.report import imbalance
 from modescope.report.contents import build_page, collect
 from modescope.report.imbalance.findings import all_findings
 from modescope.report.page import Finding, Page, Picture, Section, to_html, write_page
@@ -136,3 +137,20 @@ def test_findings_name_the_rarest_class_and_count_lost_ones(tmp_path):
     texts = {finding.head: finding.text for finding in all_findings(collect(project.params, project.folders, project.read_final))}
     assert "split4 (IR 4.75) bird is 5.0% of the training images" in texts["Rarest class"] and "GAN 0.1%" in texts["Rarest class"]
     assert "of 5 over all splits: GAN 1, VAE 0, VAE-GMM 0" in texts["Lost classes"]
+
+
+@pytest.mark.parametrize(
+    ("evaluated", "names"),
+    [
+        (["gan"], ["splits", "class_share", "class_share", "gan", "figure1_gan", "samples", "curves", "runs"]),
+        (
+            ["vae-gmm", "vae"],
+            ["splits", "class_share", "class_share", "vae", "figure2_vae", "samples", "reconstructions", "curves", "runs"],
+        ),
+    ],
+)
+def test_the_section_holds_only_what_was_evaluated(tmp_path, evaluated, names):
+    project = build_project(tmp_path, splits=("split1",), evaluated=evaluated)
+    section = imbalance.section(collect(project.params, project.folders, project.read_final))
+    assert [item.name for item in section.content] == names
+    assert section.findings

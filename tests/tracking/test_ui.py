@@ -44,12 +44,15 @@ def test_the_server_keeps_to_this_machine(project):
 def test_the_pages_come_up_and_ctrl_c_ends_them(project):
     port = free_port()
     shown = start_python(f"import sys; sys.argv = ['modescope', 'ui', '--port', '{port}']; from modescope.cli import main; main()")
-    lines = [shown.stdout.readline(), shown.stdout.readline()]
-    family = psutil.Process(shown.pid).children(recursive=True)
-    assert f"127.0.0.1:{port}" in lines[0] and "no runs yet" in lines[1], shown.stderr.read()
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as page:
-        assert page.status == 200
-    shown.send_signal(signal.SIGINT)
-    output, errors = shown.communicate(timeout=20)
+    try:
+        lines = [shown.stdout.readline(), shown.stdout.readline()]
+        assert f"127.0.0.1:{port}" in lines[0] and "no runs yet" in lines[1], lines
+        family = psutil.Process(shown.pid).children(recursive=True)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as page:
+            assert page.status == 200
+        shown.send_signal(signal.SIGINT)
+        _, errors = shown.communicate(timeout=20)
+    finally:
+        shown.kill()
     assert shown.returncode == 130 and "Traceback" not in errors
-    assert len(family) <= 4 and not any(process.is_running() and process.status() != "zombie" for process in family)
+    assert 1 <= len(family) <= 4 and not any(process.is_running() and process.status() != "zombie" for process in family)

@@ -6,8 +6,8 @@ from fakes import ListLog
 
 from modescope.config import parse_params, profile_values
 from modescope.errors import UserError
-from modescope.training.adversarial import gan_training
 from modescope.training.checkpoints import Checkpoint
+from modescope.training.gan import gan_training
 from modescope.training.loop import Meter, grid, train
 from modescope.training.vae import vae_training
 

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from modescope.vision import torchvision  # noqa: F401  (airbench imports torchvision: ours goes first)
 
 _benchmark = torch.backends.cudnn.benchmark
-from airbench.lib_airbench96 import Conv, ConvGroup, Flatten, Mul, hyp  # noqa: E402
-from airbench.utils import CIFAR_MEAN, CIFAR_STD, LookaheadState, init_whitening_conv  # noqa: E402, F401
+from airbench.lib_airbench96 import Conv, ConvGroup, Flatten, Mul, hyp, make_net96, train96  # noqa: E402, F401
+from airbench.utils import CIFAR_MEAN, CIFAR_STD, CifarLoader, LookaheadState, init_whitening_conv  # noqa: E402, F401
 
 torch.backends.cudnn.benchmark = _benchmark  # importing airbench switches it on for the whole process: runs would not repeat
 

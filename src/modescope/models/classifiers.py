@@ -3,11 +3,12 @@
 Shapes: N images, C channels, K classes, F features.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -84,8 +85,8 @@ class ResidualBlock(nn.Module):
 
 
 def resnet_layers(widths: Sequence[int], num_classes: int, in_channels: int) -> nn.Sequential:
-    """A small residual network: a 4x4 stem of stride 2, a block per width with pooling between, global mean."""
-    stem = [nn.Conv2d(in_channels, widths[0], 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)]
+    """A small residual network: a 3x3 stem, a block per width, max-pooling before each, global mean. F = widths[-1]."""
+    stem = [nn.Conv2d(in_channels, widths[0], 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)]
     blocks: list[nn.Module] = [ResidualBlock(widths[0], widths[0])]  # (N, widths[0], 16, 16)
     for narrow, wide in zip(widths, widths[1:]):
         blocks += [nn.MaxPool2d(2), ResidualBlock(narrow, wide)]
@@ -112,7 +113,7 @@ def digit_cnn_layers(widths: Sequence[int], num_classes: int, in_channels: int) 
 class Network(NamedTuple):
     """How a network is built: its layers, how many of the last ones are the head, the size of its images in pixels."""
 
-    layers: callable
+    layers: Callable[[Sequence[int], int, int], nn.Sequential]
     head_length: int
     image_pixels: int
 
@@ -146,14 +147,12 @@ def load_classifier(folder: Path, device: torch.device | str = "cpu") -> Classif
     info = read_json(folder / "run.json")
     if not (folder / WEIGHTS).exists():
         raise UserError(f"{folder / WEIGHTS} is missing: run `dvc repro`, or `dvc checkout` if it ran before")
-    tensors = load_file(folder / WEIGHTS)
-    settings = info["params"]["classifiers"][info["run"]]
     try:
-        classifier = build_classifier(
-            settings["network"], settings["widths"], len(info["data"]["classes"]), tensors["mean"].shape[1], settings["role"]
-        )
+        tensors, settings = load_file(folder / WEIGHTS), info["params"]["classifiers"][info["run"]]
+        num_classes, in_channels = len(info["data"]["classes"]), tensors["mean"].shape[1]
+        classifier = build_classifier(settings["network"], settings["widths"], num_classes, in_channels, settings["role"])
         classifier.load_state_dict(tensors)
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{folder}: {WEIGHTS} does not fit run.json; delete the folder and run `dvc repro`") from error
     return classifier.to(device).eval().requires_grad_(False)
 

@@ -10,9 +10,9 @@ from modescope.data.splits import Split
 from modescope.process import run_stage
 from modescope.provenance import describe_run, work_folder
 from modescope.tracking import RunLog
-from modescope.training.adversarial import gan_training
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.device import training_device, usable_precision
+from modescope.training.gan import gan_training
 from modescope.training.loop import train
 from modescope.training.vae import vae_training
 

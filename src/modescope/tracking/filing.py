@@ -51,6 +51,7 @@ def sync(folder: Path = Path(".")) -> list[tuple[str, str]]:
     done = []
     try:
         store = open_store()
+        store.experiments()  # answers, or there is no use in going on
         for place in _finished(folder) + _interrupted(folder):
             info = read_json(place / RUN_FILE)
             file = folder / "metrics" / info["study"] / f"{info['run']}.json"

@@ -31,7 +31,8 @@ def serve(port: int) -> None:
         print("\n".join(links))
         return
     _check_free(port)
-    server = subprocess.Popen(server_command(store.uri, port), env={**os.environ, **LIGHT}, start_new_session=True)
+    command, environment = server_command(store.uri, port), {**os.environ, **LIGHT}
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         _wait_until_up(server, port)
         print("\n".join([f"MLflow is up at {store.address(port)} (Ctrl-C ends it)", *links]), flush=True)

@@ -8,13 +8,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from modescope.config import Gan
-from modescope.data.batches import BatchStream, to_signed, to_uint8
-from modescope.errors import UserError
-from modescope.models.upsampling_gan import build_discriminator, build_generator
-from modescope.training.loop import PREVIEW_COUNT, Batch, Phase, Training
-from modescope.training.losses import LOSSES, AdversarialLoss
-from modescope.training.priors import NormalPrior, Prior
+from modescope.data.batches import to_signed, to_uint8
+from modescope.training.loop import PREVIEW_COUNT, Batch, Phase
+from modescope.training.losses import AdversarialLoss
+from modescope.training.priors import Prior
 
 
 class GuidanceTerm(Protocol):
@@ -143,21 +140,3 @@ class AdversarialObjective:
         """Both networks, their names prefixed; the generator is the one that samples are drawn from."""
         networks = {"generator": self.sampled_generator, "discriminator": self.discriminator}
         return {f"{name}.{key}": value for name, net in networks.items() for key, value in net.state_dict().items()}
-
-
-def gan_training(settings: Gan, images: Tensor, labels: Tensor, seed: int) -> Training:
-    """Study 1's GAN on images (N, C, 32, 32) uint8 with labels (N,), on their device."""
-    if settings.loss not in LOSSES:
-        raise UserError(f"unknown loss `{settings.loss}`: there are {', '.join(LOSSES)}")
-    stream = BatchStream(images, labels, settings.batch_size, seed)
-    torch.manual_seed(seed)
-    channels = images.shape[1]
-    networks = build_discriminator(settings, channels), build_generator(settings, channels)
-    phases = [
-        Phase(name, network, torch.optim.Adam(network.parameters(), settings.lr, betas=tuple(settings.betas), fused=True))
-        for name, network in zip("dg", (net.to(images.device, memory_format=torch.channels_last) for net in networks), strict=True)
-    ]
-    objective = AdversarialObjective(
-        *phases, LOSSES[settings.loss], NormalPrior(settings.latent_dim), settings.d_loss_scale, ema_decay=settings.ema_decay
-    )
-    return Training(objective, stream, min(settings.max_steps, int(settings.epochs * stream.steps_per_epoch)))

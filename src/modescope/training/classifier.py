@@ -16,7 +16,7 @@ from modescope.data.batches import BatchStream, to_unit
 from modescope.data.prepared import Dataset
 from modescope.data.splits import random_order
 from modescope.errors import UserError
-from modescope.models.airbench import LookaheadState, whiten
+from modescope.models.airbench import WHITENING_IMAGES, LookaheadState, whiten
 from modescope.models.classifiers import Classifier, build_classifier
 from modescope.training.augmentation import alternate_flips, cut_out, flip_half, translate
 from modescope.training.loop import Batch, Phase, Training
@@ -137,25 +137,37 @@ class ClassifierObjective:
         return self.classifier.state_dict()
 
 
-def classifier_training(settings: Settings, train_set: Dataset, device: torch.device) -> tuple[Training, tuple[Tensor, Tensor]]:
-    """A classifier's training, and the images (uint8) and labels held out from it for calibration; all on `device`.
+def hold_out(train_set: Dataset, settings: Settings, device: torch.device) -> tuple[Batch, Batch]:
+    """The images to train on and `settings.calibration_images` to calibrate with, drawn by the settings' seed, on `device`.
 
-    Raises UserError for images that the network does not take, or too few of them.
+    Raises UserError if nothing is left to train on.
     """
-    if len(train_set.labels) <= settings.calibration_images:
-        raise UserError(f"calibration_images {settings.calibration_images} leaves nothing of {len(train_set.labels)} images to train on")
+    count, held = len(train_set.labels), settings.calibration_images
+    if held >= count:
+        raise UserError(f"calibration_images {held} leaves none of {train_set.name}'s {count} images to train on: lower it")
+    order = random_order(count, settings.seed)
+    trained, held_out = (Batch(train_set.images[rows].to(device), train_set.labels[rows].to(device)) for rows in (order[held:], order[:held]))
+    return trained, held_out
+
+
+def new_classifier(settings: Settings, train_set: Dataset, device: torch.device) -> Classifier:
+    """An untrained classifier for the dataset's images and classes. Raises UserError if the network does not take them."""
     torch.manual_seed(settings.seed)
     shape = tuple(train_set.images.shape[1:])
-    classifier = build_classifier(settings.network, settings.widths, len(train_set.classes), shape[0], settings.role).to(device)
+    try:
+        classifier = build_classifier(settings.network, settings.widths, len(train_set.classes), shape[0], settings.role)
+    except ValueError as error:
+        raise UserError(f"params.yaml: {error}") from None
     if classifier.image_shape != shape:
         raise UserError(f"{settings.network} takes images {classifier.image_shape}, {train_set.name} has {shape}: choose another network")
-    order = random_order(len(train_set.labels), settings.seed)
-    held_out, rows = order[: settings.calibration_images], order[settings.calibration_images :]
-    images, labels = train_set.images[rows].to(device), train_set.labels[rows].to(device)
+    return classifier.to(device)
+
+
+def classifier_training(classifier: Classifier, settings: Settings, images: Tensor, labels: Tensor) -> Training:
+    """A new classifier's training on images (N, C, H, W) uint8 with labels (N,), on its device."""
     if settings.network == "airbench96":
         whiten(classifier.layers, classifier.normalise(to_unit(images[:WHITENING_IMAGES])))
     if settings.flip:
-        images = flip_half(images, torch.Generator(device).manual_seed(settings.seed))
+        images = flip_half(images, torch.Generator(images.device).manual_seed(settings.seed))
     objective = ClassifierObjective(classifier, settings, len(images))
-    stream = BatchStream(images, labels, settings.batch_size, settings.seed)
-    return Training(objective, stream, objective.num_steps), (train_set.images[held_out].to(device), train_set.labels[held_out].to(device))
+    return Training(objective, BatchStream(images, labels, settings.batch_size, settings.seed), objective.num_steps)

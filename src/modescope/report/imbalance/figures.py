@@ -1,6 +1,7 @@
 """Study 1's figures."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from modescope.report.results import Results, Run
 WIDTH = 9.0  # inches
 SHOWN_IMAGES, IMAGE_COLUMNS = 16, 4
 SHOWN_PAIRS = 20
+FIGURES = {"gan": "figure1_gan", "vae": "figure2_vae"}
 SCORES = {"is": ("Inception score", "IS (higher is better)"), "fid": ("Fréchet distance", "FID (lower is better)")}
 CURVES = {
     "gan": {"train/d_loss": Look("GAN: discriminator", "#56b4e9", ""), "train/g_loss": Look("GAN: generator", "#d55e00", "")},
@@ -58,11 +60,9 @@ def scores_against_ratio(results: Results, name: str, shown: Sequence[str]) -> P
         legend_above(figure, [*(LOOKS[model] for model in (*shown, REAL)), *([REPORTED] if published["fid"] else [])])
 
     labels = " and ".join(LOOKS[model].label for model in shown)
-    caption = (
-        f"IS and FID of {labels} against the imbalance ratio. Hollow: the balanced split, which has all classes and more images."
-    )
+    caption = f"IS and FID of {labels} against IR. Hollow: the balanced split, which has all classes and more images."
     alt = f"Inception score and Fréchet distance of {labels} against the imbalance ratio."
-    return Picture(name, f"{labels}: scores against imbalance", caption, alt, render(draw, WIDTH, 0.4 + 2.8 * len(rows)))
+    return Picture(FIGURES[name], f"{labels}: scores against imbalance", caption, alt, render(draw, WIDTH, 0.4 + 2.8 * len(rows)))
 
 
 def class_shares(results: Results) -> Picture:
@@ -70,9 +70,7 @@ def class_shares(results: Results) -> Picture:
     wide = [split for split in results.splits.values() if len(split.classes) > 6]
     narrow = [split for split in results.splits.values() if len(split.classes) <= 6]
     layout = [[split.name, split.name] for split in wide]
-    layout += [
-        [pair[0].name, pair[-1].name if len(pair) > 1 else "."] for pair in (narrow[i : i + 2] for i in range(0, len(narrow), 2))
-    ]
+    layout += [[left.name, right.name if right else "."] for left, right in zip_longest(narrow[::2], narrow[1::2])]
 
     def draw(figure: Figure) -> None:
         for name, axes in figure.subplot_mosaic(layout).items():
@@ -85,9 +83,8 @@ def class_shares(results: Results) -> Picture:
         "TV = total variation from the training split."
     )
     alt = "Class shares of the training split, of real images and of every model's samples, for every split."
-    return Picture(
-        "class_share", "Class shares: training split against samples", caption, alt, render(draw, WIDTH, 0.5 + 2.4 * len(layout))
-    )
+    png = render(draw, WIDTH, 0.5 + 2.4 * len(layout))
+    return Picture("class_share", "Class shares: training split against samples", caption, alt, png)
 
 
 def samples(results: Results) -> Picture:
@@ -100,13 +97,8 @@ def samples(results: Results) -> Picture:
         cells.append([mosaic(tiles(grid)[:SHOWN_IMAGES], IMAGE_COLUMNS) for grid in grids])
     rows = ["training split", *(LOOKS[model].label for model in models(results))]
     caption = "Images of every training split (top) and samples of every model at the end of training, not chosen."
-    return Picture(
-        "samples",
-        "Samples",
-        caption,
-        "Sample images of every model on every split.",
-        image_sheet(cells, rows, list(results.splits)),
-    )
+    png = image_sheet(cells, rows, list(results.splits))
+    return Picture("samples", "Samples", caption, "Sample images of every model on every split.", png)
 
 
 def reconstructions(results: Results) -> Picture:
@@ -201,7 +193,7 @@ def _share_panel(axes: Axes, results: Results, split: Split) -> None:
 def _curve_panel(axes: Axes, trained: Run, model: str) -> None:
     table = pd.read_csv(trained.folder / "curves.csv")
     for column, look in CURVES[model].items():
-        points = table[["step", column]].dropna()
+        points = table.reindex(columns=["step", column]).dropna()
         axes.plot(points["step"], points[column], color=look.colour, linewidth=1.4)
     axes.tick_params(labelsize=7.5)
     axes.locator_params(axis="x", nbins=3)

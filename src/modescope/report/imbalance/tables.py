@@ -27,7 +27,10 @@ SAMPLER_NOTES = {
     "vae": "VAE: codes from N(0, I) (pythae's NormalSampler).",
     "vae-gmm": "VAE-GMM: codes from {components} Gaussians fitted to the training images' codes (GaussianMixtureSampler).",
 }
-REPORTED_NOTE = "Reported scores are report 1's: torchmetrics' Inception, layer and number of images not stated; never to be compared with the judge's."
+REPORTED_NOTE = (
+    "Reported scores are report 1's: torchmetrics' Inception, layer and number of images not stated; "
+    "they do not compare with the judge's."
+)
 REPORTED_COLUMNS = (
     Column("is_mean_reported", "IS ↑", "reported (Inception)", spread="is_std_reported"),
     Column("fid_reported", "FID ↓", "reported (Inception)", digits=1),

@@ -1,0 +1,225 @@
+"""The `modescope` command."""
+
+import os
+import shutil
+import subprocess
+import sys
+import types
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+import yaml
+
+from modescope import cli, tracking
+from modescope.config import load_params
+from modescope.files import write_json
+from modescope.profile import differences
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def modescope(tmp_path, monkeypatch, capsys):
+    """Runs `modescope ARGUMENTS` in a folder with profiles; returns exit code, output, errors."""
+    shutil.copytree(REPOSITORY / "profiles", tmp_path / "profiles")
+    shutil.copy(REPOSITORY / "profiles" / "standard.yaml", tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "stop_on_signals", lambda: None)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["modescope", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code or 0, *capsys.readouterr()
+
+    return call
+
+
+def write_profile(text: str) -> None:
+    Path("profiles/mine.yaml").write_text(text)
+
+
+def test_use_says_what_changed_and_keeps_comments(modescope):
+    write_profile("seed: 7\nimbalance: {gan: {epochs: 1, ema_decay: 0.999}, splits: [balanced]}\n")
+    code, output, errors = modescope("use", "mine")
+    assert (code, errors) == (0, "")
+    assert output.splitlines() == [
+        "seed: 42 -> 7",
+        "imbalance.splits: [balanced, split1, split2, split3, split4] -> [balanced]",
+        "imbalance.gan.epochs: 10 -> 1",
+        "imbalance.gan.ema_decay: null -> 0.999",
+    ]
+    text = Path("params.yaml").read_text()
+    assert "# BatchNorm" in text and "  splits: [balanced]\n" in text
+    params = load_params()
+    assert (params.seed, params.imbalance.gan.epochs, params.imbalance.gan.width) == (7, 1, 128)
+
+
+def test_null_in_a_profile_is_null(modescope):
+    write_profile("imbalance: {gan: {ema_decay: 0.5}}\n")
+    modescope("use", "mine")
+    write_profile("imbalance: {gan: {ema_decay: null}}\n")
+    assert modescope("use", "mine")[1] == "imbalance.gan.ema_decay: 0.5 -> null\n"
+    assert load_params().imbalance.gan.ema_decay is None
+
+
+@pytest.mark.parametrize("profile", ["demo", "paper"])
+def test_standard_comes_back_to_the_byte(modescope, profile):
+    assert modescope("use", profile)[0] == 0
+    assert Path("params.yaml").read_text() != Path("profiles/standard.yaml").read_text()
+    assert modescope("use", "standard")[0] == 0
+    assert Path("params.yaml").read_text() == Path("profiles/standard.yaml").read_text()
+
+
+def test_using_what_is_in_use_leaves_the_file_alone(modescope):
+    Path("params.yaml").write_text(yaml.safe_dump(yaml.safe_load(Path("params.yaml").read_text())))
+    before = Path("params.yaml").read_text()
+    assert modescope("use", "standard") == (0, "nothing changed\n", "")
+    assert Path("params.yaml").read_text() == before
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("imbalance: {gan: {epoch: 1}}", "profiles/mine.yaml: unknown key `imbalance.gan.epoch`"),
+        ("seed: many", "`seed` = 'many'"),
+    ],
+)
+def test_a_profile_with_a_wrong_value_changes_nothing(modescope, text, words):
+    write_profile(text)
+    before = Path("params.yaml").read_text()
+    code, output, errors = modescope("use", "mine")
+    assert (code, output) == (2, "") and words in errors and errors.count("\n") == 1
+    assert Path("params.yaml").read_text() == before
+
+
+def test_an_unknown_profile_is_answered_with_the_known_ones(modescope):
+    code, _, errors = modescope("use", "huge")
+    assert (code, errors) == (2, "modescope: unknown profile `huge`: there are demo, paper, standard\n")
+
+
+@pytest.mark.parametrize("content", [None, "a: [", "just text"])
+def test_use_mends_a_missing_or_broken_params_file(modescope, content):
+    Path("params.yaml").unlink() if content is None else Path("params.yaml").write_text(content)
+    code, output, _ = modescope("use", "standard")
+    assert code == 0 and "seed: (none) -> 42" in output
+    assert Path("params.yaml").read_text() == Path("profiles/standard.yaml").read_text()
+
+
+def test_differences_name_additions_and_removals():
+    assert differences({"a": {"b": 1, "c": True}}, {"a": {"b": 2}, "d": "x"}) == ["a.b: 1 -> 2", "d: (none) -> x", "a.c: true -> (none)"]
+
+
+class Drawn(NamedTuple):
+    images: torch.Tensor
+    labels: torch.Tensor | None
+
+
+@pytest.fixture
+def trained(modescope, monkeypatch):
+    """Two runs whose sampler gives images that count their pixels; gan-labelled has labels."""
+
+    class Sampler:
+        def __init__(self, folder):
+            self.labels = folder.name == "gan-labelled"
+
+        def sample(self, count, seed):
+            images = torch.full((count, 3, 4, 4), seed, dtype=torch.uint8)
+            return Drawn(images, torch.arange(count) if self.labels else None)
+
+    for name in ("imbalance/gan-split1", "cgan/gan-labelled", "classifiers/rgb-judge"):
+        write_json(Path("models") / name / "run.json", {})
+    samplers = types.ModuleType("modescope.evaluation.samplers")
+    samplers.load_sampler = Sampler
+    monkeypatch.setitem(sys.modules, "modescope.evaluation.samplers", samplers)
+    return modescope
+
+
+def test_sample_writes_arrays(trained):
+    assert trained("sample", "gan-split1", "-n", 5, "--out", "a/b.npz", "--seed", 9) == (0, "5 images of gan-split1, seed 9: a/b.npz\n", "")
+    with np.load("a/b.npz") as arrays:
+        assert arrays.files == ["images"]
+        assert arrays["images"].shape == (5, 3, 4, 4) and arrays["images"].dtype == np.uint8 and (arrays["images"] == 9).all()
+    trained("sample", "gan-labelled", "-n", 3, "--out", "c.npz")
+    with np.load("c.npz") as arrays:
+        assert arrays["labels"].tolist() == [0, 1, 2] and arrays["labels"].dtype == np.int64
+
+
+@pytest.mark.parametrize("count, size", [(1, (4, 4)), (5, (20, 14)), (9, (20, 20))])
+def test_sample_draws_a_nearly_square_sheet(trained, count, size):
+    assert trained("sample", "gan-split1", "-n", count, "--out", "a.png")[0] == 0
+    with PIL.Image.open("a.png") as sheet:
+        assert sheet.size == size and sheet.mode == "RGB"
+
+
+def test_sampling_is_decided_by_the_seed(trained):
+    for name in ("a.npz", "b.npz"):
+        trained("sample", "gan-split1", "-n", 2, "--out", name)
+    assert Path("a.npz").read_bytes() == Path("b.npz").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["gan-split9", "--out", "a.npz"], "unknown run `gan-split9`: there are gan-labelled, gan-split1"),
+        (["gan-split1", "--out", "a.jpg"], "a.jpg is neither .npz nor .png"),
+    ],
+)
+def test_sample_refuses_in_one_line(trained, arguments, words):
+    code, output, errors = trained("sample", *arguments)
+    assert (code, output) == (2, "") and words in errors and errors.count("\n") == 1
+    assert not Path("a.npz").exists()
+
+
+def test_sample_without_any_run_says_how_to_get_one(modescope):
+    code, _, errors = modescope("sample", "gan-split1", "--out", "a.npz")
+    assert code == 2 and "dvc repro" in errors
+
+
+@pytest.mark.parametrize("done, output", [([("gan-split1", "created")], "gan-split1: created\n"), ([], "no runs here: `dvc repro` makes them, `dvc pull` fetches them\n")])
+def test_sync_prints_what_it_did(modescope, monkeypatch, done, output):
+    monkeypatch.setattr(tracking, "sync", lambda: done)
+    assert modescope("sync") == (0, output, "")
+
+
+def test_bench_is_passed_on(modescope, monkeypatch):
+    bench = types.ModuleType("modescope.bench")
+    bench.main = lambda as_json: print("json" if as_json else "table")
+    monkeypatch.setitem(sys.modules, "modescope.bench", bench)
+    monkeypatch.setattr("modescope.bench", bench, raising=False)
+    assert modescope("bench", "--json") == (0, "json\n", "") and modescope("bench") == (0, "table\n", "")
+
+
+@pytest.mark.parametrize("arguments", [["fly"], ["use"], ["sample", "x", "-n", "0", "--out", "a.npz"], ["ui", "--port", "0"]])
+def test_a_wrong_command_line_is_the_users_error(modescope, arguments):
+    code, _, errors = modescope(*arguments)
+    assert code == 2 and "Error: " in errors
+
+
+STARTED = """
+import resource, sys
+sys.argv = ["modescope", *{arguments}]
+from modescope.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+heavy = {{"torch", "mlflow", "pandas", "matplotlib", "numpy", "sklearn"}} & set(sys.modules)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_utime, *heavy, sep="|")
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["use", "demo"]])
+def test_help_and_use_start_at_once(modescope, arguments):
+    def seconds() -> float:
+        command = [sys.executable, "-c", STARTED.format(arguments=arguments)]
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+        spent, *heavy = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()[-1].split("|")
+        assert heavy == []
+        return float(spent)
+
+    assert any(seconds() <= 0.5 for _ in range(3)), "of processor time"
