@@ -180,7 +180,13 @@ def test_sample_without_any_run_says_how_to_get_one(modescope):
     assert code == 2 and "dvc repro" in errors
 
 
-@pytest.mark.parametrize("done, output", [([("gan-split1", "created")], "gan-split1: created\n"), ([], "no runs here: `dvc repro` makes them, `dvc pull` fetches them\n")])
+@pytest.mark.parametrize(
+    "done, output",
+    [
+        ([("gan-split1", "created")], "gan-split1: created\n"),
+        ([], "no runs here: `dvc repro` makes them, `dvc pull` fetches them\n"),
+    ],
+)
 def test_sync_prints_what_it_did(modescope, monkeypatch, done, output):
     monkeypatch.setattr(tracking, "sync", lambda: done)
     assert modescope("sync") == (0, output, "")

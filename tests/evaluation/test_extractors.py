@@ -10,7 +10,8 @@ from modescope.evaluation import extractors
 from modescope.evaluation.extractors import INCEPTION_WEIGHTS, Inception, Judge, find_inception_weights, load_extractors
 from modescope.evaluation.features import extract_features
 from modescope.files import sha256
-from modescope.models.classifiers import build_classifier, save_classifier
+from modescope.models.classifiers import build_classifier
+from modescope.models.weights import save_weights
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def classifier_folder(tmp_path):
     def write(role: str):
         settings = {"network": "resnet", "widths": [4, 6], "role": role}
         info = {"run": "tiny", "params": {"classifiers": {"tiny": settings}}, "data": {"classes": list("abcde")}}
-        save_classifier(build_classifier("resnet", [4, 6], num_classes=5, in_channels=3, role=role), tmp_path)
+        save_weights(build_classifier("resnet", [4, 6], num_classes=5, in_channels=3, role=role).state_dict(), tmp_path)
         (tmp_path / "run.json").write_text(json.dumps(info))
         return tmp_path
 

@@ -5,7 +5,8 @@ from torch import nn
 from modescope.errors import UserError
 from modescope.files import write_json
 from modescope.models.airbench import make_net96, whiten
-from modescope.models.classifiers import WEIGHTS, build_classifier, load_classifier, load_judge, save_classifier
+from modescope.models.classifiers import WEIGHTS, build_classifier, load_classifier, load_judge
+from modescope.models.weights import save_weights
 
 SMALL = {
     "airbench96": ([4, 6, 8], 3, 32, 8),
@@ -26,7 +27,7 @@ def images(network, count=3):
 
 
 def save_run(classifier, network, folder, role="judge", num_classes=5):
-    save_classifier(classifier, folder)
+    save_weights(classifier.state_dict(), folder)
     settings = {"network": network, "widths": SMALL[network][0], "role": role}
     info = {"run": "it", "params": {"classifiers": {"it": settings}}, "data": {"classes": list("abcdefgh")[:num_classes]}}
     write_json(folder / "run.json", info)

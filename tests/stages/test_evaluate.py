@@ -10,7 +10,8 @@ from modescope.evaluation.extractors import load_extractors
 from modescope.evaluation.reference import build_reference, save_reference
 from modescope.evaluation.samplers import Samples
 from modescope.files import read_json, write_json
-from modescope.models.classifiers import build_classifier, save_classifier
+from modescope.models.classifiers import build_classifier
+from modescope.models.weights import save_weights
 from modescope.stages import evaluate
 
 PARAMS = Path("params.yaml").resolve()
@@ -39,7 +40,7 @@ def pushed(tmp_path, monkeypatch):
     monkeypatch.setenv("MODESCOPE_DEVICE", "cpu")
     settings = {"network": "resnet", "widths": [4, 6], "role": "judge"}
     torch.manual_seed(0)
-    save_classifier(build_classifier("resnet", [4, 6], 4, 3, "judge"), Path("judge"))
+    save_weights(build_classifier("resnet", [4, 6], 4, 3, "judge").state_dict(), Path("judge"))
     write_json(Path("judge/run.json"), {"run": "judge", "params": {"classifiers": {"judge": settings}}, "data": {"classes": list("abcd")}})
     extractors = load_extractors(["judge"], Path("judge"), "cpu")
     labels = torch.arange(60) % 3
@@ -80,7 +81,7 @@ def test_a_run_without_speed_has_no_speed(pushed):
 
 def retrain_judge():
     torch.manual_seed(1)
-    save_classifier(build_classifier("resnet", [4, 6], 4, 3, "judge"), Path("judge"))
+    save_weights(build_classifier("resnet", [4, 6], 4, 3, "judge").state_dict(), Path("judge"))
 
 
 def turn_judge_into_guide():

@@ -11,7 +11,8 @@ from modescope.data.splits import draw_split
 from modescope.errors import UserError
 from modescope.evaluation.reference import REFERENCE
 from modescope.files import read_json
-from modescope.models.classifiers import build_classifier, save_classifier
+from modescope.models.classifiers import build_classifier
+from modescope.models.weights import save_weights
 from modescope.stages import reference
 
 PARAMS = Path("params.yaml").resolve()
@@ -37,7 +38,7 @@ def workspace(tmp_path, monkeypatch):
     draw_split(torch.arange(160) % len(CLASSES), CLASSES, {"cat": 36, "ant": 20, "dog": 4}, 0, "split1").save(Path("split1.json"))
     for role in ("judge", "guide"):
         torch.manual_seed(0)
-        save_classifier(build_classifier("resnet", [4, 6], len(CLASSES), 3, role), tmp_path / role)
+        save_weights(build_classifier("resnet", [4, 6], len(CLASSES), 3, role).state_dict(), tmp_path / role)
         settings = {"network": "resnet", "widths": [4, 6], "role": role}
         info = {"run": role, "params": {"classifiers": {role: settings}}, "data": {"classes": CLASSES}}
         (tmp_path / role / "run.json").write_text(json.dumps(info))

@@ -33,7 +33,8 @@ def test_links_land_on_the_charts(project):
     assert "no runs yet" in chart_links(open_store(), 5000)[0]
     train_run(Path("out"))
     number = open_store().experiments()["imbalance"]
-    assert chart_links(open_store(), 5007) == [f"imbalance: http://127.0.0.1:5007/#/experiments/{number}/runs?workflowType=machine_learning&compareRunsMode=CHART"]
+    page = f"http://127.0.0.1:5007/#/experiments/{number}/runs?workflowType=machine_learning&compareRunsMode=CHART"
+    assert chart_links(open_store(), 5007) == [f"imbalance: {page}"]
 
 
 def test_the_server_keeps_to_this_machine(project):

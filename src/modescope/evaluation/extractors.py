@@ -13,7 +13,8 @@ from modescope.data import archives
 from modescope.data.batches import to_unit
 from modescope.errors import UserError
 from modescope.files import root, sha256
-from modescope.models.classifiers import WEIGHTS, load_judge
+from modescope.models.classifiers import load_judge
+from modescope.models.weights import WEIGHTS
 
 INCEPTION_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 INCEPTION_SHA256 = "6726825d"

@@ -9,16 +9,16 @@ from typing import Literal, NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from modescope.errors import UserError
-from modescope.files import atomic_path, read_json
+from modescope.files import read_json
 from modescope.models.airbench import CIFAR_MEAN, CIFAR_STD, airbench96_layers
+from modescope.models.weights import WEIGHTS
 
 Role = Literal["guide", "judge"]
 
-WEIGHTS = "model.safetensors"
 MNIST_MEAN, MNIST_STD = torch.tensor((0.1307,)), torch.tensor((0.3081,))
 NORMALISATION = {3: (CIFAR_MEAN, CIFAR_STD), 1: (MNIST_MEAN, MNIST_STD)}  # by C: mean and std of images in [0, 1]
 
@@ -130,13 +130,6 @@ def build_classifier(network: str, widths: Sequence[int], num_classes: int, in_c
     build, head_length, pixels = NETWORKS[network]
     layers = build(widths, num_classes, in_channels)
     return Classifier(layers, head_length, (in_channels, pixels, pixels), role).to(memory_format=torch.channels_last)
-
-
-def save_classifier(classifier: Classifier, folder: Path) -> None:
-    """Write model.safetensors in `folder`."""
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in classifier.state_dict().items()}
-    with atomic_path(folder / WEIGHTS) as temporary:
-        save_file(tensors, temporary)
 
 
 def load_classifier(folder: Path, device: torch.device | str = "cpu") -> Classifier:

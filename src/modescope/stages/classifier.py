@@ -10,7 +10,8 @@ from modescope.data.prepared import Dataset, load_prepared
 from modescope.errors import UserError
 from modescope.evaluation.calibration import classification_scores, fit_temperature, predict
 from modescope.files import write_json
-from modescope.models.classifiers import Classifier, save_classifier
+from modescope.models.classifiers import Classifier
+from modescope.models.weights import save_weights
 from modescope.process import run_stage
 from modescope.provenance import describe_run, work_folder
 from modescope.tracking import RunLog, push
@@ -41,7 +42,7 @@ def main(name: str, data: Path, out: Path, metrics: Path) -> None:
     with RunLog(info, work_folder(info)) as log:
         timing = fit(classifier, settings, *trained_on, log, params.precision)
         scores = calibrate(classifier, *held_out, test_set) | {"seconds": timing.seconds}
-        save_classifier(classifier, log.folder)
+        save_weights(classifier.state_dict(), log.folder)
         log.finish(out, **timing.summary())
     write_json(metrics, scores)
     push(out, scores)

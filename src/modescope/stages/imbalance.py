@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from safetensors.torch import save_file
-
 from modescope.config import load_params
 from modescope.data.prepared import load_prepared
 from modescope.data.splits import Split
+from modescope.models.weights import save_weights
 from modescope.process import run_stage
 from modescope.provenance import describe_run, work_folder
 from modescope.tracking import RunLog
@@ -37,7 +36,7 @@ def main(model: str, data: Path, split: Path, out: Path) -> None:
     with RunLog(info, work_folder(info)) as log:
         training = TRAININGS[model](getattr(params.imbalance, model), images, labels, params.seed)
         timing = train(training, log=log, checkpoint=Checkpoint(log.folder), precision=params.precision)
-        save_file(training.objective.weights(), log.folder / "model.safetensors")
+        save_weights(training.objective.weights(), log.folder)
         log.finish(out, **timing.summary())
 
 

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from modescope.config import load_params
 from modescope.data.batches import to_unit
@@ -11,6 +11,7 @@ from modescope.data.prepared import load_prepared
 from modescope.data.splits import Split
 from modescope.evaluation.samplers import VaeSampler, fit_mixture, load_sampler, mixture_weights
 from modescope.files import read_json
+from modescope.models.weights import save_weights
 from modescope.process import run_stage
 from modescope.provenance import describe_run, work_folder
 from modescope.tracking import RunLog
@@ -36,7 +37,7 @@ def main(vae: Path, data: Path, split: Path, out: Path) -> None:
         images = to_unit(chosen.select(train_set)[0])
         fitted = fit_mixture(load_sampler(vae).sampler.model, images, params.imbalance.mixture.components, params.seed)
         log.image("samples", grid(VaeSampler(fitted).sample(PREVIEW_COUNT, seed=0).images), step=0)
-        save_file({**load_file(weights), **mixture_weights(fitted)}, log.folder / "model.safetensors")
+        save_weights({**load_file(weights), **mixture_weights(fitted)}, log.folder)
         log.finish(out, seconds=time.perf_counter() - began)
 
 

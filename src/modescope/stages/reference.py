@@ -12,7 +12,7 @@ from modescope.evaluation.extractors import load_extractors
 from modescope.evaluation.floor import held_out_images
 from modescope.evaluation.reference import build_reference, save_reference
 from modescope.files import write_json
-from modescope.models.classifiers import WEIGHTS
+from modescope.models.weights import WEIGHTS
 from modescope.process import run_stage
 from modescope.provenance import describe_run, work_folder
 from modescope.tracking import RunLog, push

@@ -54,6 +54,15 @@ class RunLog:
 
     def __enter__(self) -> Self:
         self._lock = self._hold()
+        try:
+            self._begin()
+        except BaseException:
+            self._lock.close()
+            raise
+        return self
+
+    def _begin(self) -> None:
+        """Continue what lies in the work folder, write down what is known, open the MLflow run."""
         self.folder.mkdir(parents=True, exist_ok=True)
         earlier = read_json(self.folder / RUN_FILE) if (self.folder / RUN_FILE).exists() else {}
         self._seconds_before, self._began = earlier.get("seconds", 0.0), time.monotonic()
@@ -66,7 +75,6 @@ class RunLog:
         link = self._push(self.folder)
         self._next_push = time.monotonic() + self._seconds_between_pushes  # creating a database is no measure of what follows
         print(f"run {self.info['run']}, key {self.info['key']}, on {self.info['device']}{f', {link}' if link else ''}", flush=True)
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: Any) -> None:
         with self._lock:

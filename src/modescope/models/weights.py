@@ -1,0 +1,18 @@
+"""Weights on disk: one safetensors file, equal bytes for equal weights."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors.torch import save
+from torch import Tensor
+
+from modescope.files import atomic_path
+
+WEIGHTS = "model.safetensors"
+
+
+def save_weights(tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Write `folder`/model.safetensors, whatever device and memory format the tensors have."""
+    content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    with atomic_path(folder / WEIGHTS) as temporary:
+        temporary.write_bytes(content)
