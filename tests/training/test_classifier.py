@@ -94,8 +94,8 @@ def test_a_network_that_does_not_fit_is_refused(changes, message):
 
 def test_schedule_is_airbenchs():
     """Corner points of the package's triangle for 100 steps."""
-    assert [triangle(step, 100) for step in (0, 23, 100)] == pytest.approx([0.2, 1.0, 0.07])
-    assert triangle(11, 22) == pytest.approx(1 - 0.93 * (11 - 5) / (22 - 5))
+    assert [triangle(step, 100, 0.07) for step in (0, 23, 100)] == pytest.approx([0.2, 1.0, 0.07])
+    assert triangle(11, 22, 0.07) == pytest.approx(1 - 0.93 * (11 - 5) / (22 - 5))
 
 
 def package_weights(layers, batches, lr, weight_decay, momentum, bias_scale):

@@ -135,6 +135,6 @@ def flatten(values: Mapping[str, Any], classes: Sequence[str]) -> dict[str, floa
     return flat
 
 
-def distinct(values: Sequence[str], joint: str = ", ") -> str:
+def distinct(values: Sequence[str]) -> str:
     """Different values in their first order, as one text."""
-    return joint.join(dict.fromkeys(values))
+    return ", ".join(dict.fromkeys(values))

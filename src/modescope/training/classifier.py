@@ -22,7 +22,7 @@ from modescope.training.augmentation import alternate_flips, cut_out, flip_half,
 from modescope.training.loop import Batch, Phase, Training
 
 LOOKAHEAD_EVERY_STEPS = 5
-START, PEAK_AT, END = 0.2, 0.23, 0.07  # airbench's triangle: first and last rate in units of the peak's, and the peak's place
+FIRST_SHARE, PEAK_AT = 0.2, 0.23  # airbench's triangle: the first rate in units of the peak's, and the peak's place
 
 
 class Recipe(NamedTuple):
@@ -31,27 +31,29 @@ class Recipe(NamedTuple):
     Attributes:
         momentum: of SGD with Nesterov's rule.
         bias_scale: learning rate of BatchNorm's biases in units of the other weights'.
+        last_share: last learning rate in units of the peak's.
         looks_ahead: the weights are pulled back to their running average, ever more weakly (Zhang et al. 2019).
     """
 
     momentum: float
     bias_scale: float
+    last_share: float
     looks_ahead: bool
 
 
 RECIPES = {
-    "airbench96": Recipe(momentum=0.85, bias_scale=64.0, looks_ahead=True),
-    "resnet": Recipe(momentum=0.9, bias_scale=1.0, looks_ahead=False),
-    "digit-cnn": Recipe(momentum=0.9, bias_scale=1.0, looks_ahead=False),
+    "airbench96": Recipe(momentum=0.85, bias_scale=64.0, last_share=0.07, looks_ahead=True),
+    "resnet": Recipe(momentum=0.9, bias_scale=1.0, last_share=0.0, looks_ahead=False),
+    "digit-cnn": Recipe(momentum=0.9, bias_scale=1.0, last_share=0.0, looks_ahead=False),
 }
 
 
-def triangle(step: int, num_steps: int) -> float:
-    """Learning rate of the 0-based `step` in units of its peak: up for 23 % of the steps, then down."""
+def triangle(step: int, num_steps: int, last_share: float) -> float:
+    """Learning rate of the 0-based `step` in units of its peak: up for 23 % of the steps, then down to `last_share`."""
     peak = max(1, int(PEAK_AT * num_steps))
     if step < peak:
-        return START + (1 - START) * step / peak
-    return 1 - (1 - END) * (step - peak) / max(1, num_steps - peak)
+        return FIRST_SHARE + (1 - FIRST_SHARE) * step / peak
+    return 1 - (1 - last_share) * (step - peak) / max(1, num_steps - peak)
 
 
 def build_optimizer(classifier: Classifier, settings: Settings) -> torch.optim.SGD:
@@ -90,7 +92,7 @@ class ClassifierObjective:
 
     def before_step(self, step: int) -> None:
         """Set the learning rates of the 0-based `step`."""
-        self.step, share = step, triangle(step, self.num_steps)
+        self.step, share = step, triangle(step, self.num_steps, RECIPES[self.settings.network].last_share)
         for group, peak in zip(self.phases[0].optimizer.param_groups, self._peak_rates, strict=True):
             group["lr"] = share * peak
 

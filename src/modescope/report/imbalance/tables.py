@@ -146,7 +146,7 @@ def _extractor_columns(suffix: str, group: str) -> tuple[Column, ...]:
     return (
         Column(f"is{suffix}_mean", "IS ↑", group, spread=f"is{suffix}_std"),
         Column(f"fid{suffix}", "FID ↓", group),
-        Column(f"kid{suffix}_mean", "KID × 10³ ↓", group, scale=1000, spread=f"kid{suffix}_std"),
+        Column(f"kid{suffix}_mean", "KID ↓", group, digits=3, spread=f"kid{suffix}_std"),
     )
 
 
@@ -175,11 +175,12 @@ def _score_facts(results: Results) -> dict[str, str]:
     params, judge = results.params, results.runs[JUDGE]
     network = params.classifiers[JUDGE].network
     weights, accuracy = sha256(judge.folder / "model.safetensors")[:12], judge.values["accuracy"]
+    generated, real = (_counts(results, shown, "num_samples") for shown in (models(results), [REAL]))
     facts = {
         "data": _data(results),
-        "samples": _counts(results, "num_samples"),
+        "samples": f"{generated} per model, {real} real",
         "judge": f"{JUDGE} ({network}, weights sha256 {weights}, {accuracy:.1%} right on real test images)",
-        "reference": f"the training split ({_counts(results, 'num_reference')} images)",
+        "reference": f"the training split ({_counts(results, [REAL], 'num_reference')} images)",
         "neighbours": str(params.evaluation.neighbours),
         "seeds": f"training {params.seed}, split {params.split.seed}, evaluation {params.evaluation.seed}",
         "profile": results.profile,
@@ -189,8 +190,10 @@ def _score_facts(results: Results) -> dict[str, str]:
     return facts
 
 
-def _counts(results: Results, metric: str) -> str:
-    return distinct([f"{found.values[metric]:,}" for found in results.runs.values() if found.study == STUDY], " or ")
+def _counts(results: Results, shown: Sequence[str], metric: str) -> str:
+    """The value of a counting metric, or the least and the largest."""
+    values = [run(results, model, split).values[metric] for model in shown for split in results.splits]
+    return " to ".join(f"{value:,}" for value in sorted({min(values), max(values)}))
 
 
 def _data(results: Results) -> str:
