@@ -61,7 +61,7 @@ def test_the_demo_is_quick_and_names_its_page(demo):
 
 def test_the_demo_measures_every_row(demo):
     rows = metrics(demo[0], "imbalance")
-    assert set(rows) == {f"{model}-{split}" for model in ("real", "gan", "vae", "vae-gmm") for split in ("balanced", "split1", "split4")}
+    assert set(rows) == {f"{model}-{split}" for model in ("real", "gan", "vae", "vae-gmm") for split in ("balanced", "split4")}
     for name, row in rows.items():
         assert row["num_samples"] <= 500 and sum(row["class_share"]) == pytest.approx(1)
         if not name.startswith("real-"):
@@ -97,7 +97,7 @@ def test_a_fresh_clone_pulls_everything_and_syncs_once(demo, tmp_path):
     assert not [line for line in run("git status --porcelain", clone)[0].splitlines() if ".dvc/config" not in line]
     first, _ = run("modescope sync", clone)
     again, _ = run("modescope sync", clone)
-    assert first.count("created") == 15 and again.count("created") == 0
+    assert first.count("created") == 11 and again.count("created") == 0
     tables = sorted(path.relative_to(folder) for path in (folder / "reports" / "tables").iterdir())
     before = [(folder / table).read_bytes() for table in tables]
     run("dvc repro -f -s report", clone)
@@ -107,11 +107,11 @@ def test_a_fresh_clone_pulls_everything_and_syncs_once(demo, tmp_path):
 def test_a_killed_training_goes_on_and_ends_in_the_same_weights(demo):
     """kill -9 of DVC and the training; the next `dvc repro` ends bit for bit where the undisturbed one did."""
     folder, *_ = demo
-    model = folder / "models" / "imbalance" / "gan-split1" / "model.safetensors"
+    model = folder / "models" / "imbalance" / "gan-split4" / "model.safetensors"
     expected = model.read_bytes()
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(folder / "src"), "MODESCOPE_CHECKPOINT_SECONDS": "0"}
     process = subprocess.Popen(
-        ["dvc", "repro", "-f", "-s", "--no-run-cache", "imbalance@gan-split1"], cwd=folder, env=environment, start_new_session=True,
+        ["dvc", "repro", "-f", "-s", "--no-run-cache", "imbalance@gan-split4"], cwd=folder, env=environment, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     deadline = time.monotonic() + 120
@@ -121,7 +121,7 @@ def test_a_killed_training_goes_on_and_ends_in_the_same_weights(demo):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not model.exists()
-    printed, _ = run("dvc repro -s --no-run-cache imbalance@gan-split1", folder)
+    printed, _ = run("dvc repro -s --no-run-cache imbalance@gan-split4", folder)
     assert "goes on from step" in printed
     assert model.read_bytes() == expected
 
@@ -140,12 +140,12 @@ def test_bad_input_through_the_whole_pipeline(demo):
     printed, _ = run("modescope use fast", folder, expect=2)
     assert printed.strip().splitlines() == ["modescope: unknown profile `fast`: there are demo, paper, standard"]
     printed, _ = run("modescope sample gan-split9 -n 4 --out x.npz", folder, expect=2)
-    assert "gan-split9" in printed and "gan-split1" in printed and len(printed.strip().splitlines()) == 1
+    assert "gan-split9" in printed and "gan-split4" in printed and len(printed.strip().splitlines()) == 1
     assert not (folder / "x.npz").exists()
 
 
 def test_samples_for_somebody_elses_evaluator(demo, tmp_path):
     np = pytest.importorskip("numpy")
-    run(f"modescope sample gan-split1 -n 32 --seed 7 --out {tmp_path}/a.npz && modescope sample gan-split1 -n 32 --seed 7 --out {tmp_path}/b.npz", demo[0])
+    run(f"modescope sample gan-split4 -n 32 --seed 7 --out {tmp_path}/a.npz && modescope sample gan-split4 -n 32 --seed 7 --out {tmp_path}/b.npz", demo[0])
     first, second = (np.load(tmp_path / name)["images"] for name in ("a.npz", "b.npz"))
     assert first.shape == (32, 3, 32, 32) and first.dtype == np.uint8 and (first == second).all()

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 from made_up import build_project, rewrite
@@ -47,6 +48,10 @@ def test_markdown_holds_title_table_caption_and_notes():
         "",
         "> Few images.",
     ]
+
+
+def test_markdown_can_leave_groups_out():
+    assert "| name | n | IS | share, % |" in to_markdown(replace(SMALL, spell_groups=False))
 
 
 def test_csv_holds_unscaled_values_spreads_and_facts():
