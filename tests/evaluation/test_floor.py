@@ -4,7 +4,7 @@ import torch
 from modescope.data.prepared import Dataset
 from modescope.data.splits import draw_split
 from modescope.errors import UserError
-from modescope.evaluation.floor import held_out_counts, held_out_images
+from modescope.evaluation.floor import floor_images, largest_draw
 
 CLASSES = ("ant", "bee", "cat")
 
@@ -19,12 +19,12 @@ CLASSES = ("ant", "bee", "cat")
     ],
 )
 def test_largest_set_of_the_same_proportions(available, wanted, num_images, expected):
-    assert held_out_counts(torch.tensor(available), torch.tensor(wanted), num_images).tolist() == expected
+    assert largest_draw(torch.tensor(available), torch.tensor(wanted), num_images).tolist() == expected
 
 
-def test_no_held_out_image_of_a_class():
+def test_no_test_image_of_a_class():
     with pytest.raises(UserError, match="no real images are left"):
-        held_out_counts(torch.tensor([5, 0]), torch.tensor([5, 5]), 10)
+        largest_draw(torch.tensor([5, 0]), torch.tensor([5, 5]), 10)
 
 
 def dataset(per_class: int, first: int) -> Dataset:
@@ -34,21 +34,19 @@ def dataset(per_class: int, first: int) -> Dataset:
     return Dataset("toy", "toy", images, torch.arange(count) % len(CLASSES), CLASSES)
 
 
-def test_floor_holds_no_image_of_the_split_and_no_other_class():
+def test_floor_is_test_images_in_the_splits_proportions():
     train, test = dataset(20, first=0), dataset(10, first=100)
     split = draw_split(train.labels, CLASSES, {"cat": 15, "ant": 5}, seed=0, name="toy")
-    drawn = held_out_images(train, test, split, num_images=1000, seed=0).flatten()
-    assert len(drawn) == 20  # 5 + 10 cats are left, and three cats to an ant
-    assert len(set(drawn.tolist())) == 20
-    assert not set(drawn.tolist()) & set(split.indices.tolist())
-    labels = torch.where(drawn < 100, drawn, drawn - 100).long() % 3
-    assert torch.bincount(labels, minlength=3).tolist() == [5, 0, 15]
-    assert torch.equal(drawn, held_out_images(train, test, split, 1000, seed=0).flatten())
-    assert not torch.equal(drawn, held_out_images(train, test, split, 1000, seed=1).flatten())
+    drawn = floor_images(test, split, num_images=1000, seed=0).flatten()
+    assert len(set(drawn.tolist())) == len(drawn) == 13  # 10 cats are there, and three cats to an ant
+    assert set(drawn.tolist()) <= set(test.images.flatten().tolist())
+    assert torch.bincount((drawn - 100).long() % 3, minlength=3).tolist() == [3, 0, 10]
+    assert torch.equal(drawn, floor_images(test, split, 1000, seed=0).flatten())
+    assert not torch.equal(drawn, floor_images(test, split, 1000, seed=1).flatten())
 
 
 def test_floor_of_balanced_is_the_test_set():
     train, test = dataset(20, first=0), dataset(10, first=100)
     balanced = draw_split(train.labels, CLASSES, None, seed=0)
-    drawn = held_out_images(train, test, balanced, num_images=1000, seed=0)
+    drawn = floor_images(test, balanced, num_images=1000, seed=0)
     assert drawn.flatten().sort().values.tolist() == test.images.flatten().tolist()

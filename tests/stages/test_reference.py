@@ -56,7 +56,7 @@ def test_reference_set_floor_and_run(workspace):
     assert (info["run"], info["model"], info["study"], info["status"]) == ("real-split1", "real", "imbalance", "finished")
     assert info["data"]["split"] == "split1" and info["data"]["classes"] == list(CLASSES)
     assert info["params"]["evaluation"]["kid_subset_size"] == 10
-    assert (floor["num_reference"], floor["num_samples"]) == (60, 40)  # 4 + 20 cats are left, 0.6 of all
+    assert (floor["num_reference"], floor["num_samples"]) == (60, 33)  # the 20 cats of the test set are 0.6 of them
     assert floor["reference_share"] == pytest.approx([20 / 60, 0, 36 / 60, 4 / 60])
     assert floor["warnings"] and "seconds" not in floor
     assert tracking.read_final("imbalance", [info["key"]])[info["key"]]["fid_classifier"] == floor["fid_classifier"]

@@ -1,4 +1,4 @@
-"""The floor: real images that the split does not hold, in its class proportions. No generator of the split can score better."""
+"""The floor: real test images in a split's class proportions. No generator of the split should score better."""
 
 import torch
 from torch import Tensor
@@ -9,29 +9,25 @@ from modescope.errors import UserError
 from modescope.evaluation.class_share import class_counts
 
 
-def held_out_images(train: Dataset, test: Dataset, split: Split, num_images: int, seed: int) -> Tensor:
-    """Training images outside `split`, and test images, drawn without replacement in the split's class proportions.
+def floor_images(test: Dataset, split: Split, num_images: int, seed: int) -> Tensor:
+    """Test images, which neither the judge nor a generator was trained on, drawn without replacement in the split's class proportions.
 
     Returns:
-        (n, C, H, W) uint8, n = `held_out_counts(...).sum()`, at most `num_images`.
+        (n, C, H, W) uint8, n = `largest_draw(...).sum()`, at most `num_images`.
     """
-    outside = torch.ones(len(train.labels), dtype=torch.bool)
-    outside[split.indices] = False
-    images = torch.cat([train.images[outside], test.images])
-    labels = torch.cat([train.labels[outside], test.labels])
-    wanted = torch.zeros(len(train.classes), dtype=torch.int64)
+    wanted = torch.zeros(len(test.classes), dtype=torch.int64)
     for name, count in zip(split.classes, split.counts, strict=True):
-        wanted[train.classes.index(name)] = count
-    counts = held_out_counts(class_counts(labels, len(train.classes)), wanted, num_images).tolist()
-    present = {name: count for name, count in zip(train.classes, counts, strict=True) if count}
-    return images[draw_split(labels, train.classes, present, seed, f"held out of {split.name}").indices]
+        wanted[test.classes.index(name)] = count
+    counts = largest_draw(class_counts(test.labels, len(test.classes)), wanted, num_images).tolist()
+    present = {name: count for name, count in zip(test.classes, counts, strict=True) if count}
+    return test.images[draw_split(test.labels, test.classes, present, seed, f"floor of {split.name}").indices]
 
 
-def held_out_counts(available: Tensor, wanted: Tensor, num_images: int) -> Tensor:
-    """How many held-out images of each class make the largest set with the split's class proportions.
+def largest_draw(available: Tensor, wanted: Tensor, num_images: int) -> Tensor:
+    """How many test images of each class make the largest set with the split's class proportions.
 
     Args:
-        available: (K,) int64, held-out images per class.
+        available: (K,) int64, test images per class.
         wanted: (K,) int64, the split's images per class; only their proportions count.
         num_images: the most that are wanted in all.
 
@@ -39,12 +35,12 @@ def held_out_counts(available: Tensor, wanted: Tensor, num_images: int) -> Tenso
         (K,) int64 that sum to min(num_images, what the scarcest class allows); fractions go to the largest remainders.
 
     Raises:
-        UserError: a class of the split has no held-out image.
+        UserError: a class of the split has no test image.
     """
     present, whole = wanted > 0, wanted.sum()
     total = min(num_images, int((available[present] * whole // wanted[present]).min()))
     if total == 0:
-        raise UserError("no real images are left to measure the floor with: lower split.counts, or take a larger dataset")
+        raise UserError("no real images are left to measure the floor with: take a data set with test images of every class of the split")
     counts, remainders = total * wanted // whole, total * wanted % whole
     counts[remainders.argsort(descending=True, stable=True)[: total - int(counts.sum())]] += 1
     return counts

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from modescope.config import Gan, Vae
 from modescope.data.batches import to_uint8
+from modescope.data.splits import random_order
 from modescope.errors import UserError
 from modescope.files import read_json
 from modescope.models.upsampling_gan import build_generator
@@ -67,7 +68,8 @@ class VaeSampler:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             images = self.sampler.sample(count, batch_size=BATCH_SIZE)
-        return Samples(to_uint8(images, low=0.0).cpu(), None)
+        mixed = random_order(count, seed)  # a mixture draws component by component
+        return Samples(to_uint8(images, low=0.0).cpu()[mixed], None)
 
 
 def fit_mixture(model: VAE, images: Tensor, components: int, seed: int) -> GaussianMixtureSampler:

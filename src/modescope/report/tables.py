@@ -47,6 +47,7 @@ class Table:
     """Rows under columns with a caption. `facts` (data set, extractor ...) end the caption and become columns of the CSV.
 
     `notes` are warnings, a line each. `quiet` holds the indices of rows that are there for comparison: printed softer.
+    Markdown has no headings above headings: with `spell_groups` a column's group follows its title there.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Table:
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     quiet: frozenset[int] = frozenset()
+    spell_groups: bool = True
 
     @property
     def caption_line(self) -> str:
@@ -93,7 +95,8 @@ class Table:
 
 def to_markdown(table: Table) -> str:
     """GitHub's Markdown: title, table, caption line, notes."""
-    titles = [f"{column.title}, {column.group}" if column.group else column.title for column in table.columns]
+    spelt = [table.spell_groups and column.group for column in table.columns]
+    titles = [f"{column.title}, {group}" if group else column.title for column, group in zip(table.columns, spelt, strict=True)]
     aligned = [":--" if table.is_text(column) else "--:" for column in table.columns]
     lines = [titles, aligned]
     for index, cells in enumerate(table.cells):

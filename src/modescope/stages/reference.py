@@ -1,4 +1,4 @@
-"""Stage `reference`: what a split's real images look like to the extractors, and the floor that held-out real images set."""
+"""Stage `reference`: what a split's real images look like to the extractors, and the floor that real test images set."""
 
 import time
 from pathlib import Path
@@ -9,7 +9,7 @@ from modescope.data.splits import Split
 from modescope.errors import UserError
 from modescope.evaluation.evaluate import evaluate_images
 from modescope.evaluation.extractors import load_extractors
-from modescope.evaluation.floor import held_out_images
+from modescope.evaluation.floor import floor_images
 from modescope.evaluation.reference import build_reference, save_reference
 from modescope.files import write_json
 from modescope.models.weights import WEIGHTS
@@ -38,7 +38,7 @@ def main(split: str, data: Path, split_file: Path, judge: Path, out: Path, metri
     with RunLog(info, work_folder(info)) as log:
         reference = build_reference(split, *chosen.select(train), len(train.classes), extractors, settings)
         save_reference(reference, log.folder)
-        floor = held_out_images(train, test, chosen, settings.num_samples, settings.seed)
+        floor = floor_images(test, chosen, settings.num_samples, settings.seed)
         measured = evaluate_images(floor, reference, extractors, settings)
         log.finish(out, seconds=time.perf_counter() - began)
     write_json(metrics, measured)

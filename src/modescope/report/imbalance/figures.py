@@ -31,6 +31,7 @@ from modescope.report.results import Results, Run
 
 WIDTH = 9.0  # inches
 SHOWN_IMAGES, IMAGE_COLUMNS = 16, 4
+PREVIEW_STRIDE = 4  # of 64 preview images; a mixture's samples come sorted by component
 SHOWN_PAIRS = 20
 FIGURES = {"gan": "figure1_gan", "vae": "figure2_vae"}
 SCORES = {"is": ("Inception score", "IS (higher is better)"), "fid": ("Fréchet distance", "FID (lower is better)")}
@@ -88,15 +89,15 @@ def class_shares(results: Results) -> Picture:
 
 
 def samples(results: Results) -> Picture:
-    """The first images of every split and of every model's last preview grid."""
+    """The first images of every split, and every fourth of every model's last preview grid."""
     data = load_prepared(results.folders.data / "rgb" / "train.safetensors").images
     real = [_as_pictures(data[split.indices[:SHOWN_IMAGES]].permute(0, 2, 3, 1).numpy()) for split in results.splits.values()]
     cells = [[mosaic(images, IMAGE_COLUMNS) for images in real]]
     for model in models(results):
         grids = [_last_grid(run(results, model, split), "samples") for split in results.splits]
-        cells.append([mosaic(tiles(grid)[:SHOWN_IMAGES], IMAGE_COLUMNS) for grid in grids])
+        cells.append([mosaic(tiles(grid)[::PREVIEW_STRIDE][:SHOWN_IMAGES], IMAGE_COLUMNS) for grid in grids])
     rows = ["training split", *(LOOKS[model].label for model in models(results))]
-    caption = "Images of every training split (top) and samples of every model at the end of training, not chosen."
+    caption = "Images of every training split (top) and samples of every model at the end of training: every fourth preview, not chosen."
     png = image_sheet(cells, rows, list(results.splits))
     return Picture("samples", "Samples", caption, "Sample images of every model on every split.", png)
 

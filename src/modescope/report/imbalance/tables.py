@@ -21,6 +21,7 @@ from modescope.report.tables import Column, Table, Value
 
 SPLIT = Column("split", "split")
 INCEPTION_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth (torch-fidelity)"
+REPORT_TABLES = {"gan": 2, "vae": 3}
 SPREAD_NOTE = "± is the spread over parts of the images (IS) or over subsets (KID), not over trainings."
 SAMPLER_NOTES = {
     "gan": "",
@@ -51,9 +52,11 @@ def splits(results: Results) -> Table:
         {"split": name, "ratio": split.ratio, "total": sum(split.counts), **dict(zip(split.classes, split.counts, strict=True))}
         for name, split in results.splits.items()
     ]
-    caption = "Table 1. IR = largest count / smallest count; images are drawn without replacement."
+    caption = (
+        "As report 1's table 1: images per class; IR = largest count / smallest count; images are drawn without replacement."
+    )
     facts = {"data": _data(results), "seed": f"split {results.params.split.seed}", "profile": results.profile}
-    return Table("splits", "Imbalance splits", columns, rows, caption, facts)
+    return Table("splits", "Imbalance splits", columns, rows, caption, facts, spell_groups=False)
 
 
 def scores(results: Results, name: str, shown: Sequence[str]) -> Table:
@@ -74,18 +77,10 @@ def scores(results: Results, name: str, shown: Sequence[str]) -> Table:
     quiet = frozenset(index for index, row in enumerate(rows) if row["model"] == LOOKS[REAL].label)
     labels = " and ".join(LOOKS[model].label for model in shown)
     samplers = [SAMPLER_NOTES[model].format(components=results.params.imbalance.mixture.components) for model in shown]
-    caption = [f"{labels} beside the floor that real images set.", *samplers, SPREAD_NOTE, REPORTED_NOTE if with_reported else ""]
-    facts = _score_facts(results)
-    return Table(
-        name,
-        f"{labels}: scores on every split",
-        columns,
-        rows,
-        " ".join(filter(None, caption)),
-        facts,
-        _warnings(results, shown),
-        quiet,
-    )
+    notes = [*samplers, SPREAD_NOTE, *([REPORTED_NOTE] if with_reported else [])]
+    caption = f"As report 1's table {REPORT_TABLES[name]}: {labels} beside the floor that real images set. {' '.join(notes)}"
+    title = f"{labels}: scores on every split"
+    return Table(name, title, columns, rows, caption, _score_facts(results), _warnings(results, shown), quiet)
 
 
 def class_shares(results: Results) -> Table:
@@ -111,11 +106,12 @@ def class_shares(results: Results) -> Table:
     ]
     quiet = frozenset(index for index, row in enumerate(rows) if row["images"] in ("training split", LOOKS[REAL].label))
     caption = (
-        "Class shares: counted in the training split, given by the judge elsewhere; outside = all classes that the split lacks; "
-        "KL and TV (total variation) are taken against the training split. The judge puts every image into some class, "
-        "also one that looks like nothing, so shares are read beside precision."
+        "Class shares in percent: counted in the training split, given by the judge elsewhere; "
+        "outside = all classes that the split lacks; KL and TV (total variation) are taken against the training split. "
+        "The judge puts every image into some class, also one that looks like nothing, so shares are read beside precision."
     )
-    return Table("class_share", "Share of every class", columns, rows, caption, _score_facts(results), quiet=quiet)
+    facts = _score_facts(results)
+    return Table("class_share", "Share of every class", columns, rows, caption, facts, quiet=quiet, spell_groups=False)
 
 
 def timings(results: Results) -> Table:
@@ -125,8 +121,8 @@ def timings(results: Results) -> Table:
         for model in models(results):
             info = run(results, model, split).info
             row = {"run": f"{model}-{split}", "key": info["key"], "device": info["device"], "precision": info["precision"]}
-            row |= {name: info.get(name) for name in ("steps", "steps_per_second", "images_per_second")}
-            rows.append({**row, "minutes": info["seconds"] / 60, "resumed": info.get("resumed_from_step", 0)})
+            row |= {name: info.get(name) for name in ("steps", "steps_per_second", "seconds")}
+            rows.append({**row, "resumed": info.get("resumed_from_step", 0)})
     columns = [
         Column("run", "run"),
         Column("key", "key"),
@@ -134,8 +130,7 @@ def timings(results: Results) -> Table:
         Column("precision", "precision"),
         Column("steps", "steps"),
         Column("steps_per_second", "steps/s", digits=1),
-        Column("images_per_second", "images/s", digits=0),
-        Column("minutes", "minutes", digits=1),
+        Column("seconds", "seconds", digits=0),
         Column("resumed", "resumed from step"),
     ]
     caption = "Trainings; the key finds the run in MLflow (tag `key`)."
