@@ -18,6 +18,7 @@ from modescope.errors import UserError
 from modescope.files import read_json
 from modescope.models.upsampling_gan import build_generator
 from modescope.models.vae import build_vae
+from modescope.models.weights import WEIGHTS
 from modescope.training.priors import NormalPrior, Prior
 
 BATCH_SIZE = 500
@@ -131,7 +132,6 @@ def load_sampler(folder: Path, device: torch.device | str = "cpu") -> Sampler:
     info = read_json(folder / "run.json")
     if info["model"] not in LOADERS:
         raise UserError(f"{folder} holds a `{info['model']}`, which cannot be sampled: choose one of {', '.join(LOADERS)}")
-    weights_path = folder / "model.safetensors"
-    if not weights_path.exists():
-        raise UserError(f"{weights_path} is missing: run `dvc repro`, or `dvc checkout` if it ran before")
-    return LOADERS[info["model"]](info["params"], load_file(weights_path), device)
+    if not (folder / WEIGHTS).exists():
+        raise UserError(f"{folder / WEIGHTS} is missing: run `dvc repro`, or `dvc checkout` if it ran before")
+    return LOADERS[info["model"]](info["params"], load_file(folder / WEIGHTS), device)

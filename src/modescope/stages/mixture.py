@@ -11,7 +11,7 @@ from modescope.data.prepared import load_prepared
 from modescope.data.splits import Split
 from modescope.evaluation.samplers import VaeSampler, fit_mixture, load_sampler, mixture_weights
 from modescope.files import read_json
-from modescope.models.weights import save_weights
+from modescope.models.weights import WEIGHTS, save_weights
 from modescope.process import run_stage
 from modescope.provenance import describe_run, work_folder
 from modescope.tracking import RunLog
@@ -22,7 +22,7 @@ def main(vae: Path, data: Path, split: Path, out: Path) -> None:
     """Fit the mixture to the codes that the run VAE gives SPLIT's images of DATA; write the run's folder OUT."""
     params, began = load_params(), time.perf_counter()
     train_set, chosen = load_prepared(data / "train.safetensors"), Split.load(split)
-    trained, weights = read_json(vae / "run.json"), vae / "model.safetensors"
+    trained, weights = read_json(vae / "run.json"), vae / WEIGHTS
     info = describe_run(
         module="modescope.stages.mixture",
         study="imbalance",
