@@ -60,8 +60,8 @@ def test_the_demo_is_quick_and_names_its_page(demo):
 
 
 def test_the_demo_measures_every_row(demo):
-    rows = metrics(demo[0], "imbalance")
-    assert set(rows) == {f"{model}-{split}" for model in ("real", "gan", "vae", "vae-gmm") for split in ("balanced", "split4")}
+    found = metrics(demo[0], "imbalance")
+    rows = {name: found[name] for model in ("real", "gan", "vae", "vae-gmm") for split in ("balanced", "split4") for name in [f"{model}-{split}"]}
     for name, row in rows.items():
         assert row["num_samples"] <= 500 and sum(row["class_share"]) == pytest.approx(1)
         if not name.startswith("real-"):

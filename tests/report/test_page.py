@@ -96,7 +96,7 @@ def test_same_inputs_give_the_same_bytes(real_page, results, tmp_path):
         "index.html",
         *(
             f"tables/{name}.{kind}"
-            for name in ("splits", "class_share", "gan", "vae", "runs", "classifiers")
+            for name in ("summary", "splits", "class_share", "gan", "vae", "runs", "classifiers")
             for kind in ("md", "csv")
         ),
         *(
@@ -142,10 +142,10 @@ def test_findings_name_the_rarest_class_and_count_lost_ones(tmp_path):
 @pytest.mark.parametrize(
     ("evaluated", "names"),
     [
-        (["gan"], ["splits", "class_share", "class_share", "gan", "figure1_gan", "samples", "curves", "runs"]),
+        (["gan"], ["summary", "splits", "class_share", "class_share", "gan", "figure1_gan", "samples", "curves", "runs"]),
         (
             ["vae-gmm", "vae"],
-            ["splits", "class_share", "class_share", "vae", "figure2_vae", "samples", "reconstructions", "curves", "runs"],
+            ["summary", "splits", "class_share", "class_share", "vae", "figure2_vae", "samples", "reconstructions", "curves", "runs"],
         ),
     ],
 )

@@ -19,7 +19,7 @@ ERRATA = (
 
 def section(results: Results) -> Section:
     """Everything the study puts on the page, in order."""
-    content = [tables.splits(results), figures.class_shares(results), tables.class_shares(results)]
+    content = [tables.summary(results), tables.splits(results), figures.class_shares(results), tables.class_shares(results)]
     for name, shown in MODEL_GROUPS.items():
         if set(shown) & set(results.params.imbalance.evaluated):
             content += [tables.scores(results, name, shown), figures.scores_against_ratio(results, name, shown)]

@@ -39,6 +39,23 @@ REPORTED_COLUMNS = (
 PRDC_COLUMNS = tuple(Column(name, f"{name} ↑", "judge", digits=3) for name in ("precision", "recall", "density", "coverage"))
 
 
+def summary(results: Results) -> Table:
+    """One row per split: how far every model's images are from the training split, in the judge's features and in class shares."""
+    shown, measures = [*models(results), REAL], {"fid_classifier": "FID (judge) ↓", "class_share_tv": "class-share TV ↓", "recall": "recall ↑"}
+    columns = [
+        SPLIT,
+        Column("ratio", "IR"),
+        *(Column(f"{metric}/{model}", LOOKS[model].label, group) for metric, group in measures.items() for model in shown),
+    ]
+    rows = [
+        {"split": name, "ratio": split.ratio}
+        | {f"{metric}/{model}": run(results, model, name).values[metric] for metric in measures for model in shown}
+        for name, split in results.splits.items()
+    ]
+    caption = "The study at a glance; the tables below have the rest."
+    return Table("summary", "Summary", columns, rows, caption, _score_facts(results))
+
+
 def splits(results: Results) -> Table:
     """Table 1: images per class and imbalance ratio of every split."""
     drawn = {name for split in results.splits.values() for name in split.classes}
