@@ -121,7 +121,7 @@ def test_a_killed_training_goes_on_and_ends_in_the_same_weights(demo):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not model.exists()
-    printed, _ = run("dvc repro -s --no-run-cache imbalance@gan-split4", folder)
+    printed, _ = run("dvc repro -f -s --no-run-cache imbalance@gan-split4", folder)
     assert "goes on from step" in printed
     assert model.read_bytes() == expected
 
