@@ -41,11 +41,12 @@ PRDC_COLUMNS = tuple(Column(name, f"{name} ↑", "judge", digits=3) for name in 
 
 def summary(results: Results) -> Table:
     """One row per split: how far every model's images are from the training split, in the judge's features and in class shares."""
-    shown, measures = [*models(results), REAL], {"fid_classifier": "FID (judge) ↓", "class_share_tv": "class-share TV ↓", "recall": "recall ↑"}
+    measures = {"fid_classifier": "judge's FID ↓", "class_share_tv": "TV of class shares ↓", "recall": "recall ↑"}
+    shown = [*models(results), REAL]
     columns = [
         SPLIT,
         Column("ratio", "IR"),
-        *(Column(f"{metric}/{model}", LOOKS[model].label, group) for metric, group in measures.items() for model in shown),
+        *(Column(f"{metric}/{model}", LOOKS[model].label, group, digits=3) for metric, group in measures.items() for model in shown),
     ]
     rows = [
         {"split": name, "ratio": split.ratio}
@@ -157,7 +158,7 @@ def timings(results: Results) -> Table:
 def _extractor_columns(suffix: str, group: str) -> tuple[Column, ...]:
     return (
         Column(f"is{suffix}_mean", "IS ↑", group, spread=f"is{suffix}_std"),
-        Column(f"fid{suffix}", "FID ↓", group),
+        Column(f"fid{suffix}", "FID ↓", group, digits=3 if suffix else 1),
         Column(f"kid{suffix}_mean", "KID ↓", group, digits=3, spread=f"kid{suffix}_std"),
     )
 
