@@ -63,6 +63,12 @@ def test_unreadable_files_are_one_line(text, message, tmp_path):
     assert "\n" not in str(refusal.value)
 
 
+def test_numbers_are_read_as_dvc_writes_them(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(PARAMS.read_text().replace("lr: 0.0002", "lr: 1e-05"))
+    assert load_params(path).imbalance.gan.lr == 1e-5
+
+
 def test_unknown_profile_names_the_known_ones():
     with pytest.raises(UserError, match="unknown profile `fast`: there are demo, paper, standard"):
         profile_values("fast")

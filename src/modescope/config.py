@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from modescope.errors import UserError
 
@@ -173,13 +174,18 @@ def parse_params(values: Any, source: str) -> Params:
         raise UserError(f"{source}: {_first_problem(error)}; `modescope use standard` restores a valid file") from None
 
 
+def read_yaml(path: Path) -> Any:
+    """YAML 1.2, as DVC reads and writes it: 1e-05 is a number (PyYAML's 1.1 takes it for a text)."""
+    return YAML(typ="safe", pure=True).load(path.read_text())
+
+
 def load_params(path: Path = PARAMS) -> Params:
     """Read and validate params.yaml. Raises UserError in one line for a missing file, bad YAML, unknown keys or bad values."""
     try:
-        values = yaml.safe_load(Path(path).read_text())
+        values = read_yaml(Path(path))
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `modescope use standard` in the repository's folder") from None
-    except yaml.YAMLError as error:
+    except YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     return parse_params(values, str(path))
 
@@ -202,8 +208,7 @@ def profile_values(name: str) -> dict[str, Any]:
     """The complete values of a profile: its file laid over the standard one. Raises UserError for an unknown name."""
     if name not in profile_names():
         raise UserError(f"unknown profile `{name}`: there are {', '.join(profile_names())}")
-    standard = yaml.safe_load((PROFILES / "standard.yaml").read_text())
-    return merge(standard, yaml.safe_load((PROFILES / f"{name}.yaml").read_text()) or {})
+    return merge(read_yaml(PROFILES / "standard.yaml"), read_yaml(PROFILES / f"{name}.yaml") or {})
 
 
 def profile_name(params: Params) -> str:

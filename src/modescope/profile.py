@@ -6,8 +6,9 @@ from typing import Any
 import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
+from ruamel.yaml.error import YAMLError
 
-from modescope.config import PARAMS, PROFILES, load_params, parse_params, profile_values
+from modescope.config import PARAMS, PROFILES, load_params, parse_params, profile_values, read_yaml
 from modescope.dotted import dotted
 from modescope.files import atomic_path
 
@@ -44,8 +45,8 @@ def show(values: dict[str, Any], key: str) -> str:
 def _current() -> dict[str, Any]:
     """Values of params.yaml; none where it is missing or no YAML mapping."""
     try:
-        values = yaml.safe_load(PARAMS.read_text())
-    except (FileNotFoundError, yaml.YAMLError):
+        values = read_yaml(PARAMS)
+    except (FileNotFoundError, YAMLError):
         return {}
     return values if isinstance(values, dict) else {}
 
