@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 BIN = Path(sys.executable).parent
@@ -146,7 +147,6 @@ def test_bad_input_through_the_whole_pipeline(demo):
 
 
 def test_samples_for_somebody_elses_evaluator(demo, tmp_path):
-    np = pytest.importorskip("numpy")
     run(f"modescope sample gan-split4 -n 32 --seed 7 --out {tmp_path}/a.npz && modescope sample gan-split4 -n 32 --seed 7 --out {tmp_path}/b.npz", demo[0])
     first, second = (np.load(tmp_path / name)["images"] for name in ("a.npz", "b.npz"))
     assert first.shape == (32, 3, 32, 32) and first.dtype == np.uint8 and (first == second).all()

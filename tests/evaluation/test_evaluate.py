@@ -1,7 +1,6 @@
 import math
 
 import pytest
-import torch
 
 from modescope.errors import UserError
 from modescope.evaluation.evaluate import evaluate_images
