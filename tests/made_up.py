@@ -9,18 +9,28 @@ import torch
 import yaml
 from PIL import Image
 
-from modescope.config import Params, load_params
+from modescope.config import Params, load_params, merge
 from modescope.data.prepared import save_prepared
 from modescope.data.sources import Dataset
 from modescope.data.splits import Split
 from modescope.files import write_json
-from modescope.report.results import Folders, flatten
+from modescope.report.contents import STUDIES, collect
+from modescope.report.results import Folders, Results, flatten
+from modescope.report.two_stage.runs import all_rows
 from modescope.training.loop import grid
 
 REPOSITORY = Path(__file__).parents[1]
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 MODELS = ("real", "gan", "vae", "vae-gmm")
-FID = {"real": 1.5, "gan": 40.0, "vae": 80.0, "vae-gmm": 70.0}
+FID = {"real": 1.5, "gan": 40.0, "vae": 80.0, "vae-gmm": 70.0, "stage 1": 60.0, "A": 45.0, "B": 55.0, "C": 58.0, "D": 50.0, "hybrid": 75.0}
+CONSISTENCY = {"stage 1": 0.1, "A": 0.5, "B": 0.2, "C": 0.15, "D": 0.3}
+GRADIENTS = ("train/g_gradient", "train/g_adversarial_gradient", "train/g_class_gradient")
+LOSSES = {
+    "gan": ("train/d_loss", "train/g_loss"),
+    "vae": ("train/loss", "eval/loss"),
+    "stage1": ("train/d_loss", "train/d_real", "train/d_fake", "train/g_loss"),
+    "stage2": ("train/d_loss", "train/d_real", "train/d_fake", "train/g_loss", "train/g_adversarial", "train/g_class", *GRADIENTS),
+}
 
 
 @dataclass
@@ -39,33 +49,46 @@ class Project:
     def folders(self) -> Folders:
         return Folders(self.root / "metrics", self.root / "models", self.root / "data")
 
+    @property
+    def results(self) -> Results:
+        """Of every study that this project has the runs for."""
+        has_all = "balanced" in self.params.imbalance.splits
+        studies = [study for name, study in STUDIES.items() if has_all or name != "two-stage"]
+        return collect(self.params, self.folders, self.read_final, studies)
+
+    def change_params(self, changes: dict) -> None:
+        """Lay `changes` over params.yaml."""
+        file = self.root / "params.yaml"
+        file.write_text(yaml.safe_dump(merge(yaml.safe_load(file.read_text()), changes), sort_keys=False))
+
     def read_final(self, study: str, keys: list[str]) -> dict[str, dict[str, float]]:
         return {key: self.tracked[key] for key in keys if key in self.tracked}
 
-    def add_run(self, study: str, run: str, folder: Path, metrics: dict, data: str) -> None:
-        """Write run.json and the metrics file, and file the same numbers in the made-up store."""
+    def add_run(self, study: str, run: str, folder: Path, metrics: dict, data: str, **more) -> None:
+        """Write run.json (with `more` in it) and the metrics file, and file the same numbers in the made-up store."""
         key = self.keys[run] = f"{len(self.keys):016x}"
         info = {"key": key, "study": study, "run": run, "status": "finished", "device": "cpu", "precision": "fp32"}
         info |= {"params": {"seed": 42}, "started": "2025-01-01T00:00:00+00:00", "versions": {"torch": "2.13.0"}}
         info |= {"data": {"name": data, "digest": "0" * 64, "classes": list(CLASSES)}}
         info |= {"seconds": 90.0, "steps": 200, "steps_per_second": 20.0, "images_per_second": 640.0, "resumed_from_step": 0}
-        write_json(folder / "run.json", info)
+        write_json(folder / "run.json", info | more)
         write_json(self.folders.metrics_file(study, run), metrics)
         self.tracked[key] = flatten(metrics, CLASSES)
 
-    def change(self, run: str, **metrics) -> None:
-        """Change metrics of a run of study 1, in its file and in the store."""
-        rewrite(self.folders.metrics_file("imbalance", run), **metrics)
+    def change(self, run: str, study: str = "imbalance", **metrics) -> None:
+        """Change metrics of a run, in its file and in the store."""
+        rewrite(self.folders.metrics_file(study, run), **metrics)
         self.tracked[self.keys[run]] |= flatten(metrics, CLASSES)
 
 
-def write_params(root: Path, splits: list[str], extractors: list[str], evaluated: list[str]) -> None:
-    """The committed parameters with fewer splits and models."""
-    values = yaml.safe_load((REPOSITORY / "profiles" / "standard.yaml").read_text())
+def write_params(root: Path, splits: list[str], extractors: list[str], evaluated: list[str], profile: str) -> None:
+    """A profile's parameters with fewer splits and models."""
+    standard, changes = (yaml.safe_load((REPOSITORY / "profiles" / f"{name}.yaml").read_text()) for name in ("standard", profile))
+    values = merge(standard, changes)
     values["imbalance"]["splits"] = splits
     values["imbalance"]["evaluated"] = evaluated
     values["evaluation"]["extractors"] = extractors
-    (root / "params.yaml").write_text(yaml.safe_dump(values))
+    (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
 
 
 def make_split(name: str, params: Params, num_images: int) -> Split:
@@ -95,25 +118,49 @@ def invented_metrics(model: str, split: Split, extractors: list[str], rng: np.ra
     return metrics | {"class_share_kl": 0.1, "class_share_tv": float(abs(share - trained).sum() / 2)}
 
 
-def write_training(folder: Path, model: str, rng: np.random.Generator, size: int) -> None:
+def invented_consistency(group: str, rng: np.random.Generator) -> dict:
+    """How often the judge sees 1,000 images of every class in it."""
+    hits = rng.binomial(1000, CONSISTENCY[group] * rng.uniform(0.9, 1.1), len(CLASSES))
+    confusion = [rng.multinomial(1000 - hit, np.full(len(CLASSES) - 1, 1 / (len(CLASSES) - 1))).tolist() for hit in hits]
+    for place, hit in enumerate(hits):
+        confusion[place].insert(place, int(hit))
+    return {"class_consistency": hits.sum() / 10000, "class_consistency_per_class": (hits / 1000).tolist(), "confusion": confusion}
+
+
+def write_training(folder: Path, kind: str, rng: np.random.Generator, size: int, steps=(100, 200), previews=64) -> None:
     """Curves and preview grids as the training loop writes them."""
-    columns = {"gan": ("train/d_loss", "train/g_loss"), "vae": ("train/loss", "eval/loss")}.get(model, ())
+    columns = LOSSES.get(kind, ())
     lines = [",".join(("step", *columns))]
     lines += [",".join([str(step), *(f"{rng.uniform(0.5, 1.5):.3f}" for _ in columns)]) for step in range(10, 210, 10)]
     (folder / "curves.csv").write_text("\n".join(lines) + "\n")
-    for kind in ("samples", "reconstructions") if model == "vae" else ("samples",):
-        (folder / kind).mkdir()
-        images = torch.from_numpy(rng.integers(0, 256, (64, 3, size, size), dtype=np.uint8))
-        for step in (100, 200):
-            Image.fromarray(grid(images).numpy()).save(folder / kind / f"step-{step:06d}.png")
+    for name in ("samples", "reconstructions") if kind == "vae" else ("samples",):
+        (folder / name).mkdir()
+        images = torch.from_numpy(rng.integers(0, 256, (previews, 3, size, size), dtype=np.uint8))
+        for step in steps:
+            Image.fromarray(grid(images).numpy()).save(folder / name / f"step-{step:06d}.png")
+
+
+def add_two_stage(project: Project, data: str, size: int, extractors: list[str]) -> None:
+    """Studies 1b and 2: every row of params.yaml and the hybrid."""
+    rng, split = np.random.default_rng(1), make_split("balanced", project.params, 0)
+    for row in all_rows(project.params):
+        folder = project.folders.models / "two-stage" / row.run
+        metrics = invented_metrics(row.group, split, extractors, rng) | (invented_consistency(row.group, rng) if row.has_classes else {})
+        adapted = row.stage2 is not None and row.stage2.has_adapters
+        more = {"trainable_parameters": 3576195} | ({"adapter_parameters": 806000, "start_mse": 0.012} if adapted else {})
+        project.add_run("two-stage", row.run, folder, metrics, data, **more)
+        write_training(folder, "stage1" if row.stage2 is None else "stage2", rng, size, (0, 200) if adapted else (200,), 80 if row.has_classes else 64)
+    codes = {f"{test}_{moment}": 0.25 for test in ("ks_rejected", "ks_max", "mmd", "mmd_p") for moment in ("untrained", "vae", "joint")}
+    folder = project.folders.models / "two-stage" / "hybrid"
+    project.add_run("two-stage", "hybrid", folder, invented_metrics("hybrid", split, extractors, rng) | codes, data, trainable_parameters=5000000)
 
 
 def build_project(
-    root: Path, splits=("balanced", "split1"), extractors=("judge",), data="cifar10-jpeg", size=8, evaluated=MODELS[1:]
+    root: Path, splits=("balanced", "split1"), extractors=("judge",), data="cifar10-jpeg", size=8, evaluated=MODELS[1:], profile="standard"
 ) -> Project:
     """Write a whole made-up project below `root`."""
     rng = np.random.default_rng(0)
-    write_params(root, list(splits), list(extractors), list(evaluated))
+    write_params(root, list(splits), list(extractors), list(evaluated), profile)
     project = Project(root)
     images = torch.from_numpy(rng.integers(0, 256, (16, 3, size, size), dtype=np.uint8))
     train = Dataset(data, "parquet", images, torch.arange(16) % len(CLASSES), CLASSES)
@@ -135,6 +182,7 @@ def build_project(
             project.add_run("imbalance", f"{model}-{name}", folder, invented_metrics(model, split, extractors, rng), data)
             if model != "real":
                 write_training(folder, model, rng, size)
+    add_two_stage(project, data, size, list(extractors))
     return project
 
 

@@ -15,7 +15,7 @@ import torch
 import yaml
 
 from modescope import cli, tracking
-from modescope.config import load_params
+from modescope.config import load_params, parse_params, profile_values
 from modescope.files import write_json
 from modescope.profile import differences
 
@@ -73,6 +73,14 @@ def test_standard_comes_back_to_the_byte(modescope, profile):
     assert Path("params.yaml").read_text() != Path("profiles/standard.yaml").read_text()
     assert modescope("use", "standard")[0] == 0
     assert Path("params.yaml").read_text() == Path("profiles/standard.yaml").read_text()
+
+
+def test_demo_leaves_its_own_rows_and_no_others(modescope):
+    modescope("use", "demo")
+    assert list(load_params().two_stage.rows) == ["a", "b-ff", "c-conv", "d-ff"] and list(load_params().two_stage.stage1) == ["stage1"]
+    assert load_params() == parse_params(profile_values("demo"), "demo")
+    code, output, _ = modescope("use", "standard")
+    assert code == 0 and "two_stage.rows.d-ff.from: stage1 -> (none)" in output.splitlines()
 
 
 def test_using_what_is_in_use_leaves_the_file_alone(modescope):

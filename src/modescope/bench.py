@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from modescope.config import parse_params, profile_values
 from modescope.data.batches import to_unit
 from modescope.files import root, write_json
-from modescope.training.device import autocast, training_device
+from modescope.training.device import training_device
 from modescope.training.gan import gan_training
 from modescope.training.loop import Training, iterate
 from modescope.training.vae import vae_training
@@ -25,15 +25,14 @@ STEPS = {"cpu": 20, "cuda": 300}
 COLUMNS = "{:<14} {:>6} {:>12} {:>12} {:>7} {:>13} {:>11} {:>8}"
 
 
-def ours(training: Training, precision: str, device: torch.device) -> Callable[[int], None]:
+def ours(training: Training, precision: str) -> Callable[[int], None]:
     """Our loop's training steps as `run(steps)`: no files, and no eval pass, which the plain loops leave out too."""
     done = 0
 
     def run(steps: int) -> None:
         nonlocal done
         for step in range(done, done + steps):
-            with autocast(device.type, precision):
-                iterate(training.objective, training.stream, step)
+            iterate(training.objective, training.stream, step, precision)
         done += steps
 
     return run
@@ -52,8 +51,8 @@ def loops(device: torch.device) -> dict[str, tuple[Callable[[int], None], Callab
     gan = gan_training(params.imbalance.gan, ready, labels, params.seed)
     vae = vae_training(params.imbalance.vae, ready, labels, params.seed)
     return {
-        "imbalance-gan": (ours(gan, params.precision, device), PlainGan(pictures, device).run),
-        "imbalance-vae": (ours(vae, params.precision, device), PlainVae(to_unit(images), device).run),
+        "imbalance-gan": (ours(gan, params.precision), PlainGan(pictures, device).run),
+        "imbalance-vae": (ours(vae, params.precision), PlainVae(to_unit(images), device).run),
     }
 
 

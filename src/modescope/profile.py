@@ -64,7 +64,9 @@ def _write(values: dict[str, Any]) -> None:
 
 
 def lay_over(document: MutableMapping[str, Any], values: dict[str, Any]) -> None:
-    """Set what differs, so that comments and layout of the rest stay."""
+    """Set what differs and drop what `values` lacks, so that comments and layout of the rest stay."""
+    for key in [key for key in document if key not in values]:
+        del document[key]
     for key, value in values.items():
         if isinstance(value, dict) and isinstance(document.get(key), MutableMapping):
             lay_over(document[key], value)

@@ -71,7 +71,10 @@ def test_mixture_samples_differ_between_batches(runs, monkeypatch):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [({"model": "airbench96", "params": {}}, "which cannot be sampled: choose one of gan, vae, vae-gmm"), ({"model": "gan", "params": {}}, "model.safetensors is missing")],
+    [
+        ({"model": "airbench96", "params": {}}, "which cannot be sampled: choose one of gan, stage1, stage2, vae, vae-gmm, hybrid"),
+        ({"model": "gan", "params": {}}, "model.safetensors is missing"),
+    ],
 )
 def test_what_cannot_be_sampled_is_said(tmp_path, content, message):
     write_json(tmp_path / "run.json", content)

@@ -2,8 +2,8 @@
 
 import pytest
 from made_up import build_project
-
-from modescope.report.contents import collect
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 
 @pytest.fixture
@@ -13,4 +13,25 @@ def project(tmp_path):
 
 @pytest.fixture
 def results(project):
-    return collect(project.params, project.folders, project.read_final)
+    return project.results
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figure that a picture of a study's module draws, laid out as in print."""
+
+    def draw_only(module, name, *arguments) -> Figure:
+        figures = []
+
+        def keep(draw, width, height):
+            figures.append(Figure(figsize=(width, height), layout="constrained"))
+            FigureCanvasAgg(figures[0])
+            draw(figures[0])
+            figures[0].canvas.draw()
+            return b""
+
+        monkeypatch.setattr(module, "render", keep)
+        getattr(module, name)(*arguments)
+        return figures[0]
+
+    return draw_only

@@ -23,14 +23,6 @@ def opened(png: bytes) -> Image.Image:
     return Image.open(io.BytesIO(png))
 
 
-def drawn(monkeypatch, picture, *arguments) -> Figure:
-    """The figure that one of study 1's pictures draws."""
-    figure = Figure()
-    monkeypatch.setattr(imbalance.figures, "render", lambda draw, width, height: draw(figure) or b"")
-    picture(*arguments)
-    return figure
-
-
 def test_the_same_drawing_gives_the_same_bytes_without_date():
     def draw(figure):
         figure.subplots().plot([1, 2], [3, 4])
@@ -41,11 +33,11 @@ def test_the_same_drawing_gives_the_same_bytes_without_date():
     assert not opened(first).info
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_tiles_undoes_the_preview_grid(channels):
-    images = torch.from_numpy(RNG.integers(0, 256, (24, channels, 8, 8), dtype=np.uint8))
+@pytest.mark.parametrize(("channels", "count"), [(1, 24), (3, 24), (3, 80)])
+def test_tiles_undoes_the_preview_grid(channels, count):
+    images = torch.from_numpy(RNG.integers(0, 256, (count, channels, 8, 8), dtype=np.uint8))
     sheet = grid(images).numpy()
-    cut = tiles(sheet[..., 0] if channels == 1 else sheet)
+    cut = tiles(sheet[..., 0] if channels == 1 else sheet, size=8)
     wanted = images.permute(0, 2, 3, 1).numpy()
     assert np.array_equal(cut, wanted[..., 0] if channels == 1 else wanted)
 
@@ -89,10 +81,10 @@ def test_bars_on_target_draws_every_value_before_its_target():
 
 
 @pytest.mark.parametrize(("extractors", "rows"), [(("judge",), 2), (("judge", "inception"), 2)])
-def test_scores_of_two_extractors_never_share_a_panel(tmp_path, monkeypatch, extractors, rows):
+def test_scores_of_two_extractors_never_share_a_panel(tmp_path, drawn, extractors, rows):
     project = build_project(tmp_path, extractors=extractors)
     results = collect(project.params, project.folders, project.read_final)
-    figure = drawn(monkeypatch, imbalance.figures.scores_against_ratio, results, "gan", ("gan",))
+    figure = drawn(imbalance.figures, "scores_against_ratio", results, "gan", ("gan",))
     assert len(figure.axes) == 2 * rows
     ours = [results.runs[f"{model}-split1"].values["fid_classifier"] for model in ("gan", "real")]
     judge, inception = (
@@ -102,14 +94,14 @@ def test_scores_of_two_extractors_never_share_a_panel(tmp_path, monkeypatch, ext
     assert 225.7790 in inception and 225.7790 not in judge
 
 
-def test_no_reported_panel_for_other_data(tmp_path, monkeypatch):
+def test_no_reported_panel_for_other_data(tmp_path, drawn):
     project = build_project(tmp_path, data="digits-rgb")
     results = collect(project.params, project.folders, project.read_final)
-    assert len(drawn(monkeypatch, imbalance.figures.scores_against_ratio, results, "vae", ("vae", "vae-gmm")).axes) == 2
+    assert len(drawn(imbalance.figures, "scores_against_ratio", results, "vae", ("vae", "vae-gmm")).axes) == 2
 
 
-def test_class_share_bars_hold_the_measured_shares(results, monkeypatch):
-    figure = drawn(monkeypatch, imbalance.figures.class_shares, results)
+def test_class_share_bars_hold_the_measured_shares(results, drawn):
+    figure = drawn(imbalance.figures, "class_shares", results)
     panel = next(
         axes for axes in figure.axes if axes.get_title(loc="left").startswith("split1") or axes.get_title().startswith("split1")
     )
@@ -134,7 +126,7 @@ def test_pictures_are_readable_and_repeatable(results, picture):
 def test_samples_show_the_last_grid(project, results):
     folder = results.runs["gan-split1"].folder / "samples"
     sheet = opened(imbalance.figures.samples(results).png)
-    last = tiles(np.asarray(Image.open(folder / "step-000200.png")))[0].repeat(2, axis=0).repeat(2, axis=1)
+    last = tiles(np.asarray(Image.open(folder / "step-000200.png")), size=8)[0].repeat(2, axis=0).repeat(2, axis=1)
     pixels = np.asarray(sheet)
     places = np.argwhere((pixels[:-1] == last[0, 0]).all(axis=-1))
     size = len(last)

@@ -5,10 +5,11 @@ from html.parser import HTMLParser
 import pytest
 from made_up import build_project
 
+from modescope.errors import UserError
 from modescope.report import imbalance
-from modescope.report.contents import build_page, collect
+from modescope.report.contents import build_page
 from modescope.report.imbalance.findings import all_findings
-from modescope.report.page import Finding, Page, Picture, Section, to_html, write_page
+from modescope.report.page import Finding, Page, Picture, Section, to_html, write_overview, write_study
 from modescope.report.tables import Column, Table
 
 TABLE = Table(
@@ -27,7 +28,7 @@ PAGE = Page(
 @pytest.fixture(scope="module")
 def real_page(tmp_path_factory):
     project = build_project(tmp_path_factory.mktemp("project"))
-    return build_page(collect(project.params, project.folders, project.read_final))
+    return build_page(project.results)
 
 
 class Links(HTMLParser):
@@ -74,11 +75,11 @@ def test_page_needs_nothing_else(real_page):
     assert "prefers-color-scheme: dark" in html
 
 
-def test_page_names_data_profile_device_and_runs(real_page):
+def test_page_names_data_profile_device_and_runs(real_page, results):
     assert dict(real_page.facts) == {
         "data": "cifar10-jpeg",
         "profile": "custom",
-        "runs": "11",
+        "runs": str(len(results.runs)),
         "device": "cpu",
         "precision": "fp32",
         "torch": "2.13.0",
@@ -87,21 +88,28 @@ def test_page_names_data_profile_device_and_runs(real_page):
 
 def test_same_inputs_give_the_same_bytes(real_page, results, tmp_path):
     def written(page, folder):
-        write_page(page, folder)
+        write_study(page, folder)
         return {file.relative_to(folder): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
 
     first = written(real_page, tmp_path / "first")
     assert first == written(build_page(results), tmp_path / "second")
     assert {str(path) for path in first} == {
         "index.html",
+        "findings.json",
         *(
             f"tables/{name}.{kind}"
-            for name in ("summary", "splits", "class_share", "gan", "vae", "runs", "classifiers")
+            for name in (
+                *("summary", "splits", "class_share", "gan", "vae", "runs", "classifiers"),
+                *("two_stage", "class_consistency", "priors", "hybrid", "runs_two_stage"),
+            )
             for kind in ("md", "csv")
         ),
         *(
             f"figures/{name}.png"
-            for name in ("class_share", "figure1_gan", "figure2_vae", "samples", "reconstructions", "curves")
+            for name in (
+                *("class_share", "figure1_gan", "figure2_vae", "samples", "reconstructions", "curves"),
+                *("architectures", "dcgan", "figure11", "adapter_starts", "consistency_fid", "confusion", "gradients", "curves_two_stage"),
+            )
         ),
     }
 
@@ -109,9 +117,24 @@ def test_same_inputs_give_the_same_bytes(real_page, results, tmp_path):
 def test_a_former_report_is_replaced(tmp_path):
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables" / "old.md").write_text("old")
-    write_page(PAGE, tmp_path)
+    write_study(PAGE, tmp_path)
     assert {file.name for file in (tmp_path / "tables").iterdir()} == {"small.md", "small.csv"}
     assert (tmp_path / "figures" / "dot.png").read_bytes() == b"\x89PNG"
+
+
+def test_the_overview_has_every_studys_findings_and_leads_to_its_page(tmp_path):
+    for name in ("one", "two"):
+        write_study(PAGE, tmp_path / name)
+    write_overview("Lead.", [tmp_path / "one", tmp_path / "two"], tmp_path / "index.html")
+    html = (tmp_path / "index.html").read_text()
+    assert html.count("<strong>Head.</strong> Text") == 2
+    assert {address for address in parsed(html).addresses if not address.startswith("#")} == {"one/index.html", "two/index.html"}
+
+
+def test_an_overview_without_a_page_says_which(tmp_path):
+    with pytest.raises(UserError, match="one/findings.json is missing"):
+        write_overview("Lead.", [tmp_path / "one"], tmp_path / "index.html")
+    assert not (tmp_path / "index.html").exists()
 
 
 @pytest.mark.parametrize(
@@ -127,14 +150,14 @@ def test_coverage_finding_counts_only_differences_above_the_floor(tmp_path, gan,
     for split in project.params.imbalance.splits:
         for model, value in (("gan", gan), ("vae", vae), ("real", 0.005)):
             project.change(f"{model}-{split}", class_share_tv=value)
-    found = all_findings(collect(project.params, project.folders, project.read_final))
+    found = all_findings(project.results)
     assert wording in found[0].text
 
 
 def test_findings_name_the_rarest_class_and_count_lost_ones(tmp_path):
     project = build_project(tmp_path, splits=("split4",))
     project.change("gan-split4", class_share=[0.2, 0.0, 0.001, 0.2, 0.2, 0.2, 0.0, 0.199, 0.0, 0.0])
-    texts = {finding.head: finding.text for finding in all_findings(collect(project.params, project.folders, project.read_final))}
+    texts = {finding.head: finding.text for finding in all_findings(project.results)}
     assert "split4 (IR 4.75) bird is 5.0% of the training images" in texts["Rarest class"] and "GAN 0.1%" in texts["Rarest class"]
     assert "of 5 over all splits: GAN 1, VAE 0, VAE-GMM 0" in texts["Lost classes"]
 
@@ -151,6 +174,6 @@ def test_findings_name_the_rarest_class_and_count_lost_ones(tmp_path):
 )
 def test_the_section_holds_only_what_was_evaluated(tmp_path, evaluated, names):
     project = build_project(tmp_path, splits=("split1",), evaluated=evaluated)
-    section = imbalance.section(collect(project.params, project.folders, project.read_final))
+    section = imbalance.section(project.results)
     assert [item.name for item in section.content] == names
     assert section.findings

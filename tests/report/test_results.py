@@ -4,36 +4,38 @@ import pytest
 from made_up import rewrite
 
 from modescope.errors import UserError
-from modescope.report.contents import collect, expected_runs
+from modescope.report.contents import STUDIES, expected_runs
 from modescope.report.results import flatten, refuse_disagreement
 
 RUN = "gan-split1"
 
 
 def test_every_run_of_params_is_expected(project):
-    names = expected_runs(project.params, project.folders)
+    names = expected_runs(project.params, project.folders, STUDIES.values())
     assert set(names["imbalance"]) == {
         f"{model}-{split}" for model in ("real", "gan", "vae", "vae-gmm") for split in ("balanced", "split1")
     }
     assert set(names["classifiers"]) == set(project.params.classifiers)
+    stages = {*project.params.two_stage.stage1, *(f"stage2-{row}" for row in project.params.two_stage.rows)}
+    assert set(names["two-stage"]) == stages | {"hybrid"}
 
 
 def test_a_missing_run_is_named(project):
     (project.folders.models / "imbalance" / RUN / "run.json").unlink()
     with pytest.raises(UserError, match=f"run {RUN} is missing"):
-        collect(project.params, project.folders, project.read_final)
+        project.results
 
 
 def test_missing_metrics_are_named(project):
     project.folders.metrics_file("imbalance", "real-split1").unlink()
     with pytest.raises(UserError, match="run real-split1 has no metrics"):
-        collect(project.params, project.folders, project.read_final)
+        project.results
 
 
 def test_an_unfinished_run_is_refused(project):
     rewrite(project.folders.models / "imbalance" / RUN / "run.json", status="killed")
     with pytest.raises(UserError, match=f"run {RUN} is killed, not finished"):
-        collect(project.params, project.folders, project.read_final)
+        project.results
 
 
 @pytest.mark.parametrize("complete", [True, False])
@@ -43,7 +45,7 @@ def test_a_disagreement_names_run_metric_and_both_values(project, metric, comple
     filed = project.tracked[key][metric]
     project.tracked[key][metric] = 0.987654
     with pytest.raises(UserError) as error:
-        refuse_disagreement(project.folders, expected_runs(project.params, project.folders), project.read_final, complete)
+        refuse_disagreement(project.folders, expected_runs(project.params, project.folders, STUDIES.values()), project.read_final, complete)
     for part in (RUN, metric, repr(filed), "0.987654"):
         assert part in str(error.value)
     assert "\n" not in str(error.value)
@@ -51,12 +53,12 @@ def test_a_disagreement_names_run_metric_and_both_values(project, metric, comple
 
 def test_what_mlflow_lacks_is_refused_only_when_it_must_be_complete(project):
     del project.tracked[project.keys[RUN]]["recall"]
-    expected = expected_runs(project.params, project.folders)
+    expected = expected_runs(project.params, project.folders, STUDIES.values())
     refuse_disagreement(project.folders, expected, project.read_final, complete=False)
     with pytest.raises(UserError, match=f"{RUN}: recall is .* missing in MLflow"):
         refuse_disagreement(project.folders, expected, project.read_final, complete=True)
 
 
 def test_flatten_names_entries_as_the_tracker_does():
-    values = {"fid": 1.5, "class_share": [0.4, 0.6], "warnings": ["few"], "odd": [7.0]}
+    values = {"fid": 1.5, "class_share": [0.4, 0.6], "warnings": ["few"], "odd": [7.0], "confusion": [[3, 1], [0, 4]]}
     assert flatten(values, ["cat", "dog"]) == {"fid": 1.5, "class_share/cat": 0.4, "class_share/dog": 0.6, "odd/0": 7.0}

@@ -110,7 +110,7 @@ def test_score_caption_names_what_the_numbers_rest_on(results):
 @pytest.mark.parametrize("extractors", [("judge",), ("judge", "inception")])
 def test_two_extractors_never_share_a_column(tmp_path, extractors):
     project = build_project(tmp_path, splits=("split1",), extractors=extractors)
-    table = tables.scores(collect(project.params, project.folders, project.read_final), "gan", ("gan",))
+    table = tables.scores(project.results, "gan", ("gan",))
     groups = {column.key: column.group for column in table.columns}
     assert groups["fid_classifier"] == "judge" and groups["fid_reported"] == "reported (Inception)"
     assert groups.get("fid") == ("Inception" if "inception" in extractors else None)
@@ -118,20 +118,20 @@ def test_two_extractors_never_share_a_column(tmp_path, extractors):
 
 def test_reported_values_stand_only_beside_the_same_data(tmp_path):
     project = build_project(tmp_path, data="digits-rgb")
-    table = tables.scores(collect(project.params, project.folders, project.read_final), "gan", ("gan",))
+    table = tables.scores(project.results, "gan", ("gan",))
     assert not any(column.key.endswith("_reported") for column in table.columns)
 
 
 def test_warnings_of_the_evaluation_stand_under_the_table(project):
     rewrite(project.folders.metrics_file("imbalance", "gan-split1"), warnings=["fid: too few images"])
-    table = tables.scores(collect(project.params, project.folders, project.read_final), "gan", ("gan",))
+    table = tables.scores(project.results, "gan", ("gan",))
     assert table.notes == ["Warning (gan-split1): fid: too few images."]
 
 
 def test_missing_inception_scores_are_an_error(tmp_path):
     project = build_project(tmp_path, splits=("split1",), extractors=("judge", "inception"))
     rewrite(project.folders.metrics_file("imbalance", "gan-split1"), fid=None)
-    results = collect(project.params, project.folders, project.read_final)
+    results = project.results
     with pytest.raises(UserError, match="gan-split1 has no Inception scores"):
         tables.scores(results, "gan", ("gan",))
 
@@ -149,7 +149,7 @@ def test_class_share_table_compares_with_the_training_split(results):
 
 def test_class_share_of_wrong_length_is_refused(project):
     project.change("gan-split1", class_share=[1.0])
-    results = collect(project.params, project.folders, project.read_final)
+    results = project.results
     with pytest.raises(UserError, match="gan-split1: class_share has 1 entries for 10 classes"):
         tables.class_shares(results)
 

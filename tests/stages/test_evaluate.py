@@ -20,10 +20,13 @@ RUN = {"model": "gan", "data": {"split": "split1"}, "seconds": 12.5, "steps_per_
 
 
 class NoiseSampler:
-    """Stands for a trained model."""
+    """Stands for a trained model, with or without labels."""
+
+    def __init__(self, num_classes: int | None = None):
+        self.num_classes = num_classes
 
     def sample(self, count: int, seed: int) -> Samples:
-        return Samples(noise(count, seed), None)
+        return Samples(noise(count, seed), None if self.num_classes is None else torch.arange(count) % self.num_classes)
 
 
 def noise(count: int, seed: int) -> torch.Tensor:
@@ -62,8 +65,15 @@ def test_metrics_are_written_and_filed(pushed):
     assert (metrics["num_samples"], metrics["num_reference"]) == (40, 60)
     assert (metrics["seconds"], metrics["steps_per_second"]) == (12.5, 80.0)
     assert metrics["reference_share"] == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0])
-    assert len(metrics["class_share"]) == 4 and metrics["fid_classifier"] > 0
+    assert len(metrics["class_share"]) == 4 and metrics["fid_classifier"] > 0 and "class_consistency" not in metrics
     assert pushed == [(Path("run"), metrics)]
+
+
+def test_labels_are_what_the_judge_is_asked_about(pushed, monkeypatch):
+    monkeypatch.setattr(evaluate, "load_sampler", lambda folder, device: NoiseSampler(4))
+    metrics = measure()
+    assert [sum(row) for row in metrics["confusion"]] == [10, 10, 10, 10]
+    assert metrics["class_consistency"] == pytest.approx(sum(metrics["class_consistency_per_class"]) / 4)
 
 
 def test_same_seed_same_bytes(pushed):

@@ -4,41 +4,22 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
 from modescope.config import profile_values
-from modescope.data.prepared import save_prepared
-from modescope.data.sources import fetch
-from modescope.data.splits import draw_splits
 from modescope.errors import UserError
 from modescope.evaluation.samplers import load_sampler
 from modescope.files import read_json
 from modescope.stages import imbalance, mixture
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A working folder with digits, the splits, and params for two steps of training."""
-    folder = tmp_path_factory.mktemp("project")
+@pytest.fixture(scope="module", autouse=True)
+def project(make_project):
+    """Params for two steps of training."""
     params = profile_values("demo")
     params["imbalance"]["gan"] |= {"width": 8, "batch_size": 8, "max_steps": 2}
     params["imbalance"]["vae"] |= {"batch_size": 16, "max_steps": 2}
     params["imbalance"]["mixture"]["components"] = 2
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    train = fetch("digits-rgb")["train"]
-    save_prepared(train, folder / "data" / "rgb" / "train.safetensors", "train")
-    plan = params["split"]
-    for split in draw_splits(train, plan["classes"], plan["counts"], plan["total"], plan["seed"]):
-        split.save(folder / "data" / "splits" / f"{split.name}.json")
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def inside(project, monkeypatch):
-    monkeypatch.chdir(project)
-    for name in ("DVC_ROOT", "DVC_STAGE", "MLFLOW_TRACKING_URI"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MODESCOPE_DEVICE", "cpu")
+    return make_project(params)
 
 
 def train(model, split="split4"):
@@ -77,16 +58,10 @@ def test_the_mixture_is_a_run_of_its_own():
     assert load_sampler(out).sample(3, seed=0).images.shape == (3, 3, 32, 32)
 
 
-def test_bad_input_leaves_nothing(project):
+def test_bad_input_leaves_nothing(change_params):
     with pytest.raises(UserError, match="splits/none.json is missing"):
         imbalance.main("gan", Path("data/rgb"), Path("data/splits/none.json"), Path("models/x"))
-    params = yaml.safe_load(Path("params.yaml").read_text())
-    params["imbalance"]["gan"]["loss"] = "hingee"
-    kept = Path("params.yaml").read_text()
-    Path("params.yaml").write_text(yaml.safe_dump(params))
-    try:
-        with pytest.raises(UserError, match="unknown loss `hingee`: there are bce"):
-            imbalance.main("gan", Path("data/rgb"), Path("data/splits/split4.json"), Path("models/x"))
-    finally:
-        Path("params.yaml").write_text(kept)
+    change_params({"imbalance": {"gan": {"loss": "hingee"}}})
+    with pytest.raises(UserError, match="unknown loss `hingee`: there are bce"):
+        imbalance.main("gan", Path("data/rgb"), Path("data/splits/split4.json"), Path("models/x"))
     assert not Path("models/x").exists()

@@ -18,12 +18,12 @@ def project(tmp_path, monkeypatch):
 
 
 def run(project):
-    report.main(project.folders.metrics, project.folders.models, project.root / "reports", project.folders.data)
+    report.main("imbalance", project.folders.metrics, project.folders.models, project.root / "reports" / "imbalance", project.folders.data)
 
 
 def test_report_files_the_runs_and_refuses_changed_numbers(project, capsys):
     run(project)
-    page = project.root / "reports" / "index.html"
+    page = project.root / "reports" / "imbalance" / "index.html"
     assert f"report: {page}" in capsys.readouterr().out
     written = page.read_bytes()
     runs = {project.keys[f"{model}-split1"] for model in ("real", "gan", "vae", "vae-gmm")}
@@ -37,6 +37,11 @@ def test_report_files_the_runs_and_refuses_changed_numbers(project, capsys):
     with pytest.raises(UserError, match=f"gan-split1: recall is 0.999 in .* but {honest['recall']!r} in MLflow"):
         run(project)
     assert page.read_bytes() == written
+
+
+def test_a_study_is_named(project):
+    with pytest.raises(UserError, match="unknown study `imbalances`: there are imbalance, two-stage, classifiers"):
+        report.main("imbalances", project.folders.metrics, project.folders.models, project.root / "reports" / "x", project.folders.data)
 
 
 def test_an_unreachable_store_is_one_line_and_nothing_is_written(project, monkeypatch):

@@ -3,12 +3,14 @@
 import pytest
 import torch
 from fakes import ListLog
+from torch import nn
 
 from modescope.config import parse_params, profile_values
 from modescope.errors import UserError
 from modescope.training.checkpoints import Checkpoint
+from modescope.training.device import usable_precision
 from modescope.training.gan import gan_training
-from modescope.training.loop import Meter, grid, train
+from modescope.training.loop import Meter, Phase, grid, iterate, train
 from modescope.training.vae import vae_training
 
 DEMO = parse_params(profile_values("demo"), "demo").imbalance
@@ -82,6 +84,33 @@ def test_divergence_is_reported_with_its_step(tmp_path):
         run(training, tmp_path)
 
 
+class Falling:
+    """One weight that falls by 1 at every update, and what it gave each time."""
+
+    def __init__(self):
+        module = nn.Linear(1, 1, bias=False)
+        nn.init.constant_(module.weight, 8.0)
+        self.phases, self.given = (Phase("only", module, torch.optim.SGD(module.parameters(), lr=1.0), 3),), []
+
+    def losses(self, phase, batch):
+        output = self.phases[0].module(torch.ones(1, 1))
+        self.given.append((output.item(), output.dtype))
+        return {"loss": output.sum()}
+
+    def batch(self, step):
+        return torch.zeros(1, 3, 2, 2, dtype=torch.uint8), torch.tensor([step])
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_every_update_sees_the_weights_of_the_last(precision, dtype):
+    """Autocast keeps low-precision copies of the weights: one around several updates would hide what they did."""
+    if usable_precision(precision, "cpu") != precision:
+        pytest.skip(f"no {precision} on this CPU")
+    falling = Falling()
+    iterate(falling, falling, 0, precision)
+    assert falling.given == [(8.0, dtype), (7.0, dtype), (6.0, dtype)]
+
+
 def test_unknown_loss_is_refused():
     with pytest.raises(UserError, match="unknown loss `bec`: there are bce"):
         TRAININGS["gan"](loss="bec")
@@ -101,3 +130,8 @@ def test_grid_lays_images_out_row_by_row():
     sheet = grid(images, columns=2, padding=1)
     assert sheet.shape == (7, 7, 1)
     assert sheet[1, 1] == 0 and sheet[1, 4] == 1 and sheet[4, 1] == 2 and sheet[4, 4] == 255 and sheet[0, 0] == 255
+
+
+@pytest.mark.parametrize(("count", "columns", "rows"), [(64, 8, 8), (80, 10, 8), (24, 8, 3)])
+def test_grid_is_eight_or_ten_images_wide(count, columns, rows):
+    assert grid(torch.zeros(count, 3, 4, 4, dtype=torch.uint8)).shape == (6 * rows + 2, 6 * columns + 2, 3)

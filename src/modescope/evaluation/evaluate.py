@@ -8,6 +8,7 @@ from torch import Tensor
 from modescope.config import Evaluation
 from modescope.data.splits import random_order
 from modescope.evaluation import class_share
+from modescope.evaluation.consistency import class_consistency, confusion
 from modescope.evaluation.features import Extractor, Features, extract_features
 from modescope.evaluation.frechet import frechet_distance, rank_warnings
 from modescope.evaluation.inception_score import inception_score
@@ -18,17 +19,20 @@ from modescope.evaluation.reference import Reference, ReferenceFeatures
 Metrics = dict[str, Any]
 
 
-def evaluate_images(images: Tensor, reference: Reference, extractors: Sequence[Extractor], settings: Evaluation) -> Metrics:
+def evaluate_images(
+    images: Tensor, reference: Reference, extractors: Sequence[Extractor], settings: Evaluation, labels: Tensor | None = None
+) -> Metrics:
     """Measure `images` against `reference`.
 
     Args:
         images: (N, C, H, W) uint8.
         extractors: the judge, with or without Inception; each sees every image once.
+        labels: (N,) int64, the classes that the images are meant to be of, or None where none is meant.
 
     Returns:
         fid*, kid*_mean, kid*_std, is*_mean, is*_std with each extractor's suffix; precision, recall, density, coverage (judge's
-        features); class_share, reference_share (K,), class_share_kl (nats), class_share_tv; num_samples, num_reference; and
-        `warnings`, a list of lines that belong under a table, only if there are any.
+        features); class_share, reference_share (K,), class_share_kl (nats), class_share_tv; with labels class_consistency,
+        class_consistency_per_class (K,) and confusion (K, K); num_samples, num_reference; and `warnings`, a list of lines that belong under a table, only if there are any.
 
     Raises:
         UserError: too few images for a metric.
@@ -41,6 +45,7 @@ def evaluate_images(images: Tensor, reference: Reference, extractors: Sequence[E
         warnings += rank_warnings(f"fid{extractor.suffix}", real.sums, len(images))
         if extractor.name == "judge":
             metrics |= _neighbour_metrics(seen, real, settings) | _class_metrics(seen, reference)
+            metrics |= {} if labels is None else class_consistency(confusion(seen.logits, labels))
             warnings += _unequal_sizes(len(images), len(real.sample), settings.prdc_samples)
     return metrics | ({"warnings": warnings} if warnings else {})
 

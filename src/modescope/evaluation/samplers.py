@@ -11,15 +11,17 @@ from safetensors.torch import load_file
 from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 
-from modescope.config import Gan, Vae
+from modescope.config import Gan, GANConfig, Vae
 from modescope.data.batches import to_uint8
 from modescope.data.splits import random_order
 from modescope.errors import UserError
 from modescope.files import read_json
+from modescope.models.adapters import adapt
+from modescope.models.dcgan import DCGANGenerator
 from modescope.models.upsampling_gan import build_generator
 from modescope.models.vae import build_vae
 from modescope.models.weights import WEIGHTS
-from modescope.training.priors import NormalPrior, Prior
+from modescope.training.priors import NormalPrior, Prior, kept_prior
 
 BATCH_SIZE = 500
 
@@ -92,13 +94,27 @@ def mixture_weights(sampler: GaussianMixtureSampler) -> dict[str, Tensor]:
     return {f"mixture.{name}": torch.from_numpy(np.ascontiguousarray(value)) for name, value in fitted.items()}
 
 
+def _generator_sampler(generator: nn.Module, weights: dict[str, Tensor], latent_dim: int, device: torch.device | str) -> GeneratorSampler:
+    """`generator` with the run's weights and prior."""
+    prefix = "generator."
+    generator.load_state_dict({name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)})
+    return GeneratorSampler(generator.to(device), kept_prior(weights, latent_dim))
+
+
 def _load_gan(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> GeneratorSampler:
     settings = Gan(**params["imbalance"]["gan"])
-    prefix = "generator."
-    state = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
-    generator = build_generator(settings, channels=3)
-    generator.load_state_dict(state)
-    return GeneratorSampler(generator.to(device), NormalPrior(settings.latent_dim))
+    return _generator_sampler(build_generator(settings, channels=3), weights, settings.latent_dim, device)
+
+
+def _load_stage1(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> GeneratorSampler:
+    generator = DCGANGenerator(params["latent_dim"], params["ngf"])
+    return _generator_sampler(generator, weights, params["latent_dim"], device)
+
+
+def _load_stage2(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> GeneratorSampler:
+    config = GANConfig(**{name: params[name] for name in GANConfig.model_fields})
+    generator = adapt(DCGANGenerator(config.latent_dim, config.ngf), config, channels=3, pixels=32)
+    return _generator_sampler(generator, weights, config.latent_dim, device)
 
 
 def _load_vae_model(params: dict, weights: dict[str, Tensor]) -> VAE:
@@ -121,7 +137,12 @@ def _load_vae_gmm(params: dict, weights: dict[str, Tensor], device: torch.device
     return VaeSampler(sampler, device)
 
 
-LOADERS = {"gan": _load_gan, "vae": _load_vae, "vae-gmm": _load_vae_gmm}
+def _load_hybrid(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> GeneratorSampler:
+    gan, vae = params["imbalance"]["gan"], params["imbalance"]["vae"]
+    return _load_gan({"imbalance": {"gan": gan | {"latent_dim": vae["latent_dim"]}}}, weights, device)
+
+
+LOADERS = {"gan": _load_gan, "stage1": _load_stage1, "stage2": _load_stage2, "vae": _load_vae, "vae-gmm": _load_vae_gmm, "hybrid": _load_hybrid}
 
 
 def load_sampler(folder: Path, device: torch.device | str = "cpu") -> Sampler:

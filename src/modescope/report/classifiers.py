@@ -1,10 +1,8 @@
 """The classifiers in the report: who guides, who judges, and how good they are on real images."""
 
-from pathlib import Path
-
 from modescope.config import Params
 from modescope.report.page import Finding, Section
-from modescope.report.results import Folders, Results
+from modescope.report.results import Expected, Folders, Results
 from modescope.report.tables import Column, Table
 
 STUDY = "classifiers"
@@ -23,9 +21,9 @@ COLUMNS = (
 )
 
 
-def expected_runs(params: Params, folders: Folders) -> dict[str, Path]:
+def expected_runs(params: Params, folders: Folders) -> Expected:
     """Every classifier of params.yaml with its folder."""
-    return {name: folders.models / STUDY / name for name in params.classifiers}
+    return {STUDY: {name: folders.models / STUDY / name for name in params.classifiers}}
 
 
 def section(results: Results) -> Section:
@@ -34,8 +32,7 @@ def section(results: Results) -> Section:
     for name, chosen in results.params.classifiers.items():
         found = results.runs[name]
         identity = {"classifier": name, "role": chosen.role, "network": chosen.network, "seed": chosen.seed}
-        scalars = {metric: value for metric, value in found.values.items() if not isinstance(value, list)}
-        rows.append({**identity, "data": found.info["data"]["name"], **scalars})
+        rows.append({**identity, "data": found.info["data"]["name"], **found.scalars})
     caption = (
         "Classifiers on real test images. A guide may steer a generator's training; a judge, of another network and seed, "
         "measures the outcome. ECE = expected calibration error before and after temperature scaling."

@@ -1,29 +1,36 @@
-"""The report's table of contents: its studies in order, under one header."""
+"""The report's table of contents: a page per study, made from that study's runs and those that it compares with."""
+
+from collections.abc import Sequence
+from types import ModuleType
 
 from modescope.config import Params
-from modescope.report import classifiers, imbalance
+from modescope.report import classifiers, imbalance, two_stage
 from modescope.report.page import Page
 from modescope.report.results import Expected, Folders, Reader, Results, distinct, load_results
 
 # Each gives STUDY, expected_runs(params, folders) and section(results).
-STUDIES = (imbalance, classifiers)
+STUDIES = {study.STUDY: study for study in (imbalance, two_stage, classifiers)}
 LEAD = (
     "Mode collapse in small image generators, measured: which classes a generator forgets, how good the rest looks, "
     "and how far any of it is from what real images score."
 )
 
 
-def expected_runs(params: Params, folders: Folders) -> Expected:
-    """Every run that params.yaml asks for, of every study."""
-    return {study.STUDY: study.expected_runs(params, folders) for study in STUDIES}
+def expected_runs(params: Params, folders: Folders, studies: Sequence[ModuleType]) -> Expected:
+    """Every run that the pages of `studies` are made from."""
+    expected: dict[str, dict] = {}
+    for study in studies:
+        for name, places in study.expected_runs(params, folders).items():
+            expected.setdefault(name, {}).update(places)
+    return expected
 
 
-def collect(params: Params, folders: Folders, read_final: Reader) -> Results:
-    """Read every run of every study. Raises UserError for a missing run or for a number that MLflow and its file disagree on."""
-    return load_results(params, folders, expected_runs(params, folders), read_final)
+def collect(params: Params, folders: Folders, read_final: Reader, studies: Sequence[ModuleType] = tuple(STUDIES.values())) -> Results:
+    """Read every run of `studies`. Raises UserError for a missing run or for a number that MLflow and its file disagree on."""
+    return load_results(params, folders, expected_runs(params, folders, studies), read_final)
 
 
-def build_page(results: Results) -> Page:
+def build_page(results: Results, studies: Sequence[ModuleType] = tuple(STUDIES.values())) -> Page:
     """Header and sections; all of it depends on `results` alone."""
     infos = [found.info for found in results.runs.values()]
     facts = (
@@ -34,4 +41,4 @@ def build_page(results: Results) -> Page:
         ("precision", distinct([info["precision"] for info in infos])),
         ("torch", distinct([info["versions"]["torch"] for info in infos])),
     )
-    return Page("Modescope", LEAD, facts, [study.section(results) for study in STUDIES])
+    return Page("Modescope", LEAD, facts, [study.section(results) for study in studies])

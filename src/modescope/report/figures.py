@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import matplotlib
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -50,6 +52,9 @@ class Look:
     colour: str
     marker: str = "o"
     line: str = "-"
+
+
+FLOOR = Look("real images (floor)", "#8c959f", "D", ":")
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,39 @@ def bars_on_target(axes: Axes, groups: Sequence[str], target: Sequence[float], s
     axes.margins(x=0.02)
 
 
+def label_points(axes: Axes, points: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
+    """A name beside every point, where it hides neither a point nor another name; a line leads to one that had to go far.
+
+    Call it last: it reads the layout of everything else.
+    """
+    axes.figure.draw_without_rendering()
+    pixels, scale = axes.transData.transform(points), axes.figure.dpi / 72
+    taken = [Bbox.from_bounds(x - 5 * scale, y - 5 * scale, 10 * scale, 10 * scale) for x, y in pixels]
+    for place in np.argsort(-pixels[:, 1], kind="stable"):
+        label = axes.annotate(
+            names[place],
+            points[place],
+            (0, 0),
+            textcoords="offset points",
+            fontsize=7.5,
+            ha="center",
+            va="center",
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
+            arrowprops={"arrowstyle": "-", "color": SOFT_INK, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 4},
+        )
+        width, height = label.get_window_extent().size
+        for reach, angle in product((7, 13, 20, 28, 38, 50, 64, 80), np.pi / 6 * np.array([0, 6, 1, 11, 5, 7, 2, 10, 4, 8, 3, 9])):
+            shift = ((reach * scale + width / 2) * np.cos(angle), (reach * scale + height / 2) * np.sin(angle))
+            x, y = pixels[place] + shift
+            box = Bbox.from_bounds(x - width / 2, y - height / 2, width, height)
+            if axes.bbox.contains(*box.min) and axes.bbox.contains(*box.max) and not box.count_overlaps(taken):
+                break
+        taken.append(box)
+        label.set_position(np.divide(shift, scale))
+        label.set_in_layout(False)
+        label.arrow_patch.set_visible(reach > 7)
+
+
 def image_sheet(
     cells: Sequence[Sequence[NDArray[np.uint8]]], rows: Sequence[str], columns: Sequence[str], scale: int = 2
 ) -> bytes:
@@ -164,10 +202,9 @@ def image_sheet(
     return render(draw, width / DPI, height / DPI)
 
 
-def tiles(sheet: NDArray[np.uint8], columns: int = 8, padding: int = 2) -> NDArray[np.uint8]:
-    """Cut a preview grid (H', W', C) or (H', W') back into its square images (N, H, W[, C]), row by row."""
-    size = (sheet.shape[1] - padding) // columns - padding
-    rows = (sheet.shape[0] - padding) // (size + padding)
+def tiles(sheet: NDArray[np.uint8], size: int, padding: int = 2) -> NDArray[np.uint8]:
+    """Cut a preview grid (H', W', C) or (H', W') back into its images (N, size, size[, C]), row by row."""
+    rows, columns = ((side - padding) // (size + padding) for side in sheet.shape[:2])
     starts = [padding + index * (size + padding) for index in range(max(rows, columns))]
     return np.stack([sheet[top : top + size, left : left + size] for top in starts[:rows] for left in starts[:columns]])
 

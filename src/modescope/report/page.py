@@ -7,8 +7,11 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from modescope.files import atomic_path
+from modescope.files import atomic_path, read_json, write_json
+from modescope.report.results import distinct
 from modescope.report.tables import Table, to_csv, to_markdown
+
+FINDINGS = "findings.json"
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Section:
-    """One study on the page: what was found, then its tables and figures in order."""
+    """One study on the page: what was found, then its tables and figures in order. `link` is where there is more."""
 
     name: str
     title: str
     findings: Sequence[Finding]
     content: Sequence[Table | Picture]
     note: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,18 +73,37 @@ def to_html(page: Page) -> str:
     return templates.get_template("page.html.j2").render(page=page)
 
 
-def write_page(page: Page, folder: Path) -> None:
-    """Write tables/*.md, tables/*.csv, figures/*.png and index.html below `folder`, replacing what a former report left there."""
+def write_study(page: Page, folder: Path) -> None:
+    """Write a study's page as `folder`: tables/*.md, tables/*.csv, figures/*.png, index.html, and findings.json for the page above it."""
     html = to_html(page)
+    with atomic_path(folder) as whole:
+        whole.mkdir()
+        write_content(page, whole)
+        (whole / "index.html").write_text(html)
+        summary = {"title": page.sections[0].title, "facts": dict(page.facts), "findings": [vars(found) for found in page.sections[0].findings]}
+        write_json(whole / FINDINGS, summary)
+
+
+def write_overview(lead: str, studies: Sequence[Path], file: Path) -> None:
+    """Write the page above the studies' folders: what each found, and where the rest is. Raises UserError if one has no page yet."""
+    summaries = {folder.name: read_json(folder / FINDINGS) for folder in studies}
+    sections = [
+        Section(name, summary["title"], [Finding(**found) for found in summary["findings"]], [], link=f"{name}/index.html")
+        for name, summary in summaries.items()
+    ]
+    facts = [(name, distinct([summary["facts"][name] for summary in summaries.values()])) for name in ("data", "profile", "device", "torch")]
+    html = to_html(Page("Modescope", lead, facts, sections))
+    with atomic_path(file) as temporary:
+        temporary.write_text(html)
+
+
+def write_content(page: Page, folder: Path) -> None:
+    """Tables and figures of a page below `folder`."""
     content = [item for section in page.sections for item in section.content]
-    with atomic_path(folder / "tables") as tables:
-        tables.mkdir()
-        for table in (item for item in content if isinstance(item, Table)):
-            (tables / f"{table.name}.md").write_text(to_markdown(table))
-            (tables / f"{table.name}.csv").write_text(to_csv(table))
-    with atomic_path(folder / "figures") as figures:
-        figures.mkdir()
-        for picture in (item for item in content if isinstance(item, Picture)):
-            (figures / f"{picture.name}.png").write_bytes(picture.png)
-    with atomic_path(folder / "index.html") as file:
-        file.write_text(html)
+    for kind in ("tables", "figures"):
+        (folder / kind).mkdir()
+    for table in (item for item in content if isinstance(item, Table)):
+        (folder / "tables" / f"{table.name}.md").write_text(to_markdown(table))
+        (folder / "tables" / f"{table.name}.csv").write_text(to_csv(table))
+    for picture in (item for item in content if isinstance(item, Picture)):
+        (folder / "figures" / f"{picture.name}.png").write_bytes(picture.png)

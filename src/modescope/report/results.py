@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,17 +48,26 @@ class Run:
         """All classes of the data set, in its order."""
         return self.info["data"]["classes"]
 
+    @property
+    def scalars(self) -> dict[str, Any]:
+        """The values that are no lists."""
+        return {name: value for name, value in self.values.items() if not isinstance(value, list)}
+
 
 @dataclass(frozen=True)
 class Results:
-    """All that tables and figures are drawn from. `runs` is keyed by run name, `splits` by split name."""
+    """All that tables and figures are drawn from. `runs` is keyed by run name."""
 
     params: Params
     profile: str
     folders: Folders
     runs: Mapping[str, Run]
-    splits: Mapping[str, Split]
     reported: Mapping[str, Any]
+
+    @cached_property
+    def splits(self) -> Mapping[str, Split]:
+        """Study 1's splits by name."""
+        return {name: Split.load(self.folders.data / "splits" / f"{name}.json") for name in self.params.imbalance.splits}
 
 
 def load_results(params: Params, folders: Folders, expected: Expected, read_final: Reader) -> Results:
@@ -71,8 +81,7 @@ def load_results(params: Params, folders: Folders, expected: Expected, read_fina
     """
     refuse_disagreement(folders, expected, read_final, complete=True)
     runs = {run.name: run for study, places in expected.items() for run in _read_study(study, places, folders)}
-    splits = {name: Split.load(folders.data / "splits" / f"{name}.json") for name in params.imbalance.splits}
-    return Results(params, profile_name(params), folders, runs, splits, yaml.safe_load(REPORTED.read_text()))
+    return Results(params, profile_name(params), folders, runs, yaml.safe_load(REPORTED.read_text()))
 
 
 def refuse_disagreement(folders: Folders, expected: Expected, read_final: Reader, complete: bool) -> None:
@@ -125,13 +134,16 @@ def _read_values(name: str, file: Path) -> dict[str, Any]:
 
 
 def flatten(values: Mapping[str, Any], classes: Sequence[str]) -> dict[str, float]:
-    """The numbers among metrics by the tracker's names: an entry of a list with one value per class is `NAME/CLASS`."""
+    """The numbers among metrics by the tracker's names: an entry of a list with one value per class is `NAME/CLASS`.
+
+    Texts and lists of lists are left out.
+    """
     flat: dict[str, float] = {}
     for name, value in values.items():
         entries = value if isinstance(value, list) else [value]
         labels = classes if len(entries) == len(classes) else range(len(entries))
         names = [f"{name}/{label}" for label in labels] if isinstance(value, list) else [name]
-        flat.update((key, entry) for key, entry in zip(names, entries, strict=True) if not isinstance(entry, str))
+        flat.update((key, entry) for key, entry in zip(names, entries, strict=True) if not isinstance(entry, (str, list)))
     return flat
 
 

@@ -6,6 +6,7 @@ from modescope.config import load_params
 from modescope.errors import UserError
 from modescope.evaluation.evaluate import evaluate_images
 from modescope.evaluation.extractors import load_extractors
+from modescope.evaluation.normality import flat
 from modescope.evaluation.reference import load_reference
 from modescope.evaluation.samplers import load_sampler
 from modescope.files import read_json, write_json
@@ -22,9 +23,9 @@ def main(run: Path, reference: Path, judge: Path, metrics: Path) -> None:
     real = load_reference(reference, extractors)
     if info["data"]["split"] != real.split:
         raise UserError(f"{run} was trained on {info['data']['split']}, {reference} holds {real.split}: name that split's reference")
-    images = load_sampler(run, training_device()).sample(settings.num_samples, settings.seed).images
-    measured = evaluate_images(images, real, extractors, settings)
-    measured |= {name: info[name] for name in ("seconds", "steps_per_second") if name in info}
+    drawn = load_sampler(run, training_device()).sample(settings.num_samples, settings.seed)
+    measured = evaluate_images(drawn.images, real, extractors, settings, drawn.labels)
+    measured |= {name: info[name] for name in ("seconds", "steps_per_second") if name in info} | flat(info.get("normality", {}))
     write_json(metrics, measured)
     push(run, measured)
 

@@ -5,14 +5,11 @@ from pathlib import Path
 from modescope.config import load_params
 from modescope.data.prepared import load_prepared
 from modescope.data.splits import Split
-from modescope.models.weights import save_weights
 from modescope.process import run_stage
-from modescope.provenance import describe_run, work_folder
-from modescope.tracking import RunLog
-from modescope.training.checkpoints import Checkpoint
+from modescope.provenance import describe_run
+from modescope.stages.trained_run import train_run
 from modescope.training.device import training_device, usable_precision
 from modescope.training.gan import gan_training
-from modescope.training.loop import train
 from modescope.training.vae import vae_training
 
 TRAININGS = {"gan": gan_training, "vae": vae_training}
@@ -33,11 +30,7 @@ def main(model: str, data: Path, split: Path, out: Path) -> None:
         data={"name": train_set.name, "classes": list(train_set.classes), "split": chosen.name},
         hardware={"device": device.type, "precision": usable_precision(params.precision, device.type)},
     )
-    with RunLog(info, work_folder(info)) as log:
-        training = TRAININGS[model](getattr(params.imbalance, model), images, labels, params.seed)
-        timing = train(training, log=log, checkpoint=Checkpoint(log.folder), precision=params.precision)
-        save_weights(training.objective.weights(), log.folder)
-        log.finish(out, **timing.summary())
+    train_run(info, TRAININGS[model](getattr(params.imbalance, model), images, labels, params.seed), out)
 
 
 if __name__ == "__main__":

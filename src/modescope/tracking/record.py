@@ -91,9 +91,9 @@ def _curves(rows: Rows) -> dict[str, list[tuple[int, float]]]:
 
 
 def _finals(metrics: Mapping[str, Any], classes: list[str]) -> Iterable[tuple[str, float]]:
-    """A list with one value per class becomes one metric per class name; texts (`warnings`) are no metrics."""
+    """A list with one value per class becomes one metric per class name; texts (`warnings`) and tables (`confusion`) are no metrics."""
     for name, value in metrics.items():
-        if isinstance(value, list) and not any(isinstance(entry, str) for entry in value):
+        if isinstance(value, list) and not any(isinstance(entry, (str, list)) for entry in value):
             labels = classes if len(value) == len(classes) else range(len(value))
             yield from ((f"final/{name}/{label}", float(entry)) for label, entry in zip(labels, value))
         elif isinstance(value, (int, float)):

@@ -13,6 +13,17 @@ from modescope.training.loop import PREVIEW_COUNT, Batch, Phase
 from modescope.training.losses import AdversarialLoss
 from modescope.training.priors import Prior
 
+PREVIEWS_PER_CLASS = 8
+
+
+def preview_latents(prior: Prior, device: torch.device) -> Tensor:
+    """The latent vectors of the preview, always the same: 64, or eight of each class, the classes in turn."""
+    generator = torch.Generator(device).manual_seed(0)
+    if prior.num_classes is None:
+        return prior.sample(PREVIEW_COUNT, device, generator).z
+    labels = torch.arange(prior.num_classes, device=device).repeat(PREVIEWS_PER_CLASS)
+    return prior.sample(len(labels), device, generator, labels).z
+
 
 class GuidanceTerm(Protocol):
     """A term added to the generator's loss: a name and a scalar of the fake images and their labels."""
@@ -30,6 +41,17 @@ def frozen(module: nn.Module):
         yield module
     finally:
         module.requires_grad_(True)
+
+
+def watch_gradient(images: Tensor) -> tuple[Tensor, Tensor]:
+    """`images` once more, and a scalar that backward fills with the L2 norm of the gradient that comes back through this copy."""
+    seen, norm = images.view_as(images), torch.zeros((), device=images.device)
+
+    def keep(gradient: Tensor) -> None:
+        norm.copy_(gradient.float().norm())
+
+    seen.register_hook(keep)
+    return seen, norm
 
 
 class AdversarialObjective:
@@ -62,7 +84,7 @@ class AdversarialObjective:
         self.averaged = None if ema_decay is None else deepcopy(generator.module).eval().requires_grad_(False)
         self._shares_fakes = discriminator.steps == generator.steps == 1
         self._shared: tuple[Tensor, Tensor | None] | None = None
-        self._preview_z = prior.sample(PREVIEW_COUNT, self._device, torch.Generator(self._device).manual_seed(0)).z
+        self._preview_z = preview_latents(prior, self._device)
 
     @property
     def _device(self) -> torch.device:
@@ -89,7 +111,10 @@ class AdversarialObjective:
         """Constant learning rates."""
 
     def losses(self, phase: str, batch: Batch) -> dict[str, Tensor]:
-        """Phase "d": loss and both mean probabilities D(x), D(G(z)); phase "g": loss and its terms."""
+        """Phase "d": loss and both mean probabilities D(x), D(G(z)); phase "g": loss, and under guidance its terms.
+
+        With the terms come the norms of the gradients, at the fake images, of the whole loss and of each of them.
+        """
         return self._d_losses(batch) if phase == "d" else self._g_losses(batch)
 
     def _d_losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -105,11 +130,22 @@ class AdversarialObjective:
     def _g_losses(self, batch: Batch) -> dict[str, Tensor]:
         images, labels = self._shared or self._generate(len(batch.images))
         self._shared = None
+        if not self.guidance:
+            return {"loss": self._adversarial(images)}
+        norms = {"gradient": watch_gradient(images)}
+        seen = {name: watch_gradient(norms["gradient"][0]) for name in ("adversarial", *(term.name for term in self.guidance))}
+        terms = {"adversarial": self._adversarial(seen["adversarial"][0])}
+        terms |= {term.name: term(seen[term.name][0], labels) for term in self.guidance}
+        norms |= {f"{name}_gradient": watched for name, watched in seen.items()}
+        return {
+            "loss": sum(terms.values()),
+            **{name: value.detach() for name, value in terms.items()},
+            **{name: norm for name, (_, norm) in norms.items()},
+        }
+
+    def _adversarial(self, images: Tensor) -> Tensor:
         with frozen(self.discriminator):
-            adversarial = self.loss.generator(fake_logits=self.discriminator(images).float())
-        terms = {term.name: term(images, labels) for term in self.guidance}
-        parts = {"adversarial": adversarial, **terms} if terms else {}
-        return {"loss": adversarial + sum(terms.values()), **{name: part.detach() for name, part in parts.items()}}
+            return self.loss.generator(fake_logits=self.discriminator(images).float())
 
     @torch.no_grad()
     def after_step(self, step: int) -> dict[str, float]:
@@ -123,7 +159,7 @@ class AdversarialObjective:
 
     @torch.no_grad()
     def preview(self) -> dict[str, Tensor]:
-        """The same 64 latent vectors through the generator in eval mode: "samples" (64, C, H, W) uint8."""
+        """The same latent vectors through the generator in eval mode: "samples" (N, C, H, W) uint8."""
         training = self.sampled_generator.training
         images = self.sampled_generator.eval()(self._preview_z)
         self.sampled_generator.train(training)
@@ -137,6 +173,7 @@ class AdversarialObjective:
             self.averaged.load_state_dict(state["averaged"])
 
     def weights(self) -> dict[str, Tensor]:
-        """Both networks, their names prefixed; the generator is the one that samples are drawn from."""
+        """Both networks and the prior's state, names prefixed; the generator is the one that samples are drawn from."""
         networks = {"generator": self.sampled_generator, "discriminator": self.discriminator}
-        return {f"{name}.{key}": value for name, net in networks.items() for key, value in net.state_dict().items()}
+        states = {name: net.state_dict() for name, net in networks.items()} | {"prior": self.prior.state()}
+        return {f"{name}.{key}": value for name, state in states.items() for key, value in state.items()}

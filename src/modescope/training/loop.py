@@ -117,8 +117,8 @@ def train(training: Training, *, log: Log, checkpoint: Checkpoint, precision: st
     device_type = next(objective.phases[0].module.parameters()).device.type
     for step in progress(start, num_steps):
         objective.before_step(step)
+        meter.add(iterate(objective, stream, step, precision))
         with autocast(device_type, precision):
-            meter.add(iterate(objective, stream, step))
             extra = objective.after_step(step + 1)
         done = step + 1
         if extra or done % every == 0 or done == num_steps:
@@ -133,16 +133,20 @@ def train(training: Training, *, log: Log, checkpoint: Checkpoint, precision: st
     return Timing(meter.seconds, num_steps, start)
 
 
-def iterate(objective: Objective, stream: Stream, step: int) -> dict[str, Tensor]:
-    """One iteration: every phase's updates in order. Returns the detached losses, named `phase_part`."""
+def iterate(objective: Objective, stream: Stream, step: int, precision: str) -> dict[str, Tensor]:
+    """One iteration: every phase's updates in order. Returns the detached losses, named `phase_part`.
+
+    Every update has an autocast of its own, because autocast keeps its low-precision copies of the weights until it ends.
+    """
     read: dict[str, Tensor] = {}
     for phase in objective.phases:
         prefix = f"{phase.name}_" if len(objective.phases) > 1 else ""
         for update in range(phase.steps):
             batch = Batch(*stream.batch(step * phase.steps + update))
-            losses = objective.losses(phase.name, batch)
             phase.optimizer.zero_grad(set_to_none=True)
-            losses["loss"].backward()
+            with autocast(batch.images.device.type, precision):
+                losses = objective.losses(phase.name, batch)
+                losses["loss"].backward()
             phase.optimizer.step()
         read.update({prefix + name: value.detach() for name, value in losses.items()})
     return read
@@ -175,9 +179,10 @@ class Meter:
         return means
 
 
-def grid(images: Tensor, columns: int = 8, padding: int = 2) -> Tensor:
-    """Images (N, C, H, W) uint8 as one picture (H', W', C) uint8, row by row on white."""
+def grid(images: Tensor, columns: int | None = None, padding: int = 2) -> Tensor:
+    """Images (N, C, H, W) uint8 as one picture (H', W', C) uint8, row by row on white; eight columns, ten where N is a multiple of ten."""
     count, channels, height, width = images.shape
+    columns = columns or (8 if count % 10 else 10)
     rows = -(-count // columns)
     sheet = images.new_full((rows * (height + padding) + padding, columns * (width + padding) + padding, channels), 255)
     for index, image in enumerate(images):

@@ -1,9 +1,13 @@
 """What a generator is fed: latent vectors and, where the prior has components, their labels."""
 
-from typing import NamedTuple, Protocol
+import math
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+
+Placement = Literal["diagonal", "sphere", "orthogonal"]
 
 
 class Latents(NamedTuple):
@@ -14,17 +18,91 @@ class Latents(NamedTuple):
 
 
 class Prior(Protocol):
-    """Anything with `sample`."""
+    """Anything with `sample`. `num_classes` is None where latent vectors have no labels; `state` is what a run keeps of it."""
+
+    num_classes: int | None
 
     def sample(self, count: int, device: torch.device, generator: torch.Generator | None = None) -> Latents: ...
+
+    def state(self) -> dict[str, Tensor]: ...
 
 
 class NormalPrior:
     """z ~ N(0, I) of `latent_dim` dimensions, without labels."""
 
+    num_classes = None
+
     def __init__(self, latent_dim: int):
         self.latent_dim = latent_dim
+
+    def state(self) -> dict[str, Tensor]:
+        """Nothing: it is known."""
+        return {}
 
     def sample(self, count: int, device: torch.device, generator: torch.Generator | None = None) -> Latents:
         """`count` draws; from torch's global generator where none is given."""
         return Latents(torch.randn(count, self.latent_dim, device=device, generator=generator), None)
+
+
+class MixturePrior:
+    """z ~ N(mu_k, variance I), k uniform over the components (report 1, equations 13 to 15).
+
+    Args:
+        means: (K, D) float32.
+        variance: of every dimension of every component.
+    """
+
+    def __init__(self, means: Tensor, variance: float):
+        self.means, self.variance = means, variance
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.means)
+
+    def state(self) -> dict[str, Tensor]:
+        """means (K, D) and variance ()."""
+        return {"means": self.means, "variance": torch.tensor(self.variance)}
+
+    def sample(
+        self, count: int, device: torch.device, generator: torch.Generator | None = None, labels: Tensor | None = None
+    ) -> Latents:
+        """`count` draws on `device` with their components, those of `labels` (count,) where given; from torch's global generator where none is given."""
+        self.means = self.means.to(device)
+        if labels is None:
+            labels = torch.randint(len(self.means), (count,), device=device, generator=generator)
+        noise = torch.randn(count, self.means.shape[1], device=device, generator=generator)
+        return Latents(torch.addcmul(self.means[labels], noise, noise.new_tensor(math.sqrt(self.variance))), labels)
+
+
+def mixture_prior(placement: Placement, latent_dim: int, components: int, seed: int) -> MixturePrior:
+    """The mixtures of the study.
+
+    Args:
+        placement: `diagonal`: mu_k = 0.5 k 1, variance 1 (report 1, section 8.3); `sphere`: random directions of length
+            8 sqrt(D), variance 0.5 (the report's code); `orthogonal`: pairwise orthogonal means of equal length, variance 0.5,
+            E[z_i^2] = 1 on average over the dimensions, as for N(0, I).
+        seed: of the directions of `sphere` and `orthogonal`.
+
+    Raises:
+        ValueError: unknown placement, or more orthogonal means than dimensions.
+    """
+    directions = torch.randn(latent_dim, components, generator=torch.Generator().manual_seed(seed))
+    if placement == "diagonal":
+        return MixturePrior(0.5 * torch.arange(components).float()[:, None].expand(-1, latent_dim).contiguous(), variance=1.0)
+    if placement == "sphere":
+        return MixturePrior(8 * math.sqrt(latent_dim) * (directions / directions.norm(dim=0)).T.contiguous(), variance=0.5)
+    if placement == "orthogonal" and components <= latent_dim:
+        return MixturePrior(math.sqrt(0.5 * latent_dim) * torch.linalg.qr(directions).Q.T.contiguous(), variance=0.5)
+    raise ValueError(f"expected diagonal, sphere or orthogonal, with at most {latent_dim} components, received {placement} with {components}")
+
+
+def build_prior(placement: str, latent_dim: int, components: int, seed: int) -> NormalPrior | MixturePrior:
+    """The prior that `prior` in params.yaml names."""
+    return NormalPrior(latent_dim) if placement == "normal" else mixture_prior(placement, latent_dim, components, seed)
+
+
+def kept_prior(weights: Mapping[str, Tensor], latent_dim: int) -> NormalPrior | MixturePrior:
+    """The prior of a trained run: the mixture whose state stands among its weights as `prior.*`, else N(0, I)."""
+    if "prior.means" not in weights:
+        return NormalPrior(latent_dim)
+    return MixturePrior(weights["prior.means"], weights["prior.variance"].item())

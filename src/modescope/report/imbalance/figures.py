@@ -2,18 +2,14 @@
 
 from collections.abc import Sequence
 from itertools import zip_longest
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
 
 from modescope.data.prepared import load_prepared
 from modescope.data.splits import BALANCED, Split
-from modescope.errors import UserError
 from modescope.report.figures import (
     Look,
     Series,
@@ -23,11 +19,11 @@ from modescope.report.figures import (
     mosaic,
     points_against,
     render,
-    tiles,
 )
 from modescope.report.imbalance.runs import LOOKS, REAL, REPORTED, class_share, models, reported, run, training_share
 from modescope.report.page import Picture
-from modescope.report.results import Results, Run
+from modescope.report.results import Results
+from modescope.report.trainings import curve, curve_panel, previews
 
 WIDTH = 9.0  # inches
 SHOWN_IMAGES, IMAGE_COLUMNS = 16, 4
@@ -94,8 +90,8 @@ def samples(results: Results) -> Picture:
     real = [_as_pictures(data[split.indices[:SHOWN_IMAGES]].permute(0, 2, 3, 1).numpy()) for split in results.splits.values()]
     cells = [[mosaic(images, IMAGE_COLUMNS) for images in real]]
     for model in models(results):
-        grids = [_last_grid(run(results, model, split), "samples") for split in results.splits]
-        cells.append([mosaic(tiles(grid)[::PREVIEW_STRIDE][:SHOWN_IMAGES], IMAGE_COLUMNS) for grid in grids])
+        shown = [previews(results, run(results, model, split))[::PREVIEW_STRIDE][:SHOWN_IMAGES] for split in results.splits]
+        cells.append([mosaic(images, IMAGE_COLUMNS) for images in shown])
     rows = ["training split", *(LOOKS[model].label for model in models(results))]
     caption = "Images of every training split (top) and samples of every model at the end of training: every fourth preview, not chosen."
     png = image_sheet(cells, rows, list(results.splits))
@@ -106,7 +102,7 @@ def reconstructions(results: Results) -> Picture:
     """Held-out images above what the VAE makes of them, per split."""
     cells = []
     for split in results.splits:
-        pairs = tiles(_last_grid(run(results, "vae", split), "reconstructions"))[: 2 * SHOWN_PAIRS]
+        pairs = previews(results, run(results, "vae", split), "reconstructions")[: 2 * SHOWN_PAIRS]
         cells.append([mosaic(np.concatenate([pairs[0::2], pairs[1::2]]), len(pairs) // 2)])
     caption = "Held-out images (upper rows) and the VAE's reconstructions of them (lower rows)."
     png = image_sheet(cells, list(results.splits), [""])
@@ -121,7 +117,7 @@ def curves(results: Results) -> Picture:
         panels = figure.subplots(len(trained), len(results.splits), sharey="row", squeeze=False)
         for line, model in zip(panels, trained, strict=True):
             for axes, split in zip(line, results.splits, strict=True):
-                _curve_panel(axes, run(results, model, split), model)
+                curve_panel(axes, curve(run(results, model, split), CURVES[model]), CURVES[model])
                 axes.set_title(f"{LOOKS[model].label}, {split}", fontsize=9)
             line[0].set_ylabel("loss, nats per image")
         for axes in panels[-1]:
@@ -189,27 +185,6 @@ def _share_panel(axes: Axes, results: Results, split: Split) -> None:
     axes.set_title(f"{split.name}, IR {split.ratio:.2f}")
     axes.set_xlabel("TV: " + "  ·  ".join(distances), fontsize=7.5)
     axes.set_ylabel("share, %")
-
-
-def _curve_panel(axes: Axes, trained: Run, model: str) -> None:
-    table = pd.read_csv(trained.folder / "curves.csv")
-    for column, look in CURVES[model].items():
-        points = table.reindex(columns=["step", column]).dropna()
-        axes.plot(points["step"], points[column], color=look.colour, linewidth=1.4)
-    axes.tick_params(labelsize=7.5)
-    axes.locator_params(axis="x", nbins=3)
-
-
-def _last_grid(found: Run, kind: str) -> NDArray[np.uint8]:
-    grids = sorted((found.folder / kind).glob("step-*.png"))
-    if not grids:
-        raise UserError(f"run {found.name} has no picture {found.folder / kind}/step-*.png: run `dvc repro`")
-    return _read_png(grids[-1])
-
-
-def _read_png(path: Path) -> NDArray[np.uint8]:
-    with Image.open(path) as picture:
-        return np.asarray(picture)
 
 
 def _as_pictures(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,10 +1,9 @@
 """What study 1 found, put into sentences by the numbers themselves."""
 
-from collections.abc import Sequence
-
 from modescope.report.imbalance.runs import LOOKS, REAL, class_share, models, run, training_share
 from modescope.report.page import Finding
 from modescope.report.results import Results
+from modescope.report.wording import span
 
 LOST = 0.1  # a class is called lost when it has less than this part of its training share
 
@@ -23,11 +22,6 @@ def _metric(results: Results, model: str, metric: str) -> list[float]:
     return [run(results, model, split).values[metric] for split in results.splits]
 
 
-def _span(values: Sequence[float], digits: int = 2) -> str:
-    low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
-    return low if low == high else f"{low} to {high}"
-
-
 def _coverage(results: Results) -> Finding:
     """GAN against VAE by the total variation of class shares; a difference below the floor's largest value counts as none."""
     floor, gan, vae = (_metric(results, model, "class_share_tv") for model in (REAL, "gan", "vae"))
@@ -38,7 +32,7 @@ def _coverage(results: Results) -> Finding:
         "Measured by total variation from the training split's class shares, "
         f"the VAE is closer on {vae_closer} of {len(floor)} splits and the GAN on {gan_closer}; "
         f"on {len(floor) - gan_closer - vae_closer} they differ by no more than the floor. "
-        f"Distances: GAN {_span(gan)}, VAE {_span(vae)}, real images judged the same way {_span(floor, 3)}."
+        f"Distances: GAN {span(gan)}, VAE {span(vae)}, real images judged the same way {span(floor, 3)}."
     )
     return Finding("Class coverage", text)
 
@@ -84,5 +78,5 @@ def _quality(results: Results, model: str, other: str) -> Finding:
         lower_wins = metric == "fid_classifier"
         wins = sum((a < b) if lower_wins else (a > b) for a, b in zip(ours, theirs, strict=True))
         better = "lower" if lower_wins else "higher"
-        parts.append(f"{name} is {better} on {wins} of {len(ours)} splits ({_span(ours)} against {_span(theirs)})")
+        parts.append(f"{name} is {better} on {wins} of {len(ours)} splits ({span(ours)} against {span(theirs)})")
     return Finding(f"{LOOKS[model].label} against {LOOKS[other].label}", f"Its {'; its '.join(parts)}.")

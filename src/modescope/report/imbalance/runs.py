@@ -1,33 +1,31 @@
 """Which runs study 1 has, what they are called in print, and how they look."""
 
-from pathlib import Path
-
 from modescope.config import Params
 from modescope.data.splits import BALANCED, Split
 from modescope.errors import UserError
-from modescope.report.figures import INK, Look
-from modescope.report.results import Folders, Results, Run
+from modescope.report.figures import FLOOR, INK, Look
+from modescope.report.results import Expected, Folders, Results, Run
+from modescope.report.scores import CLASSIFIERS, JUDGE
 
 STUDY = "imbalance"
 REAL = "real"
-JUDGE = "rgb-judge"
 REPORTED = Look("reported by report 1", INK, "x", "--")
 LOOKS = {
-    REAL: Look("real images (floor)", "#8c959f", "D", ":"),
+    REAL: FLOOR,
     "gan": Look("GAN", "#d55e00", "o"),
     "vae": Look("VAE", "#0072b2", "s"),
     "vae-gmm": Look("VAE-GMM", "#009e73", "^"),
 }
 
 
-def expected_runs(params: Params, folders: Folders) -> dict[str, Path]:
-    """Every run that params.yaml asks for, with its folder: the models of every split and the real-data floor."""
+def expected_runs(params: Params, folders: Folders) -> Expected:
+    """The models of every split, the real-data floor, and the judge, with their folders."""
     runs = {}
     for split in params.imbalance.splits:
         runs[f"{REAL}-{split}"] = folders.data / "reference" / split
         for model in params.imbalance.evaluated:
             runs[f"{model}-{split}"] = folders.models / STUDY / f"{model}-{split}"
-    return runs
+    return {STUDY: runs, CLASSIFIERS: {JUDGE: folders.models / CLASSIFIERS / JUDGE}}
 
 
 def models(results: Results) -> list[str]:

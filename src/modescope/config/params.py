@@ -1,0 +1,139 @@
+"""`params.yaml` as a whole, and the profiles that fill it."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from modescope.config.base import Section
+from modescope.config.sections import Classifier, Datasets, Evaluation, Hybrid, Imbalance, Split
+from modescope.config.two_stage import GANConfig, Stage1Config, TwoStage
+from modescope.errors import UserError
+
+PARAMS = Path("params.yaml")
+PROFILES = Path("profiles")
+LISTS_BY_NAME = {"stage1", "rows"}  # of two_stage: a profile that has one has all of it
+
+
+class Params(GANConfig):
+    """All of params.yaml. The report's GANConfig is its top level, so that `dvc exp run -S ce_loss_weight=1.0` works as it is written."""
+
+    precision: Literal["fp32", "bf16"]
+    datasets: Datasets
+    split: Split
+    classifiers: dict[str, Classifier]
+    imbalance: Imbalance
+    hybrid: Hybrid
+    two_stage: TwoStage
+    evaluation: Evaluation
+
+    @model_validator(mode="after")
+    def _splits_are_drawn(self) -> "Params":
+        unknown = set(self.imbalance.splits) - {"balanced", *self.split.counts}
+        if unknown:
+            raise ValueError(f"imbalance.splits names {sorted(unknown)}, which split.counts does not draw")
+        return self
+
+    @model_validator(mode="after")
+    def _two_stage_resolves(self) -> "Params":
+        for name in self.two_stage.stage1:
+            self.stage1_config(name)
+        for name in self.two_stage.rows:
+            if self.stage2_config(name).prior == "normal":
+                raise ValueError(f"two_stage.rows.{name}: the normal prior has no classes to guide towards: start from a stage 1 with a mixture")
+        return self
+
+    def stage1_config(self, name: str) -> Stage1Config:
+        """Settings of a stage-1 training. Raises ValueError for an override that is refused."""
+        return self._with(Stage1Config, self.two_stage.stage1[name], f"two_stage.stage1.{name}")
+
+    def stage2_config(self, row: str) -> GANConfig:
+        """Settings of a row's stage 2. Raises ValueError for an override that is refused."""
+        limit = int(self.stage2_max_generator_steps * self.two_stage.rows[row].get("budget", 1))
+        return self._with(GANConfig, {"stage2_max_generator_steps": limit} | self.two_stage.overrides(row), f"two_stage.rows.{row}")
+
+    def _with(self, section: type[Section], overrides: dict[str, Any], where: str) -> Any:
+        try:
+            return section(**{name: getattr(self, name) for name in section.model_fields} | overrides)
+        except ValidationError as error:
+            raise ValueError(f"{where}: {_first_problem(error)}") from None
+
+    def subset(self, *keys: str) -> dict[str, Any]:
+        """The values under dotted `keys`, nested as in the file: what a stage declares under `params`."""
+        chosen: dict[str, Any] = {}
+        for key in keys:
+            value: Any = self.model_dump()
+            *parents, last = key.split(".")
+            target = chosen
+            for name in parents:
+                value = value[name]
+                target = target.setdefault(name, {})
+            target[last] = value[last]
+        return chosen
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key `{where}`"
+    if problem["type"] == "missing":
+        return f"`{where}` is missing"
+    if problem["type"] == "value_error":
+        return str(problem["msg"]).removeprefix("Value error, ")
+    return f"`{where}` = {problem['input']!r}: {problem['msg'].lower()}"
+
+
+def parse_params(values: Any, source: str) -> Params:
+    """Validate a mapping read from `source`. Raises UserError that names the key at fault."""
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{source}: {_first_problem(error)}; `modescope use standard` restores a valid file") from None
+
+
+def read_yaml(path: Path) -> Any:
+    """YAML 1.2, as DVC reads and writes it: 1e-05 is a number (PyYAML's 1.1 takes it for a text)."""
+    return YAML(typ="safe", pure=True).load(path.read_text())
+
+
+def load_params(path: Path = PARAMS) -> Params:
+    """Read and validate params.yaml. Raises UserError in one line for a missing file, bad YAML, unknown keys or bad values."""
+    try:
+        values = read_yaml(Path(path))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run `modescope use standard` in the repository's folder") from None
+    except YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    return parse_params(values, str(path))
+
+
+def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` laid over it: mappings merge, everything else and `LISTS_BY_NAME` are replaced."""
+    merged = dict(base)
+    for key, value in changes.items():
+        both = key not in LISTS_BY_NAME and isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def profile_names() -> list[str]:
+    """Profiles at hand, sorted."""
+    return sorted(path.stem for path in PROFILES.glob("*.yaml"))
+
+
+def profile_values(name: str) -> dict[str, Any]:
+    """The complete values of a profile: its file laid over the standard one. Raises UserError for an unknown name."""
+    if name not in profile_names():
+        raise UserError(f"unknown profile `{name}`: there are {', '.join(profile_names())}")
+    return merge(read_yaml(PROFILES / "standard.yaml"), read_yaml(PROFILES / f"{name}.yaml") or {})
+
+
+def profile_name(params: Params) -> str:
+    """The profile whose values `params` has, or `custom`."""
+    for name in profile_names():
+        if parse_params(profile_values(name), name) == params:
+            return name
+    return "custom"

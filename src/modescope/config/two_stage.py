@@ -1,0 +1,89 @@
+"""Study 2's settings: report 1's `GANConfig` under its own names, and the trainings that override parts of it."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from modescope.config.base import Betas, Count, NonNegative, Positive, Section, Seed
+
+Overrides = dict[str, Any]
+
+
+class Stage1Config(Section):
+    """What stage 1 (adversarial training alone) reads. A step of a phase is one optimiser update."""
+
+    seed: Seed
+    latent_dim: Count
+    prior: Literal["diagonal", "sphere", "orthogonal", "normal"]
+    ngf: Count
+    ndf: Count
+    batch_size: Annotated[int, Field(ge=2)]
+    lr_generator: Positive
+    lr_discriminator: Positive
+    betas: Betas
+    n_critic: Count
+    stage1_n_gen: Count
+    stage1_epochs: Count
+    stage1_max_generator_steps: Count
+    stage1_checkpoint: str | None
+
+
+class GANConfig(Stage1Config):
+    """Report 1's GANConfig (its section 10 and table 4). What follows from the data (nc, size, num_classes) is no setting."""
+
+    add_stage2_input: bool
+    add_stage2_ff: bool
+    add_stage2_conv: bool
+    sft_input_dim: Count
+    sft_ff_dim: Count
+    sft_conv_hidden: Annotated[int, Field(ge=2)]
+    adapter_start: Literal["identity", "random"]
+    n_gen: Count
+    stage2_epochs: Count
+    stage2_max_generator_steps: Count
+    ce_loss_weight: NonNegative
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "GANConfig":
+        if self.add_stage2_ff and self.add_stage2_conv:
+            raise ValueError("add_stage2_ff and add_stage2_conv are both true: a generator has one output layer, switch one off")
+        if self.sft_input_dim != self.latent_dim:
+            raise ValueError(f"sft_input_dim is {self.sft_input_dim} and latent_dim {self.latent_dim}: the input layer maps one onto the other, make them equal")
+        return self
+
+    @property
+    def has_adapters(self) -> bool:
+        """Whether stage 2 freezes the generator and trains layers around it (architectures B, C, D)."""
+        return self.add_stage2_input or self.add_stage2_ff or self.add_stage2_conv
+
+    @property
+    def architecture(self) -> Literal["A", "B", "C", "D"]:
+        """The report's letter: A trains the generator, B adds a feed-forward output, C a convolutional one, D an input layer."""
+        if self.add_stage2_input:
+            return "D"
+        return "B" if self.add_stage2_ff else "C" if self.add_stage2_conv else "A"
+
+
+class TwoStage(Section):
+    """Study 2's trainings by name, each with what differs from the GANConfig at the top of params.yaml.
+
+    A row of `rows` also inherits from the stage-1 training that its key `from` names; its key `budget` (1) scales stage2_max_generator_steps.
+    """
+
+    stage1: Annotated[dict[str, Overrides], Field(min_length=1)]
+    rows: Annotated[dict[str, Overrides], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _rows_start_somewhere(self) -> "TwoStage":
+        for name, row in self.rows.items():
+            if row.get("from") not in self.stage1:
+                raise ValueError(f"two_stage.rows.{name}: `from` must name a training of two_stage.stage1: {', '.join(self.stage1)}")
+            fixed = {"latent_dim", "prior", "ngf", "ndf"} & row.keys()
+            if fixed:
+                raise ValueError(f"two_stage.rows.{name}: {', '.join(sorted(fixed))} is what stage 1 was trained with: set it in two_stage.stage1")
+        return self
+
+    def overrides(self, row: str) -> Overrides:
+        """Everything in which `row` differs from the top level, but for its budget."""
+        own = {key: value for key, value in self.rows[row].items() if key not in ("from", "budget")}
+        return self.stage1[self.rows[row]["from"]] | own

@@ -1,0 +1,87 @@
+"""What every table of scores shares: its columns, its warnings, and what its numbers rest on."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from modescope.config import Params
+from modescope.errors import UserError
+from modescope.files import sha256
+from modescope.report.results import Results, Run, distinct
+from modescope.report.tables import Column, Value
+
+JUDGE, GUIDE = "rgb-judge", "rgb-guide"
+CLASSIFIERS = "classifiers"  # the study of guides and judges
+INCEPTION_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth (torch-fidelity)"
+SPREAD_NOTE = "± is the spread over parts of the images (IS) or over subsets (KID), not over trainings."
+REPORTED_NOTE = (
+    "Reported scores are report 1's: torchmetrics' Inception, layer and number of images not stated; "
+    "they do not compare with the judge's."
+)
+REPORTED_COLUMNS = (
+    Column("is_mean_reported", "IS ↑", "reported (Inception)", spread="is_std_reported"),
+    Column("fid_reported", "FID ↓", "reported (Inception)", digits=1),
+)
+PRDC_COLUMNS = tuple(Column(name, f"{name} ↑", "judge", digits=3) for name in ("precision", "recall", "density", "coverage"))
+
+
+def extractor_columns(params: Params) -> tuple[Column, ...]:
+    """IS, FID and KID of the judge, then Inception's if it is asked for: scores of two extractors never share a column."""
+    return _extractor("_classifier", "judge") + (_extractor("", "Inception") if "inception" in params.evaluation.extractors else ())
+
+
+def _extractor(suffix: str, group: str) -> tuple[Column, ...]:
+    return (
+        Column(f"is{suffix}_mean", "IS ↑", group, spread=f"is{suffix}_std"),
+        Column(f"fid{suffix}", "FID ↓", group, digits=3 if suffix else 1),
+        Column(f"kid{suffix}_mean", "KID ↓", group, digits=3, spread=f"kid{suffix}_std"),
+    )
+
+
+def score_cells(params: Params, found: Run, reported: Mapping[str, float]) -> dict[str, Value]:
+    """A run's scores beside the `reported` ones. Raises UserError for missing Inception scores."""
+    if "inception" in params.evaluation.extractors and "fid" not in found.values:
+        raise UserError(f"run {found.name} has no Inception scores, which evaluation.extractors asks for: run `dvc repro evaluate`")
+    return found.scalars | {f"{name}_reported": value for name, value in reported.items()}
+
+
+def evaluation_warnings(runs: Iterable[Run]) -> list[str]:
+    """What the evaluation warned of, each warning once with the runs that it holds for."""
+    names: dict[str, list[str]] = {}
+    for found in runs:
+        for warning in found.values.get("warnings", ()):
+            names.setdefault(warning, []).append(found.name)
+    return [f"Warning ({', '.join(concerned)}): {warning}." for warning, concerned in names.items()]
+
+
+def score_facts(results: Results, generated: Sequence[Run], real: Sequence[Run], reference: str, seeds: str) -> dict[str, str]:
+    """What the scores of `generated` runs and of the floor's (`real`) rest on.
+
+    Args:
+        reference: what real images stand behind the scores.
+        seeds: every seed but the evaluation's.
+    """
+    params, judge = results.params, results.runs[JUDGE]
+    network = params.classifiers[JUDGE].network
+    weights, accuracy = sha256(judge.folder / "model.safetensors")[:12], judge.values["accuracy"]
+    facts = {
+        "data": data_names(results, generated[0].study),
+        "samples": f"{_counts(generated, 'num_samples')} per model, {_counts(real, 'num_samples')} real",
+        "judge": f"{JUDGE} ({network}, weights sha256 {weights}, {accuracy:.1%} right on real test images)",
+        "reference": f"{reference} ({_counts(real, 'num_reference')} images)",
+        "neighbours": str(params.evaluation.neighbours),
+        "seeds": f"{seeds}, evaluation {params.evaluation.seed}",
+        "profile": results.profile,
+    }
+    if "inception" in params.evaluation.extractors:
+        facts["Inception"] = INCEPTION_WEIGHTS
+    return facts
+
+
+def _counts(runs: Sequence[Run], metric: str) -> str:
+    """The value of a counting metric, or the least and the largest."""
+    values = [found.values[metric] for found in runs]
+    return " to ".join(f"{value:,}" for value in sorted({min(values), max(values)}))
+
+
+def data_names(results: Results, study: str) -> str:
+    """The data sets of a study's runs."""
+    return distinct([found.info["data"]["name"] for found in results.runs.values() if found.study == study])

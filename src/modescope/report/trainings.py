@@ -1,0 +1,64 @@
+"""What every training leaves behind, shown: preview grids, curves, and what it took."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+from PIL import Image
+
+from modescope.data.prepared import load_prepared
+from modescope.errors import UserError
+from modescope.report.figures import Look, tiles
+from modescope.report.results import Results, Run
+from modescope.report.scores import data_names
+from modescope.report.tables import Column, Table
+
+COLUMNS = (
+    Column("run", "run"),
+    Column("key", "key"),
+    Column("device", "device"),
+    Column("precision", "precision"),
+    Column("steps", "steps"),
+    Column("steps_per_second", "steps/s", digits=1),
+    Column("seconds", "seconds", digits=0),
+    Column("resumed", "resumed from step"),
+)
+
+
+def timings(name: str, results: Results, runs: Sequence[Run], more: Sequence[Column] = (), note: str = "") -> Table:
+    """What every training took and on what. The columns `more` are found in run.json by their key; `note` explains them."""
+    rows = [
+        {column.key: found.info.get(column.key) for column in (*COLUMNS, *more)}
+        | {"run": found.name, "resumed": found.info.get("resumed_from_step", 0)}
+        for found in runs
+    ]
+    caption = " ".join(part for part in ("Trainings; the key finds the run in MLflow (tag `key`).", note) if part)
+    facts = {"data": data_names(results, runs[0].study), "profile": results.profile}
+    return Table(name, "Trainings", [*COLUMNS, *more], rows, caption, facts)
+
+
+def curve(found: Run, columns: Iterable[str]) -> pd.DataFrame:
+    """Columns of a run's curve by step, empty where the run has none: a stage that was given its weights took no step."""
+    file = found.folder / "curves.csv"
+    return (pd.read_csv(file) if file.exists() else pd.DataFrame()).reindex(columns=["step", *columns])
+
+
+def curve_panel(axes: Axes, table: pd.DataFrame, looks: Mapping[str, Look], scale: float = 1.0) -> None:
+    """Columns of a curve, each in its look, against step * `scale`."""
+    for column, look in looks.items():
+        points = table[["step", column]].dropna()
+        axes.plot(points["step"] * scale, points[column], color=look.colour, linestyle=look.line, linewidth=1.4)
+    axes.tick_params(labelsize=7.5)
+    axes.locator_params(axis="x", nbins=3)
+
+
+def previews(results: Results, found: Run, kind: str = "samples", step: int | None = None) -> NDArray[np.uint8]:
+    """The images (N, H, W[, C]) uint8 of a run's preview, the last one or that of a step. Raises UserError where there is none."""
+    pattern = "step-*.png" if step is None else f"step-{step:06d}.png"
+    grids = sorted((found.folder / kind).glob(pattern))
+    if not grids:
+        raise UserError(f"run {found.name} has no picture {found.folder / kind}/{pattern}: run `dvc repro`")
+    with Image.open(grids[-1]) as picture:
+        return tiles(np.asarray(picture), load_prepared(results.folders.data / "rgb" / "train.safetensors").images.shape[-1])

@@ -1,0 +1,196 @@
+"""The tables of studies 1b and 2."""
+
+import math
+from collections.abc import Mapping
+
+from modescope.config import GANConfig
+from modescope.report import trainings
+from modescope.report.figures import FLOOR
+from modescope.report.results import Results, Run
+from modescope.report.scores import (
+    PRDC_COLUMNS,
+    REPORTED_COLUMNS,
+    REPORTED_NOTE,
+    SPREAD_NOTE,
+    evaluation_warnings,
+    extractor_columns,
+    score_cells,
+    score_facts,
+)
+from modescope.report.tables import Column, Table, Value
+from modescope.report.two_stage.runs import (
+    HYBRID,
+    PLAIN_GAN,
+    STAGE1,
+    Row,
+    all_rows,
+    floor,
+    floor_consistency,
+    gradient_facts,
+    placements,
+    reported,
+    run,
+)
+
+GUIDE = "rgb-guide"
+GROUP, ROW = Column("group", "architecture"), Column("row", "row")
+CONSISTENCY = Column("class_consistency", "class consistency, % ↑", "judge", digits=1, scale=100)
+TV = Column("class_share_tv", "TV of class shares ↓", "judge", digits=3)
+SETTINGS = (
+    Column("weight", "λ", "setting", digits=1),
+    Column("n_gen", "n", "setting"),
+    Column("layers", "trained layers", "setting"),
+    Column("prior", "prior", "setting"),
+    Column("batch_size", "batch", "setting"),
+    Column("seed", "seed", "setting"),
+)
+PRIORS = {
+    "diagonal": "diagonal (the report's text): means 0.5 k 1, variance 1",
+    "sphere": "sphere (its code): means of length 8 √d in random directions, variance 0.5, so that |z| is near {length:.0f} and saturates the generator",
+    "orthogonal": "orthogonal (ours): pairwise orthogonal means of one length, second moment 1 per dimension",
+    "normal": "normal: N(0, I), which has no classes",
+}
+MOMENTS = {"untrained": "codes, untrained", "vae": "codes, VAE trained alone", "joint": "codes, trained jointly"}
+
+
+def scores(results: Results) -> Table:
+    """Table 5: every row with its settings, beside what report 1 printed for it."""
+    rows = [_identity(row) | _settings(row) | _measured(results, row) for row in all_rows(results.params)]
+    rows.append({"group": FLOOR.label, **score_cells(results.params, floor(results), {}), **floor_consistency(results)})
+    with_reported = any("fid_reported" in row for row in rows)
+    columns = [
+        *(GROUP, ROW, *SETTINGS),
+        *(REPORTED_COLUMNS if with_reported else ()),
+        *extractor_columns(results.params),
+        *(CONSISTENCY, TV, *PRDC_COLUMNS[:2]),
+        Column("gradient_ratio", "class / adversarial", "gradients"),
+        Column("gradient_cosine", "cosine", "gradients"),
+    ]
+    caption = (
+        "As report 1's table 5: λ weights the guide's cross-entropy, n generator steps follow each of the discriminator's. "
+        "Class consistency: images that the judge sees in the class of their component; for real images it is the judge's accuracy. "
+        "Gradients of the two terms at the images: their lengths' ratio and the cosine between them, means over training. "
+        f"{SPREAD_NOTE}{' ' + REPORTED_NOTE if with_reported else ''}"
+    )
+    quiet = frozenset(index for index, row in enumerate(rows) if row["group"] in (STAGE1, FLOOR.label))
+    warnings = evaluation_warnings([*(run(results, row) for row in all_rows(results.params)), floor(results)])
+    return Table("two_stage", "Two-stage GAN: scores of every row", columns, rows, caption, _facts(results), warnings, quiet)
+
+
+def class_consistency(results: Results) -> Table:
+    """Class consistency of every row whose prior has classes, by class."""
+    classes = floor(results).classes
+    shown = [(_identity(row), run(results, row).values) for row in all_rows(results.params) if row.has_classes]
+    measured = [*shown, ({"group": FLOOR.label}, floor_consistency(results))]
+    rows = [
+        identity | {"all": values["class_consistency"]} | dict(zip(classes, values["class_consistency_per_class"], strict=True))
+        for identity, values in measured
+    ]
+    columns = [GROUP, ROW, *(Column(name, name, "class consistency, %", digits=1, scale=100) for name in ("all", *classes))]
+    caption = (
+        "Of the images intended for a class, the part that the judge sees in it, in percent. "
+        f"By chance: {100 / len(classes):.0f} %. For real images: how often the judge is right."
+    )
+    quiet = frozenset(index for index, row in enumerate(rows) if row["group"] in (STAGE1, FLOOR.label))
+    return Table("class_consistency", "Class consistency of every class", columns, rows, caption, _facts(results), (), quiet, False)
+
+
+def priors(results: Results) -> Table:
+    """Every prior at hand, at stage 1 and after a stage 2 of equal settings."""
+    chosen = placements(results.params)
+    rows = [
+        {"prior": prior, "row": row.name, **score_cells(results.params, run(results, row), {})}
+        for prior, placed in chosen.items()
+        for row in placed
+    ]
+    columns = [
+        *(Column("prior", "prior"), Column("row", "images of")),
+        *extractor_columns(results.params),
+        *(CONSISTENCY, TV, *PRDC_COLUMNS[:2]),
+    ]
+    length = 8 * math.sqrt(results.params.latent_dim)
+    notes = "; ".join(PRIORS[prior].format(length=length) for prior in chosen)
+    caption = f"Where the prior puts its components: stage 1, and stage 2 from there with equal settings. Priors: {notes}."
+    return Table("priors", "Prior placement", columns, rows, caption, _facts(results))
+
+
+def hybrid(results: Results) -> Table:
+    """Study 1b: the codes against N(0, I) at three moments, and the hybrid's scores beside the plain GAN's."""
+    found, settings = results.runs[HYBRID], results.params.hybrid
+    rows: list[dict[str, Value]] = [
+        {"of": title} | {test: found.values[f"{test}_{moment}"] for test in ("ks_rejected", "ks_max", "mmd", "mmd_p")}
+        for moment, title in MOMENTS.items()
+    ]
+    beside = {"images, hybrid": found, "images, GAN (study 1)": results.runs.get(PLAIN_GAN), FLOOR.label: floor(results)}
+    rows += [{"of": title, **score_cells(results.params, of, {})} for title, of in beside.items() if of is not None]
+    columns = [
+        Column("of", "of"),
+        Column("ks_rejected", "KS rejects, % of dimensions", "codes against N(0, I)", digits=0, scale=100),
+        Column("ks_max", "largest KS", "codes against N(0, I)", digits=3),
+        Column("mmd", "MMD²", "codes against N(0, I)", digits=4),
+        Column("mmd_p", "p of MMD", "codes against N(0, I)", digits=3),
+        *extractor_columns(results.params),
+        *(TV, *PRDC_COLUMNS[:2]),
+    ]
+    caption = (
+        "The encoder's codes against N(0, I): a Kolmogorov-Smirnov test per dimension (5 %, Holm's correction) and the maximum mean "
+        "discrepancy with a permutation test; then the images. Report 1 gives no number for its hybrid."
+    )
+    facts = _facts(results) | {"codes": f"{settings.num_codes:,}, {settings.permutations:,} permutations"}
+    return Table("hybrid", "VAE-GAN hybrid: codes and images", columns, rows, caption, facts, (), frozenset({len(rows) - 1}))
+
+
+def timings(results: Results) -> Table:
+    """What every training took, what it trained, and how far its adapters' start moved the images."""
+    more = (
+        Column("trainable_parameters", "trained", "parameters"),
+        Column("adapter_parameters", "of adapters", "parameters"),
+        Column("start_mse", "start's MSE", "adapters", digits=4),
+    )
+    note = "Start's MSE: between stage 1's images and the adapted generator's before training, pixels in [-1, 1]."
+    runs = [*(run(results, row) for row in all_rows(results.params)), results.runs[HYBRID]]
+    return trainings.timings("runs_two_stage", results, runs, more, note)
+
+
+def _identity(row: Row) -> dict[str, Value]:
+    return {"group": row.group, "row": row.name}
+
+
+def _settings(row: Row) -> dict[str, Value]:
+    settings, stage2 = row.settings, row.stage2
+    common = {"prior": settings.prior, "batch_size": settings.batch_size, "seed": settings.seed}
+    if stage2 is None:
+        return common | {"n_gen": settings.stage1_n_gen}
+    return common | {"n_gen": stage2.n_gen, "weight": stage2.ce_loss_weight, "layers": _layers(stage2)}
+
+
+def _layers(settings: GANConfig) -> str:
+    """What stage 2 trains."""
+    if not settings.has_adapters:
+        return "generator"
+    layers = [
+        *(["input"] if settings.add_stage2_input else []),
+        *([f"FF {settings.sft_ff_dim}"] if settings.add_stage2_ff else []),
+        *([f"conv {settings.sft_conv_hidden}"] if settings.add_stage2_conv else []),
+    ]
+    return " + ".join(layers) + (", random start" if settings.adapter_start == "random" else "")
+
+
+def _measured(results: Results, row: Row) -> dict[str, Value]:
+    cells = score_cells(results.params, run(results, row), reported(results, row))
+    if not row.is_guided:
+        return cells
+    ratio, cosine = gradient_facts(results, row)
+    return cells | {"gradient_ratio": ratio, "gradient_cosine": cosine}
+
+
+def _facts(results: Results) -> Mapping[str, str]:
+    params, guide = results.params, results.runs[GUIDE]
+    generated: list[Run] = [run(results, row) for row in all_rows(params)]
+    facts = score_facts(results, generated, [floor(results)], "the training images", "training as in the table of scores")
+    budget = (
+        f"stage 1 {params.stage1_epochs} epochs or {params.stage1_max_generator_steps:,} generator steps, "
+        f"stage 2 {params.stage2_epochs} or {params.stage2_max_generator_steps:,}, whichever is less"
+    )
+    guide_facts = f"{GUIDE} ({params.classifiers[GUIDE].network}, {guide.values['accuracy']:.1%} right on real test images)"
+    return facts | {"guide": guide_facts, "widths": f"ngf {params.ngf}, ndf {params.ndf}", "budget": budget}

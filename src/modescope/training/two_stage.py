@@ -1,0 +1,119 @@
+"""Study 2's trainings: a DCGAN on a mixture prior, then the same adversarial game with a classifier's guidance (report 1, sections 8 to 11)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from modescope.config import GANConfig, Stage1Config
+from modescope.data.batches import BatchStream
+from modescope.errors import UserError
+from modescope.models.adapters import AdaptedGenerator, adapt
+from modescope.models.dcgan import DCGANDiscriminator, DCGANGenerator
+from modescope.training.adversarial import AdversarialObjective, GuidanceTerm
+from modescope.training.loop import Phase, Training
+from modescope.training.losses import LOSSES
+from modescope.training.priors import Prior, build_prior, kept_prior
+
+START_IMAGES = 2048  # of stage 1, that the adapters' start is fitted to
+
+
+class Stage1(NamedTuple):
+    """Two networks and what the generator is fed."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+    prior: Prior
+
+
+def new_stage1(config: Stage1Config, channels: int, num_classes: int) -> Stage1:
+    """Untrained, torch's own initialisation, decided by the seed."""
+    torch.manual_seed(config.seed)
+    prior = build_prior(config.prior, config.latent_dim, num_classes, config.seed)
+    return Stage1(DCGANGenerator(config.latent_dim, config.ngf, channels), DCGANDiscriminator(config.ndf, channels), prior)
+
+
+def load_stage1(weights: Path, config: Stage1Config, channels: int) -> Stage1:
+    """A trained stage 1 from its model.safetensors. Raises UserError for a file of another architecture or prior, or none."""
+    networks = {"generator": DCGANGenerator(config.latent_dim, config.ngf, channels), "discriminator": DCGANDiscriminator(config.ndf, channels)}
+    try:
+        tensors = load_file(weights)
+        for name, network in networks.items():
+            network.load_state_dict({key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")})
+    except FileNotFoundError:
+        raise UserError(f"{weights} is missing: run `dvc repro stage1`, or `dvc checkout` if it ran before") from None
+    except (RuntimeError, SafetensorError) as error:
+        wanted = f"latent_dim {config.latent_dim}, ngf {config.ngf}, ndf {config.ndf}"
+        raise UserError(f"{weights} holds no stage 1 of {wanted} ({str(error).splitlines()[-1].strip()}): set them as it was trained") from None
+    prior = kept_prior(tensors, config.latent_dim)
+    if (prior.num_classes is None) != (config.prior == "normal"):
+        raise UserError(f"{weights} was not trained on the prior `{config.prior}`: set `prior` as it was trained")
+    return Stage1(**networks, prior=prior)
+
+
+def stage1_training(config: Stage1Config, start: Stage1, data: tuple[Tensor, Tensor]) -> Training:
+    """Adversarial training alone on images and labels `data`; no step at all where `config.stage1_checkpoint` gave the networks."""
+    stream = BatchStream(*data, config.batch_size, config.seed)
+    num_steps = _iterations(config.stage1_epochs, stream, config.n_critic, config.stage1_max_generator_steps, config.stage1_n_gen)
+    objective = _objective(config, start, config.stage1_n_gen, data[0].device)
+    return Training(objective, stream, num_steps if config.stage1_checkpoint is None else 0)
+
+
+def stage2_training(config: GANConfig, start: Stage1, guidance: GuidanceTerm, data: tuple[Tensor, Tensor]) -> Training:
+    """L_G = BCE(D(x'), 1) + lambda CE(C(x'), k) on images and labels `data` (report 1, equations 19, 22 and 30).
+
+    Args:
+        start: its generator is what `adapted_generator` made; only what requires a gradient is trained.
+    """
+    stream = BatchStream(*data, config.batch_size, config.seed)
+    num_steps = _iterations(config.stage2_epochs, stream, config.n_critic, config.stage2_max_generator_steps, config.n_gen)
+    return Training(_objective(config, start, config.n_gen, data[0].device, [guidance]), stream, num_steps)
+
+
+@torch.no_grad()
+def adapted_generator(config: GANConfig, start: Stage1, images: Tensor) -> tuple[nn.Module, dict[str, float]]:
+    """Stage 2's generator, on the device of the training images (N, C, H, H), and what its start cost. The seed decides both.
+
+    Returns:
+        the generator, and `adapter_parameters`, `start_mse` (mean squared difference from stage 1's images, which lie in [-1, 1]);
+        an empty dictionary for architecture A.
+    """
+    torch.manual_seed(config.seed)
+    _, channels, _, pixels = images.shape
+    adapted = adapt(start.generator, config, channels, pixels).to(images.device, memory_format=torch.channels_last)
+    if not isinstance(adapted, AdaptedGenerator):
+        return adapted, {}
+    z = start.prior.sample(START_IMAGES, images.device).z
+    if config.adapter_start == "identity":
+        adapted.start_as_identity(z)
+    few = z[:256]
+    error = (adapted.eval()(few) - adapted.generator(few)).square().mean().item()
+    return adapted.train(), {"adapter_parameters": trainable_parameters(adapted), "start_mse": error}
+
+
+def trainable_parameters(module: nn.Module) -> int:
+    """How many numbers training changes."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+
+
+def _objective(config: Stage1Config, start: Stage1, n_gen: int, device: torch.device, guidance: Sequence[GuidanceTerm] = ()) -> AdversarialObjective:
+    generator, discriminator = (network.to(device, memory_format=torch.channels_last) for network in start[:2])
+    phases = [
+        _phase("d", discriminator, config.lr_discriminator, config.betas, config.n_critic),
+        _phase("g", generator, config.lr_generator, config.betas, n_gen),
+    ]
+    return AdversarialObjective(*phases, LOSSES["bce"], start.prior, guidance=guidance)
+
+
+def _phase(name: str, module: nn.Module, lr: float, betas: list[float], steps: int) -> Phase:
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    return Phase(name, module, torch.optim.Adam(trained, lr, betas=tuple(betas), fused=True), steps)
+
+
+def _iterations(epochs: int, stream: BatchStream, n_critic: int, max_generator_steps: int, n_gen: int) -> int:
+    """An epoch shows the discriminator every image once; neither limit is exceeded, one iteration is the least."""
+    return max(1, min(int(epochs * stream.steps_per_epoch / n_critic), max_generator_steps // n_gen))

@@ -1,0 +1,140 @@
+"""Studies 1b and 2: their findings follow from hand-made numbers."""
+
+import pytest
+from made_up import build_project
+
+from modescope.report.two_stage.findings import all_findings
+from modescope.report.two_stage.runs import all_rows, stage2_rows
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Every row, all equal: 10 % consistent at FID 5; the floor's FID is 0.02."""
+    project = build_project(tmp_path, splits=("balanced",))
+    project.change("real-balanced", fid_classifier=0.02)
+    set_rows(project, all_rows(project.params))
+    return project
+
+
+def set_rows(project, rows, consistency=0.1, fid=5.0):
+    for row in rows:
+        project.change(row.run, "two-stage", fid_classifier=fid, **({"class_consistency": consistency} if row.has_classes else {}))
+
+
+def set_gradients(project, rows, adversarial, guidance, whole):
+    for row in rows:
+        lines = ["step,train/g_adversarial_gradient,train/g_class_gradient,train/g_gradient"]
+        lines += [f"{step},{adversarial},{guidance},{whole}" for step in (1, 2)]
+        (project.folders.models / "two-stage" / row.run / "curves.csv").write_text("\n".join(lines) + "\n")
+
+
+def texts(project):
+    return {finding.head: finding.text for finding in all_findings(project.results)}
+
+
+def counts(more, less, lower, higher, both):
+    return (
+        f"{more} are more class-consistent and {less} less, {lower} have a lower FID of the judge's features "
+        f"and {higher} a higher one, and {both} gain in both"
+    )
+
+
+def of_architecture(project, letters):
+    return [row for row in stage2_rows(project.params) if row.group in letters and row.is_guided]
+
+
+@pytest.mark.parametrize(
+    ("consistency", "fid", "gains", "verdict"),
+    [
+        (0.5, 4.0, (20, 0, 20, 0, 20), "Here it does not hold."),
+        (0.05, 6.0, (0, 20, 0, 20, 0), "Here it holds."),
+        (0.5, 6.0, (20, 0, 0, 20, 0), "Here it holds."),
+        (0.108, 4.99, (0, 0, 0, 0, 0), "Here it holds."),  # within two standard errors, within the floor
+    ],
+)
+def test_guidance_helps_or_does_not(project, consistency, fid, gains, verdict):
+    set_rows(project, of_architecture(project, "ABCD"), consistency, fid)
+    found = texts(project)
+    assert f"Of 20 guided rows, against the stage 1 that each starts from, {counts(*gains)};" in found["Guidance against stage 1 alone"]
+    claim = found["Report 1's conclusion"]
+    assert f"{gains[2]} of 20 guided rows" in claim and "than the vanilla DCGAN (5.00)" in claim and f"{gains[3]} a higher one" in claim
+    assert verdict in claim
+
+
+def test_guidance_that_helps_in_part(project):
+    set_rows(project, of_architecture(project, "A"), 0.5, 6.0)
+    set_rows(project, of_architecture(project, "B"), 0.2, 4.0)
+    found = texts(project)
+    guidance = found["Guidance against stage 1 alone"]
+    assert counts(7, 0, 4, 3, 4) in guidance
+    assert "A 50.0% at FID 6.00 (a-0.1-n5), B 20.0% at FID 4.00 (b-ff-0.1), C 10.0% at FID 5.00 (c-conv-0.1)" in guidance
+    assert "stage1 alone 10.0% at FID 5.00; chance is 10%" in guidance
+    assert "Here it holds for 16 of them. Lowest: A 6.00 (a-0.1-n5), B 4.00 (b-ff-0.1)" in found["Report 1's conclusion"]
+
+
+def test_another_seed_is_held_against_its_own_stage_1(project):
+    rows = {row.name: row for row in all_rows(project.params)}
+    set_rows(project, [rows["stage1-seed43"]], 0.2, 6.0)
+    set_rows(project, [rows["d-ff-0.5"], rows["d-ff-0.5-again"]], 0.5, 4.0)
+    assert (
+        "With more than one seed: +0.0 points and FID -0.00 (c-conv-0.5, seed 42) and +0.0 points and FID -0.00 (c-conv256, seed 44); "
+        "+40.0 points and FID -1.00 (d-ff-0.5, seed 42) and +30.0 points and FID -2.00 (d-ff-0.5-again, seed 43)."
+    ) in texts(project)["Guidance against stage 1 alone"]
+
+
+def test_the_control_stands_beside_the_guided_rows(project):
+    set_rows(project, [row for row in stage2_rows(project.params) if not row.is_guided], 0.11, 4.5)
+    found = texts(project)
+    assert "Without guidance a-control reaches FID 4.50 and class consistency 11.0%." in found["Report 1's conclusion"]
+    assert counts(0, 0, 0, 0, 0) in found["Guidance against stage 1 alone"]
+
+
+def test_gradients_are_compared_by_length_and_direction(project):
+    set_gradients(project, of_architecture(project, "A"), 3, 4, 7)  # the same way
+    set_gradients(project, of_architecture(project, "B"), 3, 4, 1)  # opposed
+    set_gradients(project, of_architecture(project, "CD"), 4, 3, 5)  # at right angles
+    text = texts(project)["Gradients"]
+    assert "A 1.33, B 1.33, C 0.75, D 0.75 times as long" in text and "the longer one in 7 of 20 guided rows" in text
+    assert "A 1.00, B -1.00, C 0.00, D 0.00, and below 0, where they pull against each other, in 4." in text
+
+
+def test_every_prior_is_named_at_both_stages(project):
+    rows = {row.name: row for row in all_rows(project.params)}
+    set_rows(project, [rows["d-ff-0.5-sphere"]], 0.2, 9.0)
+    text = texts(project)["Prior placement"]
+    assert "sphere 10.0%, 5.00 (stage1-sphere), then 20.0%, 9.00 (d-ff-0.5-sphere)" in text
+    assert "normal 5.00 (stage1-normal)" in text and "seed43" not in text
+
+
+@pytest.mark.parametrize(
+    ("told", "wording"),
+    [
+        ({}, "they are not told from N(0, I) before training, after training the VAE alone and after joint training ("),
+        (
+            {"ks_rejected_vae": 0.25, "mmd_p_joint": 0.002},
+            "they are told from N(0, I) after training the VAE alone and after joint training and not told from N(0, I) before training (",
+        ),
+    ],
+)
+def test_the_hybrids_codes_are_told_from_noise_or_not(project, told, wording):
+    moments = ("untrained", "vae", "joint")
+    same = {f"ks_rejected_{moment}": 0.0 for moment in moments} | {f"mmd_p_{moment}": 0.3 for moment in moments}
+    project.change("hybrid", "two-stage", **same | told, fid_classifier=6.0)
+    project.change("gan-balanced", fid_classifier=5.5)
+    text = texts(project)["VAE-GAN hybrid"]
+    assert wording in text and text.endswith("hybrid 6.00, GAN 5.50.")
+
+
+def test_a_small_profile_says_what_it_can(tmp_path):
+    project = build_project(tmp_path, splits=("balanced",), data="digits-rgb", profile="demo")
+    found = texts(project)
+    assert "Of 4 guided rows" in found["Guidance against stage 1 alone"] and "Every row has one seed." in found["Guidance against stage 1 alone"]
+    assert "than stage 1 alone" in found["Report 1's conclusion"] and "Without guidance" not in found["Report 1's conclusion"]
+    assert "Prior placement" not in found
+
+
+def test_no_guidance_no_finding_of_it(tmp_path):
+    project = build_project(tmp_path, splits=("balanced",))
+    control = project.params.two_stage.rows["a-control"]
+    project.change_params({"two_stage": {"stage1": {"stage1": {}}, "rows": {"a-control": control}}})
+    assert set(texts(project)) == {"VAE-GAN hybrid"}
