@@ -147,12 +147,13 @@ def add_two_stage(project: Project, data: str, size: int, extractors: list[str])
         folder = project.folders.models / "two-stage" / row.run
         metrics = invented_metrics(row.group, split, extractors, rng) | (invented_consistency(row.group, rng) if row.has_classes else {})
         adapted = row.stage2 is not None and row.stage2.has_adapters
-        more = {"trainable_parameters": 3576195} | ({"adapter_parameters": 806000, "start_mse": 0.012} if adapted else {})
+        metrics |= {} if row.stage2 is None else {"guide_consistency": 0.95}
+        more = {"adapter_parameters": 806000, "start_mse": 0.012} if adapted else {}
         project.add_run("two-stage", row.run, folder, metrics, data, **more)
         write_training(folder, "stage1" if row.stage2 is None else "stage2", rng, size, (0, 200) if adapted else (200,), 80 if row.has_classes else 64)
     codes = {f"{test}_{moment}": 0.25 for test in ("ks_rejected", "ks_max", "mmd", "mmd_p") for moment in ("untrained", "vae", "joint")}
     folder = project.folders.models / "two-stage" / "hybrid"
-    project.add_run("two-stage", "hybrid", folder, invented_metrics("hybrid", split, extractors, rng) | codes, data, trainable_parameters=5000000)
+    project.add_run("two-stage", "hybrid", folder, invented_metrics("hybrid", split, extractors, rng) | codes, data)
 
 
 def build_project(

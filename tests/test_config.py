@@ -6,9 +6,9 @@ import yaml
 from modescope.config import PARAMS, load_params, merge, parse_params, profile_name, profile_names, profile_values
 from modescope.errors import UserError
 from modescope.report.results import REPORTED
+from modescope.report.two_stage.runs import TABLE_5
 
 STANDARD = profile_values("standard")
-OURS = {"a-control", "d-ff-0.5-random", "d-ff-0.5-sphere", "d-ff-0.5-orthogonal"}  # rows that the report's table 5 lacks
 
 
 def changed(**path_to_value):
@@ -68,6 +68,9 @@ def test_every_profile_is_valid_and_known_by_its_values(name):
         (with_row(ngf=8, latent_dim=10), "two_stage.rows.mine: latent_dim, ngf is what stage 1 was trained with"),
         (with_row(n_generator=5), "two_stage.rows.mine: unknown key `n_generator`"),
         (with_row(n_gen=0), "two_stage.rows.mine: `n_gen` = 0: input should be greater than or equal to 1"),
+        (with_row(budget=0), "two_stage.rows.mine: "),
+        (with_row(budget="half"), "two_stage.rows.mine: `budget` = 'half'"),
+        (with_row(budget=None), "two_stage.rows.mine: `budget` = None"),
         (with_row(add_stage2_conv=True), "two_stage.rows.mine: add_stage2_ff and add_stage2_conv are both true"),
         (changed(two_stage__rows={"mine": None}), "`two_stage.rows.mine` = None: input should be a valid dictionary"),
         (changed(two_stage__rows={}), "`two_stage.rows` = {}: dictionary should have at least 1 item"),
@@ -116,6 +119,12 @@ def test_a_row_inherits_from_its_stage1_and_that_from_the_top():
     assert (second.n_gen, second.ce_loss_weight, params.n_gen) == (7, params.ce_loss_weight, 20)
 
 
+@pytest.mark.parametrize(("row", "limit"), [({}, 300), ({"budget": 0.3}, 90), ({"budget": 3}, 900)])
+def test_a_rows_budget_is_its_part_of_the_generator_steps(row, limit):
+    params = parse_params(merge(with_row(**row), {"stage2_max_generator_steps": 300}), "test")
+    assert params.stage2_config("mine").stage2_max_generator_steps == limit
+
+
 @pytest.mark.parametrize(
     ("layers", "letter"),
     [((), "A"), (("ff",), "B"), (("conv",), "C"), (("input",), "D"), (("input", "ff"), "D"), (("input", "conv"), "D")],
@@ -130,9 +139,8 @@ def test_the_layers_decide_the_letter(layers, letter):
 def test_the_rows_are_those_of_table_5(profile):
     """In its order; where a line of the table states nothing the top level's value holds."""
     params = parse_params(profile_values(profile), profile)
-    lines = yaml.safe_load(REPORTED.read_text())["two_stage"][1:]
-    names = [name for name in params.two_stage.rows if name not in OURS]
-    assert len(names) == 17 and OURS < params.two_stage.rows.keys()
+    names, lines = list(params.two_stage.rows)[:17], yaml.safe_load(REPORTED.read_text())["two_stage"][1:]
+    assert tuple(names) == TABLE_5[1:]
     for name, line in zip(names, lines, strict=True):
         config, extra = params.stage2_config(name), line["extra"] or ""
         assert config.architecture == line["arch"], name

@@ -56,8 +56,10 @@ def test_the_demo_is_quick_and_names_its_page(demo):
     folder, printed, seconds = demo
     assert "reports/index.html" in printed
     assert seconds < 600  # five minutes on two free cores; this machine may be busy
-    page = (folder / "reports" / "index.html").read_text()
-    assert "digits-rgb" in page and "<img" in page and "http://" not in page.replace("http://www.w3.org", "")
+    for name in ("index.html", "imbalance/index.html", "two-stage/index.html", "classifiers/index.html"):
+        page = (folder / "reports" / name).read_text()
+        assert "digits-rgb" in page and "http://" not in page.replace("http://www.w3.org", "")
+    assert "<img" in (folder / "reports" / "two-stage" / "index.html").read_text()
 
 
 def test_the_demo_measures_every_row(demo):
@@ -68,6 +70,10 @@ def test_the_demo_measures_every_row(demo):
         if not name.startswith("real-"):
             floor = rows[f"real-{name.rpartition('-')[2]}"]
             assert row["fid_classifier"] > floor["fid_classifier"]
+    rows = metrics(demo[0], "two-stage")
+    rows = {name: rows[name] for name in ("stage1", "stage2-a", "stage2-b-ff", "stage2-c-conv", "stage2-d-ff", "hybrid")}
+    assert all(("class_consistency" in row) == (name != "hybrid") for name, row in rows.items())
+    assert all(0 < rows["hybrid"][f"mmd_p_{moment}"] <= 1 for moment in ("untrained", "vae", "joint"))
     judges = metrics(demo[0], "classifiers")
     assert min(row["accuracy"] for row in judges.values()) > 0.85
 
@@ -98,11 +104,23 @@ def test_a_fresh_clone_pulls_everything_and_syncs_once(demo, tmp_path):
     assert run("git status --porcelain", clone)[0] == ""
     first, _ = run("modescope sync", clone)
     again, _ = run("modescope sync", clone)
-    assert first.count("created") == 11 and again.count("created") == 0
-    tables = sorted(path.relative_to(folder) for path in (folder / "reports" / "tables").iterdir())
+    assert first.count("created") == 17 and again.count("created") == 0
+    tables = sorted(path.relative_to(folder) for path in (folder / "reports").glob("*/tables/*"))
     before = [(folder / table).read_bytes() for table in tables]
-    run("dvc repro -f -s report", clone)
+    run("dvc repro -f -s report-imbalance report-two-stage report-classifiers", clone)
     assert [(clone / table).read_bytes() for table in tables] == before
+
+
+def test_a_changed_class_weight_runs_stage_2_alone(demo):
+    """`dvc exp run -S ce_loss_weight=1.0`: stage 2, its evaluation and the report, in less than 40 % of the demo's time."""
+    folder, _, whole = demo
+    run("git add -A && git -c user.name=t -c user.email=t@example.org commit -qm demo --allow-empty", folder)
+    printed, seconds = run("dvc exp run -S ce_loss_weight=1.0", folder)
+    ran = {line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")}
+    rows = ("a", "b-ff", "c-conv", "d-ff")
+    assert ran == {"settings", *(f"{stage}@{row}" for stage in ("stage2", "evaluate-stage2") for row in rows), "report-two-stage", "overview"}
+    assert seconds <= 0.4 * whole
+    run("git stash -q && git stash drop -q && dvc checkout -q", folder)
 
 
 def test_a_killed_training_goes_on_and_ends_in_the_same_weights(demo):

@@ -13,9 +13,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from modescope.config import parse_params, profile_values
 from modescope.data.batches import to_unit
 from modescope.files import root, write_json
-from modescope.training.device import training_device
+from modescope.training.device import autocast, training_device
 from modescope.training.gan import gan_training
-from modescope.training.loop import Training, iterate
+from modescope.training.loop import Batch, Training, iterate
+from modescope.training.priors import Prior
+from modescope.training.two_stage import new_stage1, stage1_training
 from modescope.training.vae import vae_training
 from modescope.vision import torchvision
 
@@ -38,10 +40,38 @@ def ours(training: Training, precision: str) -> Callable[[int], None]:
     return run
 
 
+def generator_steps(training: Training, precision: str) -> Callable[[int], None]:
+    """The generator's half of an adversarial training as `run(steps)`."""
+    objective, stream, _ = training
+    phase = objective.phases[1]
+    batch = Batch(*stream.batch(0))
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            phase.optimizer.zero_grad(set_to_none=True)
+            with autocast(batch.images.device.type, precision):
+                objective.losses(phase.name, batch)["loss"].backward()
+            phase.optimizer.step()
+
+    return run
+
+
+def drawing(prior: Prior, count: int, device: torch.device) -> Callable[[int], None]:
+    """Draws of `count` latent vectors as `run(steps)`."""
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            prior.sample(count, device)
+
+    return run
+
+
 def loops(device: torch.device) -> dict[str, tuple[Callable[[int], None], Callable[[int], None]]]:
     """By name: our loop and the plain one, at the published settings, on random images."""
     sys.path.insert(0, str(root()))
+    from benchmarks.plain_dcgan import PlainDcgan
     from benchmarks.plain_gan import PlainGan
+    from benchmarks.plain_mixture import PlainMixture
     from benchmarks.plain_vae import PlainVae
 
     params = parse_params(profile_values("standard"), "standard")
@@ -50,9 +80,15 @@ def loops(device: torch.device) -> dict[str, tuple[Callable[[int], None], Callab
     ready, labels = images.to(device), torch.zeros(IMAGES, dtype=torch.int64, device=device)
     gan = gan_training(params.imbalance.gan, ready, labels, params.seed)
     vae = vae_training(params.imbalance.vae, ready, labels, params.seed)
+    config = params.stage1_config("stage1").model_copy(update={"ngf": 64, "ndf": 64})
+    dcgan = stage1_training(config, new_stage1(config, channels=3, num_classes=10), (ready, labels))
+    plain_dcgan, mixture = PlainDcgan(pictures, device), dcgan.objective.prior
     return {
         "imbalance-gan": (ours(gan, params.precision), PlainGan(pictures, device).run),
         "imbalance-vae": (ours(vae, params.precision), PlainVae(to_unit(images), device).run),
+        "dcgan": (ours(dcgan, params.precision), plain_dcgan.run),
+        "dcgan-g-step": (generator_steps(dcgan, params.precision), plain_dcgan.generator_steps),
+        "mixture-draws": (drawing(mixture, config.batch_size, device), PlainMixture(mixture.means.cpu().numpy(), mixture.variance).run),
     }
 
 

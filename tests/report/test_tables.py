@@ -9,7 +9,6 @@ from made_up import build_project, rewrite
 
 from modescope.errors import UserError
 from modescope.report import classifiers
-from modescope.report.contents import collect
 from modescope.report.imbalance import tables
 from modescope.report.tables import Column, Table, to_csv, to_markdown
 

@@ -46,18 +46,18 @@ def of_architecture(project, letters):
 @pytest.mark.parametrize(
     ("consistency", "fid", "gains", "verdict"),
     [
-        (0.5, 4.0, (20, 0, 20, 0, 20), "Here it does not hold."),
-        (0.05, 6.0, (0, 20, 0, 20, 0), "Here it holds."),
-        (0.5, 6.0, (20, 0, 0, 20, 0), "Here it holds."),
+        (0.5, 4.0, (23, 0, 23, 0, 23), "Here it does not hold."),
+        (0.05, 6.0, (0, 23, 0, 23, 0), "Here it holds."),
+        (0.5, 6.0, (23, 0, 0, 23, 0), "Here it holds."),
         (0.108, 4.99, (0, 0, 0, 0, 0), "Here it holds."),  # within two standard errors, within the floor
     ],
 )
 def test_guidance_helps_or_does_not(project, consistency, fid, gains, verdict):
     set_rows(project, of_architecture(project, "ABCD"), consistency, fid)
     found = texts(project)
-    assert f"Of 20 guided rows, against the stage 1 that each starts from, {counts(*gains)};" in found["Guidance against stage 1 alone"]
+    assert f"Of 23 guided rows, against the stage 1 that each starts from, {counts(*gains)};" in found["Guidance against stage 1 alone"]
     claim = found["Report 1's conclusion"]
-    assert f"{gains[2]} of 20 guided rows" in claim and "than the vanilla DCGAN (5.00)" in claim and f"{gains[3]} a higher one" in claim
+    assert f"{gains[2]} of 23 guided rows" in claim and "than the vanilla DCGAN (5.00)" in claim and f"{gains[3]} a higher one" in claim
     assert verdict in claim
 
 
@@ -69,7 +69,7 @@ def test_guidance_that_helps_in_part(project):
     assert counts(7, 0, 4, 3, 4) in guidance
     assert "A 50.0% at FID 6.00 (a-0.1-n5), B 20.0% at FID 4.00 (b-ff-0.1), C 10.0% at FID 5.00 (c-conv-0.1)" in guidance
     assert "stage1 alone 10.0% at FID 5.00; chance is 10%" in guidance
-    assert "Here it holds for 16 of them. Lowest: A 6.00 (a-0.1-n5), B 4.00 (b-ff-0.1)" in found["Report 1's conclusion"]
+    assert "Here it holds for 19 of them. Lowest: A 6.00 (a-0.1-n5), B 4.00 (b-ff-0.1)" in found["Report 1's conclusion"]
 
 
 def test_another_seed_is_held_against_its_own_stage_1(project):
@@ -78,8 +78,18 @@ def test_another_seed_is_held_against_its_own_stage_1(project):
     set_rows(project, [rows["d-ff-0.5"], rows["d-ff-0.5-again"]], 0.5, 4.0)
     assert (
         "With more than one seed: +0.0 points and FID -0.00 (c-conv-0.5, seed 42) and +0.0 points and FID -0.00 (c-conv256, seed 44); "
-        "+40.0 points and FID -1.00 (d-ff-0.5, seed 42) and +30.0 points and FID -2.00 (d-ff-0.5-again, seed 43)."
+        "+40.0 points and FID -1.00 (d-ff-0.5, seed 42) and +30.0 points and FID -2.00 (d-ff-0.5-again, seed 43); "
     ) in texts(project)["Guidance against stage 1 alone"]
+
+
+def test_what_the_guide_sees_and_the_judge_does_not(project):
+    rows = {row.name: row for row in stage2_rows(project.params)}
+    for row in rows.values():
+        project.change(row.run, "two-stage", class_consistency=0.1, guide_consistency=0.98)
+    project.change("stage2-d-input-1.0", "two-stage", class_consistency=0.3, guide_consistency=0.5)
+    text = texts(project)["Guide against judge"]
+    assert "where stage 2 trains a new output layer, 98 % of them and the judge 10 %" in text
+    assert "the input layer alone, 50 to 98 % of them and the judge 10 to 30 %" in text
 
 
 def test_the_control_stands_beside_the_guided_rows(project):
@@ -94,7 +104,7 @@ def test_gradients_are_compared_by_length_and_direction(project):
     set_gradients(project, of_architecture(project, "B"), 3, 4, 1)  # opposed
     set_gradients(project, of_architecture(project, "CD"), 4, 3, 5)  # at right angles
     text = texts(project)["Gradients"]
-    assert "A 1.33, B 1.33, C 0.75, D 0.75 times as long" in text and "the longer one in 7 of 20 guided rows" in text
+    assert "A 1.33, B 1.33, C 0.75, D 0.75 times as long" in text and "the longer one in 7 of 23 guided rows" in text
     assert "A 1.00, B -1.00, C 0.00, D 0.00, and below 0, where they pull against each other, in 4." in text
 
 

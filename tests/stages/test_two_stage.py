@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from small_gans import ROWS, SMALL
 
-from modescope.config import Stage1Config, load_params, profile_values
+from modescope.config import GANConfig, Stage1Config, load_params, profile_values
 from modescope.data.batches import to_uint8
 from modescope.errors import UserError
 from modescope.evaluation.samplers import load_sampler
@@ -70,7 +70,8 @@ def trained(row):
 
 
 def test_settings_are_what_each_training_reads():
-    assert texts(SETTINGS).keys() == {"stage1.json", *(f"stage2-{row}.json" for row in ROWS)}
+    assert texts(SETTINGS).keys() == {"top.json", "stage1.json", *(f"stage2-{row}.json" for row in ROWS)}
+    assert read_json(SETTINGS / "top.json") == load_params().model_dump(include=set(GANConfig.model_fields))
     assert read_json(SETTINGS / "stage1.json") == load_params().stage1_config("stage1").model_dump()
     assert read_json(SETTINGS / "stage1.json").keys() == Stage1Config.model_fields.keys()
     for row in ROWS:
@@ -83,7 +84,7 @@ def test_settings_are_what_each_training_reads():
         ({"ce_loss_weight": 0.7}, {"stage1.json", "stage2-A.json"}),  # A states its own
         ({"n_gen": 3, "sft_ff_dim": 9}, {"stage1.json"}),
         ({"seed": 7}, set()),
-        ({"imbalance": {"gan": {"width": 16}}}, {"stage1.json", *(f"stage2-{row}.json" for row in ROWS)}),
+        ({"imbalance": {"gan": {"width": 16}}}, {"top.json", "stage1.json", *(f"stage2-{row}.json" for row in ROWS)}),
     ],
 )
 def test_only_what_changed_is_trained_again(changes, kept, change_params, tmp_path):

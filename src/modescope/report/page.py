@@ -91,7 +91,8 @@ def write_overview(lead: str, studies: Sequence[Path], file: Path) -> None:
         Section(name, summary["title"], [Finding(**found) for found in summary["findings"]], [], link=f"{name}/index.html")
         for name, summary in summaries.items()
     ]
-    facts = [(name, distinct([summary["facts"][name] for summary in summaries.values()])) for name in ("data", "profile", "device", "torch")]
+    every = [summary["facts"] for summary in summaries.values()]
+    facts = [(name, distinct([facts[name] for facts in every])) for name in every[0] if all(name in facts for facts in every)]
     html = to_html(Page("Modescope", lead, facts, sections))
     with atomic_path(file) as temporary:
         temporary.write_text(html)

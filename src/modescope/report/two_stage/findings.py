@@ -29,7 +29,7 @@ MOMENTS = {"untrained": "before training", "vae": "after training the VAE alone"
 
 def all_findings(results: Results) -> list[Finding]:
     """Whether guidance helps, what that makes of the report's claim, the gradients that it blames; then the priors and the hybrid."""
-    found = [_guidance, _claim, _gradients] if _guided(results) else []
+    found = [_guidance, _fooled, _claim, _gradients] if _guided(results) else []
     found += [_priors] if len(placements(results.params)) > 1 else []
     return [find(results) for find in (*found, _hybrid)]
 
@@ -89,6 +89,20 @@ def _seeds(results: Results) -> str:
         told = [f"{100 * more:+.1f} points and FID {-lower:+.2f} ({row.name}, seed {row.settings.seed})" for row, more, lower in gains]
         parts.append(listing(told))
     return f"With more than one seed: {'; '.join(parts)}. All other rows have one." if parts else "Every row has one seed."
+
+
+def _fooled(results: Results) -> Finding:
+    """What the guide makes of the images that it taught, beside the judge, by the last thing that was trained on their way."""
+    by_layer: dict[str, list[Row]] = {}
+    for row in _guided(results):
+        has_output = row.stage2.add_stage2_ff or row.stage2.add_stage2_conv
+        by_layer.setdefault("a new output layer" if has_output else "the input layer alone" if row.stage2.has_adapters else "the generator", []).append(row)
+    parts = []
+    for layer, rows in by_layer.items():
+        seen, judged = ([100 * run(results, row).values[name] for row in rows] for name in ("guide_consistency", "class_consistency"))
+        parts.append(f"where stage 2 trains {layer}, {span(seen, 0)} % of them and the judge {span(judged, 0)} %")
+    text = f"Of the images meant for a class, the guide sees as such, {'; '.join(parts)}. What the guide sees and the judge does not is an adversarial example, no image of the class."
+    return Finding("Guide against judge", text)
 
 
 def _claim(results: Results) -> Finding:

@@ -127,9 +127,10 @@ def expected_runs(params: Params, folders: Folders) -> Expected:
     """
     if BALANCED not in params.imbalance.splits:
         raise UserError(f"study 2 needs {REAL} for a floor: add `{BALANCED}` to imbalance.splits")
+    gan = {PLAIN_GAN: folders.models / imbalance.STUDY / PLAIN_GAN} if "gan" in params.imbalance.evaluated else {}
     return {
         STUDY: {run: folders.models / STUDY / run for run in (*(row.run for row in all_rows(params)), HYBRID)},
-        imbalance.STUDY: {REAL: folders.data / "reference" / BALANCED, PLAIN_GAN: folders.models / imbalance.STUDY / PLAIN_GAN},
+        imbalance.STUDY: {REAL: folders.data / "reference" / BALANCED, **gan},
         CLASSIFIERS: {name: folders.models / CLASSIFIERS / name for name in (GUIDE, JUDGE)},
     }
 

@@ -8,6 +8,7 @@ from modescope.report import trainings
 from modescope.report.figures import FLOOR
 from modescope.report.results import Results, Run
 from modescope.report.scores import (
+    GUIDE,
     PRDC_COLUMNS,
     REPORTED_COLUMNS,
     REPORTED_NOTE,
@@ -32,9 +33,9 @@ from modescope.report.two_stage.runs import (
     run,
 )
 
-GUIDE = "rgb-guide"
 GROUP, ROW = Column("group", "architecture"), Column("row", "row")
 CONSISTENCY = Column("class_consistency", "class consistency, % ↑", "judge", digits=1, scale=100)
+GUIDES_VIEW = Column("guide_consistency", "class consistency, %", "guide", digits=1, scale=100)
 TV = Column("class_share_tv", "TV of class shares ↓", "judge", digits=3)
 SETTINGS = (
     Column("weight", "λ", "setting", digits=1),
@@ -62,14 +63,14 @@ def scores(results: Results) -> Table:
         *(GROUP, ROW, *SETTINGS),
         *(REPORTED_COLUMNS if with_reported else ()),
         *extractor_columns(results.params),
-        *(CONSISTENCY, TV, *PRDC_COLUMNS[:2]),
+        *(CONSISTENCY, TV, *PRDC_COLUMNS[:2], GUIDES_VIEW),
         Column("gradient_ratio", "class / adversarial", "gradients"),
         Column("gradient_cosine", "cosine", "gradients"),
     ]
     caption = (
         "As report 1's table 5: λ weights the guide's cross-entropy, n generator steps follow each of the discriminator's. "
-        "Class consistency: images that the judge sees in the class of their component; for real images it is the judge's accuracy. "
-        "Gradients of the two terms at the images: their lengths' ratio and the cosine between them, means over training. "
+        "Class consistency: images that the judge sees in the class of their component; for real images it is the judge's accuracy; the guide's "
+        "view of its own pupils stands beside it. Gradients of the two terms at the images: their lengths' ratio and the cosine between them, means over training. "
         f"{SPREAD_NOTE}{' ' + REPORTED_NOTE if with_reported else ''}"
     )
     quiet = frozenset(index for index, row in enumerate(rows) if row["group"] in (STAGE1, FLOOR.label))
@@ -141,10 +142,9 @@ def hybrid(results: Results) -> Table:
 
 
 def timings(results: Results) -> Table:
-    """What every training took, what it trained, and how far its adapters' start moved the images."""
+    """What every training took, how many parameters its adapters have, and how far their start moved the images."""
     more = (
-        Column("trainable_parameters", "trained", "parameters"),
-        Column("adapter_parameters", "of adapters", "parameters"),
+        Column("adapter_parameters", "parameters", "adapters"),
         Column("start_mse", "start's MSE", "adapters", digits=4),
     )
     note = "Start's MSE: between stage 1's images and the adapted generator's before training, pixels in [-1, 1]."
