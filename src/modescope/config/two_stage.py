@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from modescope.config.base import Betas, Count, NonNegative, Positive, Section, Seed
 
 Overrides = dict[str, Any]
+STAGE1_ALONE = {"latent_dim", "prior", "ngf", "ndf", "stage1_n_gen", "stage1_epochs", "stage1_max_generator_steps", "stage1_checkpoint"}
 
 
 class Stage1Config(Section):
@@ -74,13 +75,23 @@ class TwoStage(Section):
     rows: Annotated[dict[str, Overrides], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _rows_start_somewhere(self) -> "TwoStage":
+    def _stage1_has_names_of_its_own(self) -> "TwoStage":
+        taken = [name for name in self.stage1 if name in ("top", "hybrid") or name.startswith("stage2-")]
+        if taken:
+            raise ValueError(f"two_stage.stage1.{taken[0]}: another run has this name, choose one as `stage1-{taken[0]}`")
+        return self
+
+    @model_validator(mode="after")
+    def _rows_are_rows(self) -> "TwoStage":
         for name, row in self.rows.items():
-            if row.get("from") not in self.stage1:
+            if row.get("from") not in list(self.stage1):
                 raise ValueError(f"two_stage.rows.{name}: `from` must name a training of two_stage.stage1: {', '.join(self.stage1)}")
-            fixed = {"latent_dim", "prior", "ngf", "ndf"} & row.keys()
+            fixed = sorted(key for key in row if key in STAGE1_ALONE)
             if fixed:
-                raise ValueError(f"two_stage.rows.{name}: {', '.join(sorted(fixed))} is what stage 1 was trained with: set it in two_stage.stage1")
+                raise ValueError(f"two_stage.rows.{name}: {', '.join(fixed)} is what stage 1 was trained with: set it in two_stage.stage1")
+            budget = row.get("budget", 1)
+            if type(budget) not in (int, float) or not 0 < budget <= 1000:
+                raise ValueError(f"two_stage.rows.{name}: `budget` = {budget!r}: input should be a number above 0, the row's part of stage2_max_generator_steps")
         return self
 
     def overrides(self, row: str) -> Overrides:

@@ -31,9 +31,12 @@ class Stage1(NamedTuple):
 
 
 def new_stage1(config: Stage1Config, channels: int, num_classes: int) -> Stage1:
-    """Untrained, torch's own initialisation, decided by the seed."""
+    """Untrained, torch's own initialisation, decided by the seed. Raises UserError for a prior that latent_dim has no room for."""
     torch.manual_seed(config.seed)
-    prior = build_prior(config.prior, config.latent_dim, num_classes, config.seed)
+    try:
+        prior = build_prior(config.prior, config.latent_dim, num_classes, config.seed)
+    except ValueError as error:
+        raise UserError(f"prior={config.prior}: {error}") from None
     return Stage1(DCGANGenerator(config.latent_dim, config.ngf, channels), DCGANDiscriminator(config.ndf, channels), prior)
 
 
@@ -50,9 +53,17 @@ def load_stage1(weights: Path, config: Stage1Config, channels: int) -> Stage1:
         wanted = f"latent_dim {config.latent_dim}, ngf {config.ngf}, ndf {config.ndf}"
         raise UserError(f"{weights} holds no stage 1 of {wanted} ({str(error).splitlines()[-1].strip()}): set them as it was trained") from None
     prior = kept_prior(tensors, config.latent_dim)
-    if (prior.num_classes is None) != (config.prior == "normal"):
+    if not _is_placed(prior, config):
         raise UserError(f"{weights} was not trained on the prior `{config.prior}`: set `prior` as it was trained")
     return Stage1(**networks, prior=prior)
+
+
+def _is_placed(prior: Prior, config: Stage1Config) -> bool:
+    """Whether the means lie as far out as those of the placement that `config` names, whatever its seed."""
+    if prior.num_classes is None or config.prior == "normal":
+        return prior.num_classes is None and config.prior == "normal"
+    named = build_prior(config.prior, config.latent_dim, prior.num_classes, config.seed)
+    return torch.allclose(prior.means.norm(dim=1), named.means.norm(dim=1), rtol=1e-3)
 
 
 def stage1_training(config: Stage1Config, start: Stage1, data: tuple[Tensor, Tensor]) -> Training:
