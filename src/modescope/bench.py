@@ -23,7 +23,7 @@ from modescope.vision import torchvision
 
 IMAGES = 4096
 ROUNDS = 5
-STEPS = {"cpu": 20, "cuda": 300}
+STEPS = {"cpu": 10, "cuda": 300}
 COLUMNS = "{:<14} {:>6} {:>12} {:>12} {:>7} {:>13} {:>11} {:>8}"
 
 

@@ -100,7 +100,7 @@ def test_same_inputs_give_the_same_bytes(real_page, results, tmp_path):
             f"tables/{name}.{kind}"
             for name in (
                 *("summary", "splits", "class_share", "gan", "vae", "runs", "classifiers"),
-                *("two_stage", "class_consistency", "priors", "hybrid", "runs_two_stage"),
+                *("two_stage_summary", "two_stage", "class_consistency", "priors", "hybrid", "runs_two_stage"),
             )
             for kind in ("md", "csv")
         ),

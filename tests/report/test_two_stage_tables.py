@@ -54,6 +54,13 @@ def test_scores_hold_every_row_beside_its_reported_line(results):
     assert "reported scores" in table.caption.lower()
 
 
+def test_the_summary_has_the_most_consistent_rows(project):
+    project.change("stage2-d-input-1.0-orthogonal", "two-stage", class_consistency=0.9)
+    rows = by_row(tables.summary(project.results))
+    assert {"stage1", "stage1-orthogonal", "a-0.5-n20", "b-ff-0.5", "c-conv-0.5", "d-ff-0.5", "d-input-1.0-orthogonal"} <= set(rows)
+    assert rows["d-input-1.0-orthogonal"]["class_consistency"] == 0.9 and "stage1-normal" not in rows
+
+
 def test_scores_print_settings_and_measurements(results):
     rows = by_row(tables.scores(results))
     row, values = rows["d-ff-0.5-random"], results.runs["stage2-d-ff-0.5-random"].values
@@ -170,7 +177,7 @@ def test_a_small_profile_fills_every_table(tmp_path):
     assert [row.name for row in stage2_rows(results.params)] == ["a", "b-ff", "c-conv", "d-ff"]
     section = two_stage.section(results)
     assert [item.name for item in section.content] == [
-        *("two_stage", "dcgan", "architectures", "figure11", "adapter_starts", "consistency_fid", "confusion", "class_consistency"),
+        *("two_stage_summary", "two_stage", "dcgan", "architectures", "figure11", "adapter_starts", "consistency_fid", "confusion", "class_consistency"),
         *("gradients", "priors", "hybrid", "curves_two_stage", "runs_two_stage"),
     ]
     assert [row["row"] for row in tables.priors(results).rows] == ["stage1", "d-ff"]

@@ -22,6 +22,7 @@ ERRATA = (
 def section(results: Results) -> Section:
     """Everything the study puts on the page, in order."""
     content = [
+        tables.summary(results),
         tables.scores(results),
         figures.samples(results),
         *figures.adapter_starts(results),
@@ -34,7 +35,7 @@ def section(results: Results) -> Section:
         figures.curves(results),
         tables.timings(results),
     ]
-    content[1:1] = architectures(results)
+    content[2:2] = architectures(results)
     return Section(STUDY, "Studies 1b and 2: VAE-GAN hybrid, mixture prior and guidance", findings.all_findings(results), content, ERRATA)
 
 

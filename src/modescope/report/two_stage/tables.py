@@ -25,11 +25,13 @@ from modescope.report.two_stage.runs import (
     STAGE1,
     Row,
     all_rows,
+    consistency,
     floor,
     floor_consistency,
     gradient_facts,
     placements,
     reported,
+    representatives,
     run,
 )
 
@@ -52,6 +54,25 @@ PRIORS = {
     "normal": "normal: N(0, I), which has no classes",
 }
 MOMENTS = {"untrained": "codes, untrained", "vae": "codes, VAE trained alone", "joint": "codes, trained jointly"}
+
+
+def summary(results: Results) -> Table:
+    """Of every architecture the row that stands for it and the one that is most consistent, under the stage 1 that each starts from."""
+    chosen = representatives(results.params)
+    guided = [row for row in all_rows(results.params) if row.is_guided]
+    best = [max((row for row in guided if row.group == group), key=lambda row: consistency(results, row)) for group in chosen if group != STAGE1]
+    names = {name for row in (*chosen.values(), *best) for name in (row.name, row.start)}
+    rows = [_identity(row) | _settings(row) | run(results, row).scalars for row in all_rows(results.params) if row.name in names]
+    rows.append({"group": FLOOR.label, **floor(results).scalars, **floor_consistency(results)})
+    columns = [
+        *(GROUP, ROW, Column("layers", "trained layers"), Column("prior", "prior")),
+        *(CONSISTENCY, GUIDES_VIEW, Column("fid_classifier", "FID ↓", "judge", digits=2), Column("recall", "recall ↑", "judge", digits=3)),
+    ]
+    caption = (
+        "Class consistency: images that are seen in the class of their mixture component, by the judge, which no generator knows, and by the guide that taught stage 2. "
+        "Of every architecture the row nearest to the top of params.yaml and the most consistent one."
+    )
+    return Table("two_stage_summary", "Study 2 at a glance", columns, rows, caption, _facts(results))
 
 
 def scores(results: Results) -> Table:
