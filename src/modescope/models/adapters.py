@@ -10,6 +10,7 @@ from modescope.config import GANConfig
 
 CLAMP = 0.99  # tanh must give back an image of tanh: its inverse is taken inside this range
 IMAGES_OF_CONV = 64  # that the convolutional layer's start is fitted to: maps of 256 x 256 pixels are large
+RIDGE_OF_CONV = 1e-4
 MOMENTUM = 0.1  # BatchNorm's default
 SPREAD = 3.0  # standard deviations of a hidden unit that stay on ReLU's linear side when the layer starts as the identity
 
@@ -48,7 +49,7 @@ class FeedForwardOutput(nn.Sequential):
         self[1].weight[:hidden] = components.T
         centred = flat.mean(0) @ components
         self[1].bias[:hidden] = SPREAD * scale / len(flat) ** 0.5 - centred
-        _fit_last_layer(self[2](self[1](flat)), before_tanh(flat), self[3].weight, self[3].bias)
+        _fit_last_layer(self[3], self[2](self[1](flat)), before_tanh(flat))
 
 
 class ConvOutput(nn.Sequential):
@@ -91,7 +92,7 @@ class ConvOutput(nn.Sequential):
             norm.momentum = MOMENTUM
         patches = nn.functional.unfold(maps, 4, stride=4).transpose(1, 2).flatten(0, 1)  # (N H H, hidden / 2 * 16)
         targets = before_tanh(images).flatten(2).transpose(1, 2).flatten(0, 1)  # (N H H, C)
-        _fit_last_layer(patches, targets, self[9].weight.flatten(1), self[9].bias)
+        _fit_last_layer(self[9], patches, targets, RIDGE_OF_CONV)
 
 
 def before_tanh(images: Tensor) -> Tensor:
@@ -99,14 +100,19 @@ def before_tanh(images: Tensor) -> Tensor:
     return images.clamp(-CLAMP, CLAMP).atanh()
 
 
-def _fit_last_layer(inputs: Tensor, targets: Tensor, weight: Tensor, bias: Tensor) -> None:
-    """Write the least-squares solution of inputs (M, I) -> targets (M, O) into weight (O, I) and bias (O,)."""
+def _fit_last_layer(layer: nn.Linear | nn.Conv2d, inputs: Tensor, targets: Tensor, ridge: float = 1e-6) -> None:
+    """Give `layer` the least-squares solution of inputs (M, I) -> targets (M, O).
+
+    Args:
+        ridge: in mean squares of the inputs. It keeps weights small, whose large differences bfloat16 would not resolve.
+    """
     with_one = torch.cat([inputs, inputs.new_ones(len(inputs), 1)], 1).double()
     gram = with_one.T @ with_one
-    ridge = 1e-6 * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    solution = torch.linalg.solve(gram + ridge, with_one.T @ targets.double()).float()
-    weight.copy_(solution[:-1].T)
-    bias.copy_(solution[-1])
+    penalty = ridge * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    penalty[-1, -1] *= 1e-6 / ridge
+    solution = torch.linalg.solve(gram + penalty, with_one.T @ targets.double()).float()
+    layer.weight.copy_(solution[:-1].T.reshape(layer.weight.shape))
+    layer.bias.copy_(solution[-1])
 
 
 class AdaptedGenerator(nn.Module):
