@@ -121,7 +121,7 @@ def test_a_changed_class_weight_runs_stage_2_alone(demo):
     rows = ("a", "b-ff", "c-conv", "d-ff")
     assert ran == {"settings", *(f"{stage}@{row}" for stage in ("stage2", "evaluate-stage2") for row in rows), "report-two-stage", "overview"}
     assert seconds <= 0.6 * whole
-    run("git stash -q && git stash drop -q && dvc checkout -q", folder)
+    run("git reset -q --hard && dvc checkout -q", folder)
 
 
 def test_a_killed_training_goes_on_and_ends_in_the_same_weights(demo):
