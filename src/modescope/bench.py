@@ -13,9 +13,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from modescope.config import parse_params, profile_values
 from modescope.data.batches import to_unit
 from modescope.files import root, write_json
-from modescope.training.device import autocast, training_device
+from modescope.training.device import training_device
 from modescope.training.gan import gan_training
-from modescope.training.loop import Batch, Training, iterate
+from modescope.training.loop import Batch, Training, iterate, update
 from modescope.training.priors import Prior
 from modescope.training.two_stage import new_stage1, stage1_training
 from modescope.training.vae import vae_training
@@ -43,15 +43,11 @@ def ours(training: Training, precision: str) -> Callable[[int], None]:
 def generator_steps(training: Training, precision: str) -> Callable[[int], None]:
     """The generator's half of an adversarial training as `run(steps)`."""
     objective, stream, _ = training
-    phase = objective.phases[1]
-    batch = Batch(*stream.batch(0))
+    generator, batch = objective.phases[1], Batch(*stream.batch(0))
 
     def run(steps: int) -> None:
         for _ in range(steps):
-            phase.optimizer.zero_grad(set_to_none=True)
-            with autocast(batch.images.device.type, precision):
-                objective.losses(phase.name, batch)["loss"].backward()
-            phase.optimizer.step()
+            update(objective, generator, batch, precision)
 
     return run
 

@@ -20,7 +20,7 @@ from modescope.models.adapters import adapt
 from modescope.models.dcgan import DCGANGenerator
 from modescope.models.upsampling_gan import build_generator
 from modescope.models.vae import build_vae
-from modescope.models.weights import WEIGHTS
+from modescope.models.weights import WEIGHTS, part
 from modescope.training.priors import NormalPrior, Prior, kept_prior
 
 BATCH_SIZE = 500
@@ -96,8 +96,7 @@ def mixture_weights(sampler: GaussianMixtureSampler) -> dict[str, Tensor]:
 
 def _generator_sampler(generator: nn.Module, weights: dict[str, Tensor], latent_dim: int, device: torch.device | str) -> GeneratorSampler:
     """`generator` with the run's weights and prior."""
-    prefix = "generator."
-    generator.load_state_dict({name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)})
+    generator.load_state_dict(part(weights, "generator"))
     return GeneratorSampler(generator.to(device), kept_prior(weights, latent_dim))
 
 

@@ -16,3 +16,8 @@ def save_weights(tensors: Mapping[str, Tensor], folder: Path) -> None:
     content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     with atomic_path(folder / WEIGHTS) as temporary:
         temporary.write_bytes(content)
+
+
+def part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The state of the network `name` among tensors whose names are prefixed `NETWORK.`."""
+    return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}

@@ -134,22 +134,28 @@ def train(training: Training, *, log: Log, checkpoint: Checkpoint, precision: st
 
 
 def iterate(objective: Objective, stream: Stream, step: int, precision: str) -> dict[str, Tensor]:
-    """One iteration: every phase's updates in order. Returns the detached losses, named `phase_part`.
-
-    Every update has an autocast of its own, because autocast keeps its low-precision copies of the weights until it ends.
-    """
+    """One iteration: every phase's updates in order. Returns the detached losses, named `phase_part`."""
     read: dict[str, Tensor] = {}
     for phase in objective.phases:
         prefix = f"{phase.name}_" if len(objective.phases) > 1 else ""
-        for update in range(phase.steps):
-            batch = Batch(*stream.batch(step * phase.steps + update))
-            phase.optimizer.zero_grad(set_to_none=True)
-            with autocast(batch.images.device.type, precision):
-                losses = objective.losses(phase.name, batch)
-                losses["loss"].backward()
-            phase.optimizer.step()
+        for index in range(phase.steps):
+            batch = Batch(*stream.batch(step * phase.steps + index))
+            losses = update(objective, phase, batch, precision)
         read.update({prefix + name: value.detach() for name, value in losses.items()})
     return read
+
+
+def update(objective: Objective, phase: Phase, batch: Batch, precision: str) -> dict[str, Tensor]:
+    """One update of `phase`, and its losses.
+
+    It has an autocast of its own, because autocast keeps its low-precision copies of the weights until it ends.
+    """
+    phase.optimizer.zero_grad(set_to_none=True)
+    with autocast(batch.images.device.type, precision):
+        losses = objective.losses(phase.name, batch)
+        losses["loss"].backward()
+    phase.optimizer.step()
+    return losses
 
 
 class Meter:

@@ -14,6 +14,7 @@ from modescope.data.batches import BatchStream
 from modescope.errors import UserError
 from modescope.models.adapters import AdaptedGenerator, adapt
 from modescope.models.dcgan import DCGANDiscriminator, DCGANGenerator
+from modescope.models.weights import part
 from modescope.training.adversarial import AdversarialObjective, GuidanceTerm
 from modescope.training.loop import Phase, Training
 from modescope.training.losses import LOSSES
@@ -46,7 +47,7 @@ def load_stage1(weights: Path, config: Stage1Config, channels: int) -> Stage1:
     try:
         tensors = load_file(weights)
         for name, network in networks.items():
-            network.load_state_dict({key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")})
+            network.load_state_dict(part(tensors, name))
     except FileNotFoundError:
         raise UserError(f"{weights} is missing: run `dvc repro stage1`, or `dvc checkout` if it ran before") from None
     except (RuntimeError, SafetensorError) as error:
