@@ -55,7 +55,7 @@ def metrics(folder, study):
 def test_the_demo_is_quick_and_names_its_page(demo):
     folder, printed, seconds = demo
     assert "reports/index.html" in printed
-    assert seconds < 900  # about six minutes on two free cores; this machine may be busy
+    assert seconds < 600  # about seven minutes on two free cores; this machine may be busy
     for name in ("index.html", "imbalance/index.html", "two-stage/index.html", "classifiers/index.html"):
         page = (folder / "reports" / name).read_text()
         assert "digits-rgb" in page and "http://" not in page.replace("http://www.w3.org", "")
@@ -112,7 +112,7 @@ def test_a_fresh_clone_pulls_everything_and_syncs_once(demo, tmp_path):
 
 
 def test_a_changed_class_weight_runs_stage_2_alone(demo):
-    """`dvc exp run -S ce_loss_weight=1.0`: stage 2, its evaluation and the report, in well under the whole demo's time (about 40 %)."""
+    """`dvc exp run -S ce_loss_weight=1.0`: stage 2, its evaluation and the report, in at most 40 % of the whole demo's time."""
     folder, _, whole = demo
     run("git add -A && git -c user.name=t -c user.email=t@example.org commit -qm demo --allow-empty", folder)
     identity = {f"GIT_{role}_{fact}": "t@example.org" for role in ("AUTHOR", "COMMITTER") for fact in ("NAME", "EMAIL")}
@@ -120,7 +120,7 @@ def test_a_changed_class_weight_runs_stage_2_alone(demo):
     ran = {line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")}
     rows = ("a", "b-ff", "c-conv", "d-ff")
     assert ran == {"settings", *(f"{stage}@{row}" for stage in ("stage2", "evaluate-stage2") for row in rows), "report-two-stage", "overview"}
-    assert seconds <= 0.6 * whole
+    assert seconds <= 0.4 * whole
     run("git reset -q --hard && dvc checkout -q", folder)
 
 

@@ -10,47 +10,40 @@ from torch import Tensor
 from modescope.config import Vae, load_params, merge
 from modescope.config.sections import Hybrid
 from modescope.data.batches import to_unit
-from modescope.data.prepared import load_prepared
-from modescope.data.splits import Split, random_order
+from modescope.data.splits import random_order
 from modescope.errors import UserError
 from modescope.evaluation.features import FULL_FLOAT32
 from modescope.evaluation.normality import normality
 from modescope.evaluation.samplers import BATCH_SIZE, load_sampler
 from modescope.files import read_json
 from modescope.models.vae import build_vae
-from modescope.models.weights import WEIGHTS, save_weights
+from modescope.models.weights import WEIGHTS
 from modescope.process import run_stage
-from modescope.provenance import describe_run, work_folder
-from modescope.tracking import RunLog
-from modescope.training.checkpoints import Checkpoint
-from modescope.training.device import training_device, usable_precision
+from modescope.provenance import describe_run
+from modescope.stages.trained_run import hardware, load_training_data, train_run
+from modescope.training.device import training_device
 from modescope.training.hybrid import hybrid_training
-from modescope.training.loop import train
 
 
 def main(vae: Path, data: Path, split: Path, out: Path) -> None:
     """Join the run VAE to a new GAN on the images of DATA that SPLIT names; write the run's folder OUT."""
     params, device = load_params(), training_device()
-    train_set, chosen = load_prepared(data / "train.safetensors"), Split.load(split)
-    model, settings = load_vae(vae, chosen.name, device)
-    images, labels = (tensor.to(device) for tensor in chosen.select(train_set))
+    given = load_training_data(data, split, device)
+    model, settings = load_vae(vae, given.described["split"], device)
     info = describe_run(
         module="modescope.stages.hybrid",
         study="two-stage",
         run="hybrid",
         model="hybrid",
         params=merge(params.subset("seed", "precision", "hybrid", "imbalance.gan"), {"imbalance": {"vae": settings.model_dump()}}),
-        inputs={"train": data / "train.safetensors", "split": split, "vae": vae / WEIGHTS},
-        data={"name": train_set.name, "classes": list(train_set.classes), "split": chosen.name},
-        hardware={"device": device.type, "precision": usable_precision(params.precision, device.type)},
+        inputs={**given.files, "vae": vae / WEIGHTS},
+        data=given.described,
+        hardware=hardware(device, params.precision),
     )
-    measure = partial(measure_codes, images=images, settings=params.hybrid, seed=params.seed)
+    measure = partial(measure_codes, images=given.images, settings=params.hybrid, seed=params.seed)
     moments = {"untrained": measure(untrained_vae(settings, params.seed, device)), "vae": measure(model)}
-    with RunLog(info, work_folder(info)) as log:
-        training = hybrid_training(params.hybrid, params.imbalance.gan, settings, model, images, labels, params.seed)
-        timing = train(training, log=log, checkpoint=Checkpoint(log.folder), precision=params.precision)
-        save_weights(training.objective.weights(), log.folder)
-        log.finish(out, **timing.summary(), normality=moments | {"joint": measure(model)})
+    training = hybrid_training(params.hybrid, params.imbalance.gan, settings, model, *given[:2], params.seed)
+    train_run(info, training, out, lambda: {"normality": moments | {"joint": measure(model)}})
 
 
 def load_vae(run: Path, split: str, device: torch.device) -> tuple[VAE, Vae]:

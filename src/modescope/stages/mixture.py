@@ -3,17 +3,17 @@
 import time
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file
 
 from modescope.config import load_params
 from modescope.data.batches import to_unit
-from modescope.data.prepared import load_prepared
-from modescope.data.splits import Split
 from modescope.evaluation.samplers import VaeSampler, fit_mixture, load_sampler, mixture_weights
 from modescope.files import read_json
 from modescope.models.weights import WEIGHTS, save_weights
 from modescope.process import run_stage
 from modescope.provenance import describe_run, work_folder
+from modescope.stages.trained_run import load_training_data
 from modescope.tracking import RunLog
 from modescope.training.loop import PREVIEW_COUNT, grid
 
@@ -21,20 +21,20 @@ from modescope.training.loop import PREVIEW_COUNT, grid
 def main(vae: Path, data: Path, split: Path, out: Path) -> None:
     """Fit the mixture to the codes that the run VAE gives SPLIT's images of DATA; write the run's folder OUT."""
     params, began = load_params(), time.perf_counter()
-    train_set, chosen = load_prepared(data / "train.safetensors"), Split.load(split)
+    given = load_training_data(data, split, torch.device("cpu"))
     trained, weights = read_json(vae / "run.json"), vae / WEIGHTS
     info = describe_run(
         module="modescope.stages.mixture",
         study="imbalance",
-        run=f"vae-gmm-{chosen.name}",
+        run=f"vae-gmm-{given.described['split']}",
         model="vae-gmm",
         params={**params.subset("seed"), "imbalance": {"vae": trained["params"]["imbalance"]["vae"], **params.subset("imbalance.mixture")["imbalance"]}},
-        inputs={"train": data / "train.safetensors", "split": split, "vae": weights},
-        data={"name": train_set.name, "classes": list(train_set.classes), "split": chosen.name},
+        inputs={**given.files, "vae": weights},
+        data=given.described,
         hardware={"device": "cpu", "precision": "fp32"},
     )
     with RunLog(info, work_folder(info)) as log:
-        images = to_unit(chosen.select(train_set)[0])
+        images = to_unit(given.images)
         fitted = fit_mixture(load_sampler(vae).sampler.model, images, params.imbalance.mixture.components, params.seed)
         log.image("samples", grid(VaeSampler(fitted).sample(PREVIEW_COUNT, seed=0).images), step=0)
         save_weights({**load_file(weights), **mixture_weights(fitted)}, log.folder)

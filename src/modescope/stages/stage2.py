@@ -3,15 +3,13 @@
 from pathlib import Path
 
 from modescope.config import GANConfig, load_params
-from modescope.data.prepared import load_prepared
-from modescope.data.splits import Split
 from modescope.errors import UserError
 from modescope.files import read_json
 from modescope.models.weights import WEIGHTS
 from modescope.process import run_stage
 from modescope.provenance import describe_run
-from modescope.stages.trained_run import train_run
-from modescope.training.device import training_device, usable_precision
+from modescope.stages.trained_run import hardware, load_training_data, train_run
+from modescope.training.device import training_device
 from modescope.training.guidance import ClassGuidance, load_guide
 from modescope.training.two_stage import adapted_generator, load_stage1, stage2_training
 
@@ -21,23 +19,22 @@ def main(settings: Path, stage1: Path, guide: Path, data: Path, split: Path, out
     named, device, precision = read_json(settings), training_device(), load_params().precision
     config = GANConfig(**{name: named[name] for name in GANConfig.model_fields})
     refuse_other_prior(stage1, config)
-    train_set, chosen = load_prepared(data / "train.safetensors"), Split.load(split)
-    images, labels = (tensor.to(device) for tensor in chosen.select(train_set))
+    given = load_training_data(data, split, device)
     info = describe_run(
         module="modescope.stages.stage2",
         study="two-stage",
         run=settings.stem,
         model="stage2",
         params={"precision": precision, **named},
-        inputs={"train": data / "train.safetensors", "split": split, "stage1": stage1 / WEIGHTS, "guide": guide / WEIGHTS},
-        data={"name": train_set.name, "classes": list(train_set.classes), "split": chosen.name},
-        hardware={"device": device.type, "precision": usable_precision(precision, device.type)},
+        inputs={**given.files, "stage1": stage1 / WEIGHTS, "guide": guide / WEIGHTS},
+        data=given.described,
+        hardware=hardware(device, precision),
     )
-    start = load_stage1(stage1 / WEIGHTS, config, images.shape[1])
-    generator, facts = adapted_generator(config, start, images)
-    guidance = ClassGuidance(load_guide(guide, train_set.name, device), config.ce_loss_weight)
-    training = stage2_training(config, start._replace(generator=generator), guidance, (images, labels))
-    train_run(info, training, out, {**facts, "architecture": config.architecture}, show_start=True)
+    start = load_stage1(stage1 / WEIGHTS, config, given.images.shape[1])
+    generator, facts = adapted_generator(config, start, given.images)
+    guidance = ClassGuidance(load_guide(guide, given.described["name"], device), config.ce_loss_weight)
+    training = stage2_training(config, start._replace(generator=generator), guidance, given[:2])
+    train_run(info, training, out, lambda: {**facts, "architecture": config.architecture}, show_start=True)
 
 
 def refuse_other_prior(stage1: Path, config: GANConfig) -> None:

@@ -1,23 +1,54 @@
 """What every training stage does around its training: open the run, train by the one loop, keep the weights, file the run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
+from torch import Tensor
+
+from modescope.data.prepared import load_prepared
+from modescope.data.splits import Split
 from modescope.models.weights import save_weights
 from modescope.provenance import work_folder
 from modescope.tracking import RunLog
 from modescope.training.checkpoints import Checkpoint
-from modescope.training.device import autocast
+from modescope.training.device import autocast, usable_precision
 from modescope.training.loop import Training, grid, train
 
 
-def train_run(info: Mapping[str, Any], training: Training, out: Path, facts: Mapping[str, Any] | None = None, show_start: bool = False) -> None:
+class TrainingData(NamedTuple):
+    """images: (N, C, H, W) uint8, labels: (N,) int64, on the device; `described` and `files` are what `describe_run` says of them."""
+
+    images: Tensor
+    labels: Tensor
+    described: dict[str, Any]
+    files: dict[str, Path]
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.described["classes"])
+
+
+def load_training_data(data: Path, split: Path, device: torch.device) -> TrainingData:
+    """The images of the prepared folder `data` that the file `split` names. Raises UserError for missing or unmatched files."""
+    files = {"train": data / "train.safetensors", "split": split}
+    train_set, chosen = load_prepared(files["train"]), Split.load(split)
+    images, labels = (tensor.to(device) for tensor in chosen.select(train_set))
+    return TrainingData(images, labels, {"name": train_set.name, "classes": list(train_set.classes), "split": chosen.name}, files)
+
+
+def hardware(device: torch.device, precision: str) -> dict[str, str]:
+    """Device and arithmetic in use, as `describe_run` takes them."""
+    return {"device": device.type, "precision": usable_precision(precision, device.type)}
+
+
+def train_run(info: Mapping[str, Any], training: Training, out: Path, facts: Callable[[], Mapping[str, Any]] = dict, show_start: bool = False) -> None:
     """Train, from the checkpoint of the run's key where there is one, and write the run's folder `out`.
 
     Args:
         info: of `describe_run`.
-        facts: what else run.json should say.
+        facts: gives what else run.json should say, once the training is done.
         show_start: keep the preview of step 0, before any training.
     """
     with RunLog(info, work_folder(info)) as log:
@@ -27,4 +58,4 @@ def train_run(info: Mapping[str, Any], training: Training, out: Path, facts: Map
                     log.image(name, grid(images), step=0)
         timing = train(training, log=log, checkpoint=Checkpoint(log.folder), precision=info["precision"])
         save_weights(training.objective.weights(), log.folder)
-        log.finish(out, **timing.summary(), **(facts or {}))
+        log.finish(out, **timing.summary(), **facts())

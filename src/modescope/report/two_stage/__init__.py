@@ -1,7 +1,6 @@
 """Studies 1b and 2 in the report: the VAE-GAN hybrid, and the two-stage GAN with a mixture prior and a guide."""
 
 from modescope.models.adapters import adapt
-from modescope.models.classifiers import build_classifier
 from modescope.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from modescope.report.diagrams import architecture_pictures
 from modescope.report.page import Picture, Section
@@ -41,6 +40,8 @@ def section(results: Results) -> Section:
 
 def architectures(results: Results) -> list[Picture]:
     """Figures 3 to 10: what each architecture's row builds, drawn from the modules that it builds."""
+    from modescope.models.classifiers import build_classifier  # brings torchvision, which no other page needs
+
     rows = [row.settings for group, row in representatives(results.params).items() if group != STAGE1]
     channels, pixels = 3, 32
     generators = {config.architecture: adapt(DCGANGenerator(config.latent_dim, config.ngf), config, channels, pixels) for config in rows}
