@@ -11,9 +11,10 @@ from PIL import Image
 
 from modescope.config import Params, load_params, merge
 from modescope.data.prepared import save_prepared
-from modescope.data.sources import Dataset
+from modescope.data.sources import DIGITS, Dataset
 from modescope.data.splits import Split
 from modescope.files import write_json
+from modescope.report.cgan.runs import all_rows as cgan_rows
 from modescope.report.contents import STUDIES, collect
 from modescope.report.results import Folders, Results, flatten
 from modescope.report.two_stage.runs import all_rows
@@ -21,9 +22,15 @@ from modescope.training.loop import grid
 
 REPOSITORY = Path(__file__).parents[1]
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CLASSES_OF = {"cgan": DIGITS}  # by study
 MODELS = ("real", "gan", "vae", "vae-gmm")
+OURS = {
+    "cgan-ours": {"loss": "hinge", "ema_decay": 0.999, "discriminator_labels": "projection"},
+    "cgan-ours-no-ema": {"loss": "hinge", "discriminator_labels": "projection"},
+}
 FID = {"real": 1.5, "gan": 40.0, "vae": 80.0, "vae-gmm": 70.0, "stage 1": 60.0, "A": 45.0, "B": 55.0, "C": 58.0, "D": 50.0, "hybrid": 75.0}
-CONSISTENCY = {"stage 1": 0.1, "A": 0.5, "B": 0.2, "C": 0.15, "D": 0.3}
+FID |= {"bce": 4.0, "lsgan": 5.0, "hinge": 6.0, "wgan-gp": 3.0}
+CONSISTENCY = {"stage 1": 0.1, "A": 0.5, "B": 0.2, "C": 0.15, "D": 0.3, "real": 0.9, "bce": 0.8, "lsgan": 0.7, "hinge": 0.6, "wgan-gp": 0.85}
 GRADIENTS = ("train/g_gradient", "train/g_adversarial_gradient", "train/g_class_gradient")
 LOSSES = {
     "gan": ("train/d_loss", "train/g_loss"),
@@ -31,6 +38,8 @@ LOSSES = {
     "stage1": ("train/d_loss", "train/d_real", "train/d_fake", "train/g_loss"),
     "stage2": ("train/d_loss", "train/d_real", "train/d_fake", "train/g_loss", "train/g_adversarial", "train/g_class", *GRADIENTS),
 }
+LOSSES["cgan"] = LOSSES["dcgan"] = ("train/d_loss", "train/d_real", "train/d_fake", "train/d_gradient_norm", "train/g_loss", "train/g_gradient_norm")
+PICTURES = {"vae": ("samples", "reconstructions"), "cgan": ("samples", "fixed_z")}
 
 
 @dataclass
@@ -52,9 +61,10 @@ class Project:
     @property
     def results(self) -> Results:
         """Of every study that this project has the runs for."""
-        has_all = "balanced" in self.params.imbalance.splits
+        params = self.params
+        has_all = "balanced" in params.imbalance.splits
         studies = [study for name, study in STUDIES.items() if has_all or name != "two-stage"]
-        return collect(self.params, self.folders, self.read_final, studies)
+        return collect(params, self.folders, self.read_final, studies)
 
     def change_params(self, changes: dict) -> None:
         """Lay `changes` over params.yaml."""
@@ -69,16 +79,17 @@ class Project:
         key = self.keys[run] = f"{len(self.keys):016x}"
         info = {"key": key, "study": study, "run": run, "status": "finished", "device": "cpu", "precision": "fp32"}
         info |= {"params": {"seed": 42}, "started": "2025-01-01T00:00:00+00:00", "versions": {"torch": "2.13.0"}}
-        info |= {"data": {"name": data, "digest": "0" * 64, "classes": list(CLASSES)}}
+        classes = CLASSES_OF.get(study, CLASSES)
+        info |= {"data": {"name": data, "digest": "0" * 64, "classes": list(classes)}}
         info |= {"seconds": 90.0, "steps": 200, "steps_per_second": 20.0, "images_per_second": 640.0, "resumed_from_step": 0}
         write_json(folder / "run.json", info | more)
         write_json(self.folders.metrics_file(study, run), metrics)
-        self.tracked[key] = flatten(metrics, CLASSES)
+        self.tracked[key] = flatten(metrics, classes)
 
     def change(self, run: str, study: str = "imbalance", **metrics) -> None:
         """Change metrics of a run, in its file and in the store."""
         rewrite(self.folders.metrics_file(study, run), **metrics)
-        self.tracked[self.keys[run]] |= flatten(metrics, CLASSES)
+        self.tracked[self.keys[run]] |= flatten(metrics, CLASSES_OF.get(study, CLASSES))
 
 
 def write_params(root: Path, splits: list[str], extractors: list[str], evaluated: list[str], profile: str) -> None:
@@ -88,6 +99,7 @@ def write_params(root: Path, splits: list[str], extractors: list[str], evaluated
     values["imbalance"]["splits"] = splits
     values["imbalance"]["evaluated"] = evaluated
     values["evaluation"]["extractors"] = extractors
+    values["cgan"]["ours"] = OURS
     (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
 
 
@@ -127,23 +139,28 @@ def invented_consistency(group: str, rng: np.random.Generator) -> dict:
     return {"class_consistency": hits.sum() / 10000, "class_consistency_per_class": (hits / 1000).tolist(), "confusion": confusion}
 
 
-def write_training(folder: Path, kind: str, rng: np.random.Generator, size: int, steps=(100, 200), previews=64) -> None:
+def write_training(folder: Path, kind: str, rng: np.random.Generator, size: int, steps=(100, 200), previews=64, channels=3) -> None:
     """Curves and preview grids as the training loop writes them."""
     columns = LOSSES.get(kind, ())
     lines = [",".join(("step", *columns))]
     lines += [",".join([str(step), *(f"{rng.uniform(0.5, 1.5):.3f}" for _ in columns)]) for step in range(10, 210, 10)]
     (folder / "curves.csv").write_text("\n".join(lines) + "\n")
-    for name in ("samples", "reconstructions") if kind == "vae" else ("samples",):
-        (folder / name).mkdir()
-        images = torch.from_numpy(rng.integers(0, 256, (previews, 3, size, size), dtype=np.uint8))
-        for step in steps:
-            Image.fromarray(grid(images).numpy()).save(folder / name / f"step-{step:06d}.png")
+    for name in PICTURES.get(kind, ("samples",)):
+        write_previews(folder / name, rng, size, steps, previews, channels)
 
 
-def add_two_stage(project: Project, data: str, size: int, extractors: list[str]) -> None:
+def write_previews(folder: Path, rng: np.random.Generator, size: int, steps=(100, 200), previews=64, channels=3) -> None:
+    """The same random images at every step."""
+    folder.mkdir(parents=True)
+    sheet = grid(torch.from_numpy(rng.integers(0, 256, (previews, channels, size, size), dtype=np.uint8))).numpy()
+    for step in steps:
+        Image.fromarray(sheet if channels == 3 else sheet[..., 0]).save(folder / f"step-{step:06d}.png")
+
+
+def add_two_stage(project: Project, params: Params, data: str, size: int, extractors: list[str]) -> None:
     """Studies 1b and 2: every row of params.yaml and the hybrid."""
-    rng, split = np.random.default_rng(1), make_split("balanced", project.params, 0)
-    for row in all_rows(project.params):
+    rng, split = np.random.default_rng(1), make_split("balanced", params, 0)
+    for row in all_rows(params):
         folder = project.folders.models / "two-stage" / row.run
         metrics = invented_metrics(row.group, split, extractors, rng) | (invented_consistency(row.group, rng) if row.has_classes else {})
         adapted = row.stage2 is not None and row.stage2.has_adapters
@@ -156,6 +173,38 @@ def add_two_stage(project: Project, data: str, size: int, extractors: list[str])
     project.add_run("two-stage", "hybrid", folder, invented_metrics("hybrid", split, extractors, rng) | codes, data)
 
 
+def within_digits(rng: np.random.Generator) -> dict:
+    """What is measured on the images of each digit."""
+    ranges = {"pixel_std": (0.5, 0.7), "ms_ssim": (0.2, 0.4), "recall_per_class": (0.1, 0.9), "coverage_per_class": (0.1, 0.9)}
+    return {name: rng.uniform(*ends, len(DIGITS)).tolist() for name, ends in ranges.items()}
+
+
+def add_cgan(project: Project, params: Params, data: str, extractors: list[str]) -> None:
+    """Study 3: every row of params.yaml, stacked digits, and real images of both."""
+    rng, split, folders = np.random.default_rng(2), make_split("balanced", params, 0), project.folders
+    images = torch.from_numpy(rng.integers(0, 256, (80, 1, 28, 28), dtype=np.uint8))
+    train = Dataset(data, "official", images, torch.arange(80) % len(DIGITS), DIGITS)
+    save_prepared(train, folders.data / "grey" / "train.safetensors", "train")
+    speed = {"seconds": 100.0, "steps_per_second": 12.0}
+    real = invented_metrics("real", split, extractors, rng) | invented_consistency("real", rng) | within_digits(rng)
+    project.add_run("cgan", "real-digits", folders.data / "reference" / "digits", real, data)
+    for row in cgan_rows(params):
+        metrics = invented_metrics(row.config.loss, split, extractors, rng) | speed
+        if row.has_labels:
+            labelled = {"fixed_z_classes": rng.integers(5, 11, 8).tolist()}
+            metrics |= invented_consistency(row.config.loss, rng) | within_digits(rng) | labelled
+        project.add_run("cgan", row.name, folders.models / "cgan" / row.name, metrics, data)
+        kind, count = ("cgan", 80) if row.has_labels else ("dcgan", 64)
+        write_training(folders.models / "cgan" / row.name, kind, rng, 28, (200,), count, channels=1)
+    for loss in (*params.stacked.losses, "real"):
+        folder = folders.data / "reference" / "stacked" if loss == "real" else folders.models / "cgan" / f"stacked-{loss}"
+        modes = int(rng.integers(100, 1000))
+        metrics = {"modes_covered": modes, "modes_enough": modes // 2, "kl_to_uniform": 1.5, "num_samples": 26000}
+        run = "stacked-real" if loss == "real" else f"stacked-{loss}"
+        project.add_run("cgan", run, folder, metrics if loss == "real" else metrics | speed, data)
+        write_previews(folder / "samples", rng, 28, (0,))
+
+
 def build_project(
     root: Path, splits=("balanced", "split1"), extractors=("judge",), data="cifar10-jpeg", size=8, evaluated=MODELS[1:], profile="standard"
 ) -> Project:
@@ -163,16 +212,18 @@ def build_project(
     rng = np.random.default_rng(0)
     write_params(root, list(splits), list(extractors), list(evaluated), profile)
     project = Project(root)
+    params = project.params
+    grey = "digits" if data.startswith("digits") else "mnist"
     images = torch.from_numpy(rng.integers(0, 256, (16, 3, size, size), dtype=np.uint8))
     train = Dataset(data, "parquet", images, torch.arange(16) % len(CLASSES), CLASSES)
     save_prepared(train, project.folders.data / "rgb" / "train.safetensors", "train")
-    for name in project.params.classifiers:
+    for name in params.classifiers:
         metrics = {"accuracy": 0.85, "accuracy_per_class": [0.85] * 10, "nll": 0.5, "ece_before": 0.06, "ece_after": 0.01}
         folder = project.folders.models / "classifiers" / name
-        project.add_run("classifiers", name, folder, metrics | {"temperature": 1.4, "num_test": 10000, "seconds": 60.0}, data)
+        project.add_run("classifiers", name, folder, metrics | {"temperature": 1.4, "num_test": 10000, "seconds": 60.0}, grey if name == "grey-judge" else data)
         (folder / "model.safetensors").write_bytes(name.encode())
     for name in splits:
-        split = make_split(name, project.params, len(images))
+        split = make_split(name, params, len(images))
         split.save(project.folders.data / "splits" / f"{name}.json")
         for model in MODELS:
             folder = (
@@ -183,7 +234,8 @@ def build_project(
             project.add_run("imbalance", f"{model}-{name}", folder, invented_metrics(model, split, extractors, rng), data)
             if model != "real":
                 write_training(folder, model, rng, size)
-    add_two_stage(project, data, size, list(extractors))
+    add_two_stage(project, params, data, size, list(extractors))
+    add_cgan(project, params, grey, list(extractors))
     return project
 
 

@@ -16,6 +16,7 @@ import yaml
 
 from modescope import cli, tracking
 from modescope.config import load_params, parse_params, profile_values
+from modescope.evaluation.samplers import check_wanted
 from modescope.files import write_json
 from modescope.profile import differences
 
@@ -133,11 +134,13 @@ def trained(modescope, monkeypatch):
 
     class Sampler:
         def __init__(self, folder):
-            self.labels = folder.name == "gan-labelled"
+            self.num_classes = 3 if folder.name == "gan-labelled" else None
 
-        def sample(self, count, seed):
-            images = torch.full((count, 3, 4, 4), seed, dtype=torch.uint8)
-            return Drawn(images, torch.arange(count) if self.labels else None)
+        def sample(self, count, seed, labels=None):
+            check_wanted(labels, self.num_classes)
+            if labels is None and self.num_classes is not None:
+                labels = torch.arange(count) % self.num_classes
+            return Drawn(torch.full((count, 3, 4, 4), seed, dtype=torch.uint8), labels)
 
     for name in ("imbalance/gan-split1", "cgan/gan-labelled", "classifiers/rgb-judge"):
         write_json(Path("models") / name / "run.json", {})
@@ -164,6 +167,29 @@ def test_sample_draws_a_nearly_square_sheet(trained, count, size):
         assert sheet.size == size and sheet.mode == "RGB"
 
 
+@pytest.mark.parametrize(
+    "options, labels",
+    [
+        (["--label", 2], [2]),
+        (["--label", 2, "-n", 3], [2, 2, 2]),
+        (["--grid"], [0, 1, 2] * 8),
+        (["--grid", "-n", 4], [0, 1, 2, 0]),
+        ([], [0]),
+    ],
+)
+def test_sample_asks_for_labels(trained, options, labels):
+    assert trained("sample", "gan-labelled", *options, "--out", "a.npz")[0] == 0
+    with np.load("a.npz") as arrays:
+        assert arrays["labels"].tolist() == labels and len(arrays["images"]) == len(labels)
+
+
+@pytest.mark.parametrize("run, size", [("gan-labelled", (3 * 6 + 2, 8 * 6 + 2)), ("gan-split1", (8 * 6 + 2, 8 * 6 + 2))])
+def test_a_grid_has_a_column_for_every_class(trained, run, size):
+    assert trained("sample", run, "--grid", "--out", "a.png")[0] == 0
+    with PIL.Image.open("a.png") as sheet:
+        assert sheet.size == size
+
+
 def test_sampling_is_decided_by_the_seed(trained):
     for name in ("a.npz", "b.npz"):
         trained("sample", "gan-split1", "-n", 2, "--out", name)
@@ -175,6 +201,9 @@ def test_sampling_is_decided_by_the_seed(trained):
     [
         (["gan-split9", "--out", "a.npz"], "unknown run `gan-split9`: there are gan-labelled, gan-split1"),
         (["gan-split1", "--out", "a.jpg"], "a.jpg is neither .npz nor .png"),
+        (["gan-split1", "--label", 3, "--out", "a.npz"], "trained without labels"),
+        (["gan-labelled", "--label", 3, "--out", "a.npz"], "label 3 is outside 0..2"),
+        (["gan-labelled", "--label", -1, "--out", "a.npz"], "label -1 is outside 0..2"),
     ],
 )
 def test_sample_refuses_in_one_line(trained, arguments, words):

@@ -29,6 +29,10 @@ def with_stage1(**settings):
     return changed(two_stage__stage1={"mine": settings}, two_stage__rows={"row": {"from": "mine"}})
 
 
+def with_ours(name="mine", **row):
+    return changed(cgan__ours={name: row})
+
+
 def test_the_committed_parameters_are_the_standard_profile():
     if profile_name(load_params()) != "standard":
         pytest.skip("params.yaml holds other values than the standard profile's")
@@ -76,6 +80,30 @@ def test_every_profile_is_valid_and_known_by_its_values(name):
         (changed(two_stage__rows={}), "`two_stage.rows` = {}: dictionary should have at least 1 item"),
         (with_stage1(n_gen=5), "two_stage.stage1.mine: unknown key `n_gen`"),
         (with_stage1(ngf=0), "two_stage.stage1.mine: `ngf` = 0"),
+        (changed(cgan__losses=["bce", "bec"]), "cgan: unknown loss `bec`: cgan.recipes has bce, "),
+        (changed(cgan__losses=[]), r"`cgan.losses` = \[\]: list should have at least 1 item"),
+        (changed(cgan__modes=["cgan", "gan"]), "`cgan.modes.1` = 'gan': input should be 'cgan' or 'dcgan'"),
+        (changed(cgan__recipes__bce__n_critic=0), "`cgan.recipes.bce.n_critic` = 0: input should be greater than or equal to 1"),
+        (changed(cgan__recipes__bce__real_label=0.5), "`cgan.recipes.bce.real_label` = 0.5: input should be greater than 0.5"),
+        (changed(cgan__recipes__bce__real_label=1.1), "`cgan.recipes.bce.real_label` = 1.1: input should be less than or equal to 1"),
+        (changed(cgan__recipes__hinge__discriminator="patch"), "`cgan.recipes.hinge.discriminator` = 'patch': input should be 'spectral' or 'critic'"),
+        (changed(cgan__recipes__bce__betas=[0.5]), r"`cgan.recipes.bce.betas` = \[0.5\]: list should have at least 2 items"),
+        (changed(cgan__training__generator_width=33), "`cgan.training.generator_width` = 33: input should be a multiple of 2"),
+        (changed(cgan__training__dropout=1.0), "`cgan.training.dropout` = 1.0: input should be less than 1"),
+        (changed(cgan__training__generator_labels="add"), "`cgan.training.generator_labels` = 'add': input should be 'multiply' or 'concat'"),
+        (with_ours("dcgan-bce", loss="bce"), "cgan.ours.dcgan-bce: a published row has this name, choose another"),
+        (with_ours(loss="bce", widht=3), "cgan.ours.mine: unknown key `widht`"),
+        (with_ours(loss="bec"), "cgan.ours.mine: unknown loss `bec`: cgan.recipes has bce"),
+        (with_ours(loss=["bce"]), r"cgan.ours.mine: unknown loss `\['bce'\]`"),
+        (with_ours(mode="cgan"), "cgan.ours.mine: unknown loss `None`"),
+        (with_ours(loss="bce", mode="gan"), "cgan.ours.mine: `mode` = 'gan': input should be 'cgan' or 'dcgan'"),
+        (with_ours(loss="bce", real_label=0.5), "cgan.ours.mine: `real_label` = 0.5: input should be greater than 0.5"),
+        (with_ours(loss="bce", generator_width=3), "cgan.ours.mine: `generator_width` = 3: input should be a multiple of 2"),
+        (with_ours(loss="bce", ema_decay=1.0), "cgan.ours.mine: `ema_decay` = 1.0: input should be less than 1"),
+        (changed(cgan__ours={"mine": None}), "`cgan.ours.mine` = None: input should be a valid dictionary"),
+        (changed(stacked__losses=["bec"]), "stacked.training: unknown loss `bec`"),
+        (changed(stacked__training={"steps": 5}), "stacked.training: unknown key `steps`"),
+        (changed(stacked__training={"batch_size": 1}), "stacked.training: `batch_size` = 1: input should be greater than or equal to 2"),
     ],
 )
 def test_bad_values_are_refused_by_name(values, message, tmp_path):
@@ -133,6 +161,42 @@ def test_the_layers_decide_the_letter(layers, letter):
     row = {f"add_stage2_{name}": name in layers for name in ("input", "ff", "conv")}
     config = parse_params(with_row(**row), "test").stage2_config("mine")
     assert config.architecture == letter and config.has_adapters == bool(layers)
+
+
+def test_the_published_rows_are_every_mode_with_every_loss_and_ours_follow():
+    params = parse_params(with_ours(loss="bce"), "test")
+    assert list(params.cgan.rows) == [f"{mode}-{loss}" for mode in ("cgan", "dcgan") for loss in ("bce", "lsgan", "hinge", "wgan-gp")] + ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("row", "mode", "recipe"),
+    [
+        ("cgan-bce", "cgan", ("bce", "spectral", 0.9, 0.5, 1, [0.5, 0.999], 0.0)),
+        ("dcgan-lsgan", "dcgan", ("lsgan", "spectral", 0.9, 0.5, 1, [0.5, 0.999], 0.0)),
+        ("cgan-hinge", "cgan", ("hinge", "spectral", 1.0, 0.5, 1, [0.5, 0.999], 0.0)),
+        ("dcgan-wgan-gp", "dcgan", ("wgan-gp", "critic", 1.0, 1.0, 5, [0.0, 0.9], 10.0)),
+    ],
+)
+def test_a_loss_brings_its_recipe_along(row, mode, recipe):
+    config = parse_params(STANDARD, "test").cgan.config(row)
+    found = (config.loss, config.discriminator, config.real_label, config.d_loss_scale, config.n_critic, config.betas, config.lambda_gp)
+    assert config.mode == mode and found == recipe
+    assert (config.latent_dim, config.batch_size, config.lr_generator, config.lr_discriminator) == (100, 128, 1e-4, 4e-4)
+
+
+def test_a_row_of_ours_overrides_both_its_recipe_and_what_is_shared():
+    values = merge(with_ours(loss="wgan-gp", n_critic=2, dropout=0.5, mode="dcgan"), {"cgan": {"recipes": {"wgan-gp": {"lambda_gp": 3.0}}}})
+    params = parse_params(values, "test")
+    config, published = params.cgan.config("mine"), params.cgan.config("dcgan-wgan-gp")
+    assert config.model_dump() == published.model_dump() | {"n_critic": 2, "dropout": 0.5} and config.lambda_gp == 3.0
+    assert (published.n_critic, published.dropout) == (5, 0.25)
+
+
+def test_stacked_digits_have_no_labels_and_override_what_is_shared():
+    params = parse_params(changed(stacked__training={"generator_steps": 7, "critic_width": 5}), "test")
+    config, published = params.stacked_config("wgan-gp"), params.cgan.config("dcgan-wgan-gp")
+    expected = published.model_dump() | params.stacked.training
+    assert config.model_dump() == expected and (config.mode, config.generator_steps, config.critic_width) == ("dcgan", 7, 5)
 
 
 @pytest.mark.parametrize("profile", ["standard", "paper"])

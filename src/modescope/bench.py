@@ -10,9 +10,10 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from modescope.config import parse_params, profile_values
+from modescope.config import Params, parse_params, profile_values
 from modescope.data.batches import to_unit
 from modescope.files import root, write_json
+from modescope.training.conditional import conditional_training
 from modescope.training.device import training_device
 from modescope.training.gan import gan_training
 from modescope.training.loop import Batch, Training, iterate, update
@@ -23,7 +24,8 @@ from modescope.vision import torchvision
 
 IMAGES = 4096
 ROUNDS = 5
-STEPS = {"cpu": 10, "cuda": 300}
+STEPS = {"cpu": 10, "cuda": 300}  # a round's, at most
+SECONDS = 5  # that a round of the plain loop should not take much longer than
 COLUMNS = "{:<14} {:>6} {:>12} {:>12} {:>7} {:>13} {:>11} {:>8}"
 
 
@@ -65,12 +67,16 @@ def drawing(prior: Prior, count: int, device: torch.device) -> Callable[[int], N
 def loops(device: torch.device) -> dict[str, tuple[Callable[[int], None], Callable[[int], None]]]:
     """By name: our loop and the plain one, at the published settings, on random images."""
     sys.path.insert(0, str(root()))
+    params = parse_params(profile_values("standard"), "standard")
+    return _colour_loops(params, device) | _grey_loops(params, device)
+
+
+def _colour_loops(params: Params, device: torch.device) -> dict[str, tuple[Callable[[int], None], Callable[[int], None]]]:
     from benchmarks.plain_dcgan import PlainDcgan
     from benchmarks.plain_gan import PlainGan
     from benchmarks.plain_mixture import PlainMixture
     from benchmarks.plain_vae import PlainVae
 
-    params = parse_params(profile_values("standard"), "standard")
     images = torch.randint(0, 256, (IMAGES, 3, 32, 32), dtype=torch.uint8)
     pictures = [torchvision.transforms.functional.to_pil_image(image) for image in images]
     ready, labels = images.to(device), torch.zeros(IMAGES, dtype=torch.int64, device=device)
@@ -86,6 +92,19 @@ def loops(device: torch.device) -> dict[str, tuple[Callable[[int], None], Callab
         "dcgan-g-step": (generator_steps(dcgan, params.precision), plain_dcgan.generator_steps),
         "mixture-draws": (drawing(mixture, config.batch_size, device), PlainMixture(mixture.means.cpu().numpy(), mixture.variance).run),
     }
+
+
+def _grey_loops(params: Params, device: torch.device) -> dict[str, tuple[Callable[[int], None], Callable[[int], None]]]:
+    from benchmarks.plain_cgan import PlainCgan
+
+    images, labels = torch.randint(0, 256, (IMAGES, 1, 28, 28), dtype=torch.uint8), torch.arange(IMAGES) % 10
+    pictures = [torchvision.transforms.functional.to_pil_image(image) for image in images]
+    pairs = {}
+    for loss in ("bce", "wgan-gp"):
+        config = params.cgan.config(f"cgan-{loss}").model_copy(update={"generator_width": 128, "critic_width": 64})
+        training = conditional_training(config, images.to(device), labels.to(device), 10, params.seed)
+        pairs[f"cgan-{loss}"] = ours(training, params.precision), PlainCgan(pictures, labels, device, loss).run
+    return pairs
 
 
 def steps_per_second(run: Callable[[int], None], steps: int, device: torch.device) -> float:
@@ -114,8 +133,8 @@ def counted_flops(run: Callable[[int], None]) -> int:
 def measure(name: str, pair: tuple[Callable, Callable], device: torch.device, peak: float) -> dict:
     """Warm both up, then alternate them; medians over the rounds, spread of their ratio."""
     for run in pair:
-        run(5)
-    steps = STEPS[device.type]
+        run(3)
+    steps = max(2, min(STEPS[device.type], int(SECONDS * steps_per_second(pair[1], 1, device))))
     rates = [[steps_per_second(run, steps, device) for run in pair] for _ in range(ROUNDS)]
     our_rate, plain_rate = (statistics.median(column) for column in zip(*rates, strict=True))
     ratios = [ours / plain for ours, plain in rates]

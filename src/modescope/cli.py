@@ -56,10 +56,12 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1", min=1, max=65
 
 @app.command()
 def sample(
-    run: Annotated[str, typer.Argument(help="A trained model: a folder in models/*/, say gan-split1")],
-    out: Annotated[Path, typer.Option(help="FILE.npz (images, labels) or FILE.png (a sheet)")],
-    n: Annotated[int, typer.Option("-n", help="How many images", min=1)] = 64,
-    seed: Annotated[int, typer.Option(help="Decides everything", min=0)] = 0,
+    run: Annotated[str, typer.Argument(help="A trained model: a folder in models/*/, say cgan-wgan-gp")],
+    out: Annotated[Path, typer.Option(help="FILE.png (a sheet) or FILE.npz (images, and labels where the run has them)")],
+    n: Annotated[int | None, typer.Option("-n", help="How many images [default: 1; with --grid 8 of every class, or 64]", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="Decides everything; the same seed and another label give the same latent vectors", min=0)] = 0,
+    label: Annotated[int | None, typer.Option(help="The class of all images, for a run that was trained with labels")] = None,
+    grid: Annotated[bool, typer.Option("--grid", help="A column of images for every class")] = False,
 ) -> None:
     """Draw images from a trained model."""
     if out.suffix not in (".npz", ".png"):
@@ -68,10 +70,14 @@ def sample(
 
     from modescope.evaluation.samplers import load_sampler
 
-    drawn = load_sampler(folder).sample(n, seed=seed)
-    save = save_sheet if out.suffix == ".png" else save_arrays
-    save(drawn, out)
-    print(f"{n} images of {run}, seed {seed}: {out}")
+    sampler = load_sampler(folder)
+    labels, columns = wanted_labels(n, label, grid, sampler.num_classes)
+    drawn = sampler.sample(len(labels) if labels is not None else n or (64 if grid else 1), seed, labels)
+    if out.suffix == ".png":
+        save_sheet(drawn, out, columns)
+    else:
+        save_arrays(drawn, out)
+    print(f"{len(drawn.images)} images of {run}, seed {seed}: {out}")
 
 
 @app.command()
@@ -91,6 +97,18 @@ def find_run(name: str) -> Path:
     return folders[name]
 
 
+def wanted_labels(n: int | None, label: int | None, grid: bool, num_classes: int | None) -> tuple[Any, int | None]:
+    """Labels (N,) int64 to ask a sampler for, and the columns of a sheet; None for the run's own, and for a nearly square one."""
+    import torch
+
+    if label is not None:
+        return torch.full((n or (64 if grid else 1),), label), None
+    if not grid or num_classes is None:
+        return None, None
+    count = n or 8 * num_classes
+    return torch.arange(count) % num_classes, num_classes
+
+
 def save_arrays(drawn: Any, path: Path) -> None:
     """`images` (N, C, H, W) uint8 and, where the run has them, `labels` (N,) int64."""
     import numpy as np
@@ -104,15 +122,15 @@ def save_arrays(drawn: Any, path: Path) -> None:
         np.savez_compressed(file, **arrays)
 
 
-def save_sheet(drawn: Any, path: Path) -> None:
-    """All images on one nearly square sheet; a single one without a border."""
+def save_sheet(drawn: Any, path: Path, columns: int | None = None) -> None:
+    """All images on one sheet of so many columns, or a nearly square one; a single image without a border."""
     import PIL.Image
 
     from modescope.files import atomic_path
     from modescope.training.loop import grid
 
     count = len(drawn.images)
-    sheet = grid(drawn.images.cpu(), columns=math.ceil(math.sqrt(count)), padding=2 if count > 1 else 0).numpy()
+    sheet = grid(drawn.images.cpu(), columns=columns or math.ceil(math.sqrt(count)), padding=2 if count > 1 else 0).numpy()
     with atomic_path(path) as temporary:
         PIL.Image.fromarray(sheet[..., 0] if sheet.shape[2] == 1 else sheet).save(temporary, format="PNG")
 

@@ -1,9 +1,12 @@
 import math
 
 import pytest
+from torch.nn.functional import pad
 
 from modescope.errors import UserError
+from modescope.evaluation.diversity import class_diversity
 from modescope.evaluation.evaluate import evaluate_images
+from modescope.evaluation.features import extract_features
 from modescope.evaluation.reference import build_reference
 
 SHARES = [0.6, 0.2, 0.2, 0.0]
@@ -88,3 +91,17 @@ def test_a_second_extractor_gets_its_own_keys(draw_images, pixel_judge, settings
     metrics = evaluate_images(images, reference, extractors, settings)
     assert set(metrics) == KEYS | {"fid", "kid_mean", "kid_std", "is_mean", "is_std", "warnings"} - {"warnings"}
     assert metrics["fid"] == metrics["fid_classifier"] and metrics["kid_mean"] == metrics["kid_classifier_mean"]
+
+
+def test_class_diversity_comes_with_labels_and_a_number_per_class(draw_images, pixel_judge, settings):
+    """The images are enlarged by a black margin; the judge looks at the first pixels only."""
+    (images, labels), (real, real_labels) = (draw_images(300, [1, 1, 1, 1], seed) for seed in (1, 0))
+    images, real = pad(images, (0, 24, 0, 24)), pad(real, (0, 24, 0, 24))
+    reference = build_reference("split1", real, real_labels, 4, [pixel_judge], settings)
+    without, found = (evaluate_images(images, reference, [pixel_judge], settings, labels, per_class) for per_class in (None, 40))
+    seen = extract_features(images, pixel_judge).features
+    expected = class_diversity(images, labels, seen, reference.features["judge"].sample, reference.sample_labels, 40, settings.neighbours)
+    assert set(expected) == {"pixel_std", "ms_ssim", "recall_per_class", "coverage_per_class"}
+    assert found == without | expected and not without.keys() & expected.keys()
+    unlabelled = evaluate_images(images, reference, [pixel_judge], settings, None, 40)
+    assert unlabelled == {name: value for name, value in without.items() if name in unlabelled} and "ms_ssim" not in unlabelled

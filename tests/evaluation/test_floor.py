@@ -37,16 +37,19 @@ def dataset(per_class: int, first: int) -> Dataset:
 def test_floor_is_test_images_in_the_splits_proportions():
     train, test = dataset(20, first=0), dataset(10, first=100)
     split = draw_split(train.labels, CLASSES, {"cat": 15, "ant": 5}, seed=0, name="toy")
-    drawn = floor_images(test, split, num_images=1000, seed=0).flatten()
+    floor = floor_images(test, split, num_images=1000, seed=0)
+    drawn = floor.images.flatten()
     assert len(set(drawn.tolist())) == len(drawn) == 13  # 10 cats are there, and three cats to an ant
     assert set(drawn.tolist()) <= set(test.images.flatten().tolist())
     assert torch.bincount((drawn - 100).long() % 3, minlength=3).tolist() == [3, 0, 10]
-    assert torch.equal(drawn, floor_images(test, split, 1000, seed=0).flatten())
-    assert not torch.equal(drawn, floor_images(test, split, 1000, seed=1).flatten())
+    assert torch.equal(floor.labels, (drawn - 100).long() % 3)
+    again, other = (floor_images(test, split, 1000, seed) for seed in (0, 1))
+    assert torch.equal(floor.images, again.images) and torch.equal(floor.labels, again.labels)
+    assert not torch.equal(floor.images, other.images)
 
 
 def test_floor_of_balanced_is_the_test_set():
     train, test = dataset(20, first=0), dataset(10, first=100)
     balanced = draw_split(train.labels, CLASSES, None, seed=0)
-    drawn = floor_images(test, balanced, num_images=1000, seed=0)
+    drawn = floor_images(test, balanced, num_images=1000, seed=0).images
     assert drawn.flatten().sort().values.tolist() == test.images.flatten().tolist()

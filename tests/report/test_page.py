@@ -77,7 +77,7 @@ def test_page_needs_nothing_else(real_page):
 
 def test_page_names_data_profile_device_and_runs(real_page, results):
     assert dict(real_page.facts) == {
-        "data": "cifar10-jpeg",
+        "data": "cifar10-jpeg, mnist",
         "profile": "custom",
         "runs": str(len(results.runs)),
         "device": "cpu",
@@ -101,6 +101,7 @@ def test_same_inputs_give_the_same_bytes(real_page, results, tmp_path):
             for name in (
                 *("summary", "splits", "class_share", "gan", "vae", "runs", "classifiers"),
                 *("two_stage_summary", "two_stage", "class_consistency", "priors", "hybrid", "runs_two_stage"),
+                *("cgan_summary", "cgan", "cgan_consistency", "cgan_pixel_std", "cgan_diversity", "cgan_ours", "stacked", "runs_cgan"),
             )
             for kind in ("md", "csv")
         ),
@@ -109,6 +110,7 @@ def test_same_inputs_give_the_same_bytes(real_page, results, tmp_path):
             for name in (
                 *("class_share", "figure1_gan", "figure2_vae", "samples", "reconstructions", "curves"),
                 *("architectures", "dcgan", "figure11", "adapter_starts", "consistency_fid", "confusion", "gradients", "curves_two_stage"),
+                *("figure7_1", "figure7_2", "samples_cgan", "fixed_z", "one_z", "per_class", "samples_dcgan", "stacked_samples", "curves_cgan"),
             )
         ),
     }

@@ -18,6 +18,9 @@ def test_every_run_of_params_is_expected(project):
     assert set(names["classifiers"]) == set(project.params.classifiers)
     stages = {*project.params.two_stage.stage1, *(f"stage2-{row}" for row in project.params.two_stage.rows)}
     assert set(names["two-stage"]) == stages | {"hybrid"}
+    digits = {*(f"{mode}-{loss}" for mode in project.params.cgan.modes for loss in project.params.cgan.losses), *project.params.cgan.ours}
+    stacked = {f"stacked-{name}" for name in (*project.params.stacked.losses, "real")}
+    assert set(names["cgan"]) == digits | stacked | {"real-digits"}
 
 
 def test_a_missing_run_is_named(project):

@@ -25,7 +25,7 @@ class NoiseSampler:
     def __init__(self, num_classes: int | None = None):
         self.num_classes = num_classes
 
-    def sample(self, count: int, seed: int) -> Samples:
+    def sample(self, count: int, seed: int, labels=None) -> Samples:
         return Samples(noise(count, seed), None if self.num_classes is None else torch.arange(count) % self.num_classes)
 
 

@@ -46,13 +46,13 @@ def workspace(tmp_path, monkeypatch):
 
 
 def build(split="split1", judge="judge", out="data/reference/split1"):
-    reference.main(split, Path("data"), Path("split1.json"), Path(judge), Path(out), Path("real.json"))
+    reference.main(split, Path("data"), Path("split1.json"), Path(judge), Path(out), Path("metrics/imbalance/real-split1.json"))
 
 
 def test_reference_set_floor_and_run(workspace):
     build()
     assert sorted(path.name for path in Path("data/reference/split1").iterdir()) == [REFERENCE, "run.json"]
-    info, floor = read_json("data/reference/split1/run.json"), read_json("real.json")
+    info, floor = read_json("data/reference/split1/run.json"), read_json("metrics/imbalance/real-split1.json")
     assert (info["run"], info["model"], info["study"], info["status"]) == ("real-split1", "real", "imbalance", "finished")
     assert info["data"]["split"] == "split1" and info["data"]["classes"] == list(CLASSES)
     assert info["params"]["evaluation"]["kid_subset_size"] == 10
@@ -65,9 +65,9 @@ def test_reference_set_floor_and_run(workspace):
 def test_same_input_same_bytes(workspace, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     build(out="first")
-    floor = Path("real.json").read_bytes()
+    floor = Path("metrics/imbalance/real-split1.json").read_bytes()
     build(out="second")
-    assert Path("real.json").read_bytes() == floor
+    assert Path("metrics/imbalance/real-split1.json").read_bytes() == floor
     assert Path("first", REFERENCE).read_bytes() == Path("second", REFERENCE).read_bytes()
 
 

@@ -124,6 +124,7 @@ def test_it_trains_every_network_and_logs(tmp_path):
     for name in ("generator.layers.0.weight", "discriminator.layers.0.weight", "vae.encoder.embedding.weight", "vae.decoder.layers.0.weight"):
         assert not torch.equal(before[name], weights[name]), name
     parts = {"vae_loss", "vae_reconstruction", "vae_kl", "vae_adversarial", "d_loss", "d_real", "d_fake", "g_loss"}
+    parts |= {"vae_gradient_norm", "d_gradient_norm", "g_gradient_norm"}
     assert set(log.rows[0][1]) == {f"train/{part}" for part in parts}
     assert ("reconstructions", 6, (104, 274, 3)) in log.images and timing.steps == 6
 

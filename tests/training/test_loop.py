@@ -10,7 +10,7 @@ from modescope.errors import UserError
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.device import usable_precision
 from modescope.training.gan import gan_training
-from modescope.training.loop import Meter, Phase, grid, iterate, train
+from modescope.training.loop import Meter, Phase, gradient_norm, grid, iterate, train
 from modescope.training.vae import vae_training
 
 DEMO = parse_params(profile_values("demo"), "demo").imbalance
@@ -107,8 +107,17 @@ def test_every_update_sees_the_weights_of_the_last(precision, dtype):
     if usable_precision(precision, "cpu") != precision:
         pytest.skip(f"no {precision} on this CPU")
     falling = Falling()
-    iterate(falling, falling, 0, precision)
+    read = iterate(falling, falling, 0, precision)
     assert falling.given == [(8.0, dtype), (7.0, dtype), (6.0, dtype)]
+    assert {name: value.item() for name, value in read.items()} == {"loss": 6.0, "gradient_norm": 1.0}  # of the last update
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_the_gradient_norm_is_that_of_all_parameters_with_a_gradient(weight):
+    module = nn.Linear(2, 1)
+    module.unused = nn.Parameter(torch.ones(5))
+    (weight * module(torch.tensor([[2.0, 2.0]])).sum()).backward()
+    assert gradient_norm(module).item() == pytest.approx(3 * weight)  # of (2, 2) and 1
 
 
 def test_unknown_loss_is_refused():
@@ -123,6 +132,7 @@ def test_meter_averages_since_the_last_reading():
     assert meter.read(2) == {"train/loss": pytest.approx(2.0)}
     meter.add({"loss": torch.tensor(7.0)})
     assert meter.read(3) == {"train/loss": pytest.approx(7.0)}
+    assert meter.history == [{"step": 2, "train/loss": pytest.approx(2.0)}, {"step": 3, "train/loss": pytest.approx(7.0)}]
 
 
 def test_grid_lays_images_out_row_by_row():

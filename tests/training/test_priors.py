@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from modescope.training.priors import NormalPrior, build_prior, kept_prior, mixture_prior
+from modescope.training.priors import FIXED_LATENTS, NormalPrior, build_prior, fixed_latents, kept_prior, mixture_prior
 
 CPU = torch.device("cpu")
 DIM = 100
@@ -103,6 +103,36 @@ def test_the_normal_prior_has_no_labels():
     z, labels = draw(NormalPrior(DIM))
     assert labels is None and NormalPrior(DIM).num_classes is None
     assert z.mean().abs() < 0.01 and z.var().item() == pytest.approx(1, abs=0.01)
+
+
+def test_labels_of_the_normal_prior_are_uniform_and_z_knows_nothing_of_them():
+    z, labels = draw(NormalPrior(DIM, 10))
+    counts = torch.bincount(labels, minlength=10)
+    assert labels.dtype == torch.int64 and len(counts) == 10
+    assert ((counts - 1000).square() / 1000).sum() < 27.9  # chi-square of nine degrees of freedom, 0.1%
+    assert all(z[labels == label].mean().abs() < 0.02 for label in range(10))
+    assert torch.equal(z, draw(NormalPrior(DIM)).z)
+
+
+@pytest.mark.parametrize("num_classes", [10, None])
+def test_labels_given_to_the_normal_prior_are_used_and_leave_z_alone(num_classes):
+    wanted = torch.tensor([9, 0, 9, 4])
+    z, labels = draw(NormalPrior(DIM, num_classes), 4, labels=wanted)
+    assert labels is wanted and torch.equal(z, draw(NormalPrior(DIM, num_classes), 4).z)
+
+
+@pytest.mark.parametrize("num_classes", [10, None])
+def test_the_normal_priors_classes_come_back_from_its_state(num_classes):
+    state = {f"prior.{key}": value for key, value in NormalPrior(DIM, num_classes).state().items()}
+    kept = kept_prior(state, DIM)
+    assert type(kept) is NormalPrior and (kept.latent_dim, kept.num_classes) == (DIM, num_classes)
+
+
+def test_fixed_latents_are_those_of_seed_zero_with_every_label():
+    prior = NormalPrior(DIM, 3)
+    z, labels = fixed_latents(prior, CPU)
+    assert torch.equal(labels, torch.arange(3).repeat(FIXED_LATENTS))
+    assert torch.equal(z[::3], draw(prior, FIXED_LATENTS).z) and torch.equal(z.view(FIXED_LATENTS, 3, DIM)[:, 2], z[::3])
 
 
 def test_a_batch_takes_no_loop():

@@ -39,7 +39,8 @@ def test_stage1_trains_both_networks_without_guidance(tmp_path):
     before = copy_of(training.objective.weights())
     weights, timing = run(training, tmp_path, log)
     assert timing.steps == 3 and {"prior.means", "prior.variance"} == before.keys() - changed(before, weights)
-    assert set(log.rows[0][1]) == {"train/d_loss", "train/d_real", "train/d_fake", "train/g_loss"}
+    parts = ("d_loss", "d_real", "d_fake", "d_gradient_norm", "g_loss", "g_gradient_norm")
+    assert set(log.rows[0][1]) == {f"train/{part}" for part in parts}
 
 
 @pytest.mark.parametrize("row", ROWS)

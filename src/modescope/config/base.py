@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Seed = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -17,3 +17,16 @@ class Section(BaseModel):
     """A part of params.yaml: unknown keys and wrong types are refused, values cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first of a validation's problems, with the key at fault."""
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key `{where}`"
+    if problem["type"] == "missing":
+        return f"`{where}` is missing"
+    if problem["type"] == "value_error":
+        return str(problem["msg"]).removeprefix("Value error, ")
+    return f"`{where}` = {problem['input']!r}: {problem['msg'].lower()}"

@@ -7,14 +7,15 @@ from pydantic import ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from modescope.config.base import Section
+from modescope.config.base import Section, first_problem
+from modescope.config.conditional import Cgan, CganConfig, Stacked
 from modescope.config.sections import Classifier, Datasets, Evaluation, Hybrid, Imbalance, Split
 from modescope.config.two_stage import GANConfig, Stage1Config, TwoStage
 from modescope.errors import UserError
 
 PARAMS = Path("params.yaml")
 PROFILES = Path("profiles")
-LISTS_BY_NAME = {"stage1", "rows"}  # of two_stage: a profile that has one has all of it
+LISTS_BY_NAME = {"stage1", "rows", "ours"}  # of two_stage and cgan: a profile that has one has all of it
 
 
 class Params(GANConfig):
@@ -27,6 +28,8 @@ class Params(GANConfig):
     imbalance: Imbalance
     hybrid: Hybrid
     two_stage: TwoStage
+    cgan: Cgan
+    stacked: Stacked
     evaluation: Evaluation
 
     @model_validator(mode="after")
@@ -45,6 +48,16 @@ class Params(GANConfig):
                 raise ValueError(f"two_stage.rows.{name}: the normal prior has no classes to guide towards: start from a stage 1 with a mixture")
         return self
 
+    @model_validator(mode="after")
+    def _stacked_resolves(self) -> "Params":
+        for loss in self.stacked.losses:
+            self.stacked_config(loss)
+        return self
+
+    def stacked_config(self, loss: str) -> CganConfig:
+        """Settings of a training on stacked digits. Raises ValueError for an override that is refused."""
+        return self.cgan.resolve({"mode": "dcgan", "loss": loss, **self.stacked.training}, "stacked.training")
+
     def stage1_config(self, name: str) -> Stage1Config:
         """Settings of a stage-1 training. Raises ValueError for an override that is refused."""
         return self._with(Stage1Config, self.two_stage.stage1[name], f"two_stage.stage1.{name}")
@@ -58,7 +71,7 @@ class Params(GANConfig):
         try:
             return section(**{name: getattr(self, name) for name in section.model_fields} | overrides)
         except ValidationError as error:
-            raise ValueError(f"{where}: {_first_problem(error)}") from None
+            raise ValueError(f"{where}: {first_problem(error)}") from None
 
     def subset(self, *keys: str) -> dict[str, Any]:
         """The values under dotted `keys`, nested as in the file: what a stage declares under `params`."""
@@ -74,24 +87,12 @@ class Params(GANConfig):
         return chosen
 
 
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return f"unknown key `{where}`"
-    if problem["type"] == "missing":
-        return f"`{where}` is missing"
-    if problem["type"] == "value_error":
-        return str(problem["msg"]).removeprefix("Value error, ")
-    return f"`{where}` = {problem['input']!r}: {problem['msg'].lower()}"
-
-
 def parse_params(values: Any, source: str) -> Params:
     """Validate a mapping read from `source`. Raises UserError that names the key at fault."""
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"{source}: {_first_problem(error)}; `modescope use standard` restores a valid file") from None
+        raise UserError(f"{source}: {first_problem(error)}; `modescope use standard` restores a valid file") from None
 
 
 def read_yaml(path: Path) -> Any:

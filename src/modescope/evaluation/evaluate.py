@@ -9,6 +9,7 @@ from modescope.config import Evaluation
 from modescope.data.splits import random_order
 from modescope.evaluation import class_share
 from modescope.evaluation.consistency import class_consistency, confusion
+from modescope.evaluation.diversity import class_diversity
 from modescope.evaluation.features import Extractor, Features, extract_features
 from modescope.evaluation.frechet import frechet_distance, rank_warnings
 from modescope.evaluation.inception_score import inception_score
@@ -20,7 +21,12 @@ Metrics = dict[str, Any]
 
 
 def evaluate_images(
-    images: Tensor, reference: Reference, extractors: Sequence[Extractor], settings: Evaluation, labels: Tensor | None = None
+    images: Tensor,
+    reference: Reference,
+    extractors: Sequence[Extractor],
+    settings: Evaluation,
+    labels: Tensor | None = None,
+    per_class: int | None = None,
 ) -> Metrics:
     """Measure `images` against `reference`.
 
@@ -28,14 +34,17 @@ def evaluate_images(
         images: (N, C, H, W) uint8.
         extractors: the judge, with or without Inception; each sees every image once.
         labels: (N,) int64, the classes that the images are meant to be of, or None where none is meant.
+        per_class: with labels, how many images of each class are measured class by class; None for no class diversity.
 
     Returns:
         fid*, kid*_mean, kid*_std, is*_mean, is*_std with each extractor's suffix; precision, recall, density, coverage (judge's
         features); class_share, reference_share (K,), class_share_kl (nats), class_share_tv; with labels class_consistency,
-        class_consistency_per_class (K,) and confusion (K, K); num_samples, num_reference; and `warnings`, a list of lines that belong under a table, only if there are any.
+        class_consistency_per_class (K,) and confusion (K, K); with `per_class`, too, pixel_std, ms_ssim, recall_per_class and
+        coverage_per_class (K,), the last two of the judge's features; num_samples, num_reference; and `warnings`, a list of lines
+        that belong under a table, only if there are any.
 
     Raises:
-        UserError: too few images for a metric.
+        UserError: too few images for a metric, or too small ones.
     """
     metrics: Metrics = {"num_samples": len(images), "num_reference": reference.num_images}
     warnings: list[str] = []
@@ -46,6 +55,10 @@ def evaluate_images(
         if extractor.name == "judge":
             metrics |= _neighbour_metrics(seen, real, settings) | _class_metrics(seen, reference)
             metrics |= {} if labels is None else class_consistency(confusion(seen.logits, labels))
+            if labels is not None and per_class is not None:
+                metrics |= class_diversity(
+                    images, labels, seen.features, real.sample, reference.sample_labels, per_class, settings.neighbours
+                )
             warnings += _unequal_sizes(len(images), len(real.sample), settings.prdc_samples)
     return metrics | ({"warnings": warnings} if warnings else {})
 

@@ -1,5 +1,7 @@
 """The floor: real test images in a split's class proportions. No generator of the split should score better."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -9,18 +11,26 @@ from modescope.errors import UserError
 from modescope.evaluation.class_share import class_counts
 
 
-def floor_images(test: Dataset, split: Split, num_images: int, seed: int) -> Tensor:
+class Floor(NamedTuple):
+    """images: (n, C, H, W) uint8; labels: (n,) int64, dataset order."""
+
+    images: Tensor
+    labels: Tensor
+
+
+def floor_images(test: Dataset, split: Split, num_images: int, seed: int) -> Floor:
     """Test images, which neither the judge nor a generator was trained on, drawn without replacement in the split's class proportions.
 
     Returns:
-        (n, C, H, W) uint8, n = `largest_draw(...).sum()`, at most `num_images`.
+        n images, n = `largest_draw(...).sum()`, at most `num_images`, and their labels.
     """
     wanted = torch.zeros(len(test.classes), dtype=torch.int64)
     for name, count in zip(split.classes, split.counts, strict=True):
         wanted[test.classes.index(name)] = count
     counts = largest_draw(class_counts(test.labels, len(test.classes)), wanted, num_images).tolist()
     present = {name: count for name, count in zip(test.classes, counts, strict=True) if count}
-    return test.images[draw_split(test.labels, test.classes, present, seed, f"floor of {split.name}").indices]
+    rows = draw_split(test.labels, test.classes, present, seed, f"floor of {split.name}").indices
+    return Floor(test.images[rows], test.labels[rows])
 
 
 def largest_draw(available: Tensor, wanted: Tensor, num_images: int) -> Tensor:

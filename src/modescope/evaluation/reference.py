@@ -43,11 +43,13 @@ class Reference:
     Attributes:
         split: its name.
         class_counts: (K,) int64, images per class of the whole dataset, dataset order.
+        sample_labels: (M,) int64 in [0, K), the classes of the images that `sample` holds, which are every extractor's the same.
         features: by extractor name.
     """
 
     split: str
     class_counts: Tensor
+    sample_labels: Tensor
     features: dict[str, ReferenceFeatures]
 
     @property
@@ -71,12 +73,12 @@ def build_reference(
     for extractor in extractors:
         seen = extract_features(images, extractor).features
         features[extractor.name] = ReferenceFeatures(extractor.identity, feature_sums(seen), seen[stored])
-    return Reference(split, class_counts(labels, num_classes), features)
+    return Reference(split, class_counts(labels, num_classes), labels[stored], features)
 
 
 def save_reference(reference: Reference, folder: Path) -> None:
     """Write `folder`/reference.safetensors; equal references give equal bytes."""
-    tensors = {"class_counts": reference.class_counts}
+    tensors = {"class_counts": reference.class_counts, "sample_labels": reference.sample_labels}
     for name, seen in reference.features.items():
         tensors |= {f"{name}/total": seen.sums.total, f"{name}/outer": seen.sums.outer, f"{name}/sample": seen.sample}
     about = {"split": reference.split, "extractors": {name: seen.identity for name, seen in reference.features.items()}}
@@ -92,7 +94,8 @@ def load_reference(folder: Path, extractors: Sequence[Extractor]) -> Reference:
     path = folder / REFERENCE
     try:
         with safe_open(path, framework="pt") as file:
-            about, counts = json.loads(file.metadata()["reference"]), file.get_tensor("class_counts")
+            about = json.loads(file.metadata()["reference"])
+            counts, sample_labels = file.get_tensor("class_counts"), file.get_tensor("sample_labels")
             for extractor in extractors:
                 if about["extractors"].get(extractor.name) != extractor.identity:
                     raise UserError(f"{path} was not made with this {extractor.name}: run `dvc repro reference` first")
@@ -101,7 +104,7 @@ def load_reference(folder: Path, extractors: Sequence[Extractor]) -> Reference:
         raise UserError(f"{path} is missing: run `dvc repro reference`, or `dvc checkout` if it ran before") from None
     except (SafetensorError, KeyError, TypeError) as error:
         raise UserError(f"{path} is no reference set ({error}): delete it and run `dvc repro reference`") from None
-    return Reference(about["split"], counts, features)
+    return Reference(about["split"], counts, sample_labels, features)
 
 
 def _read_features(file: safe_open, extractor: Extractor, count: int) -> ReferenceFeatures:

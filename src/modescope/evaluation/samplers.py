@@ -1,5 +1,7 @@
-"""Samplers: whatever was trained, evaluation sees `sample(count, seed) -> uint8 images`. A seed decides everything, a batch size nothing."""
+"""Samplers: whatever was trained, evaluation sees `sample(count, seed, labels) -> uint8 images`. A seed decides everything, a batch size nothing."""
 
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -11,17 +13,18 @@ from safetensors.torch import load_file
 from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 
-from modescope.config import Gan, GANConfig, Vae
+from modescope.config import CganConfig, Gan, GANConfig, Vae
 from modescope.data.batches import to_uint8
 from modescope.data.splits import random_order
 from modescope.errors import UserError
 from modescope.files import read_json
 from modescope.models.adapters import adapt
+from modescope.models.conditional_gan import build_conditional_generator
 from modescope.models.dcgan import DCGANGenerator
 from modescope.models.upsampling_gan import build_generator
 from modescope.models.vae import build_vae
 from modescope.models.weights import WEIGHTS, part
-from modescope.training.priors import NormalPrior, Prior, kept_prior
+from modescope.training.priors import Latents, Prior, kept_prior
 
 BATCH_SIZE = 500
 
@@ -34,23 +37,49 @@ class Samples(NamedTuple):
 
 
 class Sampler(Protocol):
-    """Anything that draws images."""
+    """Anything that draws images. `num_classes` is None where no label can be asked for.
 
-    def sample(self, count: int, seed: int) -> Samples: ...
+    The same seed and count give the same latent vectors, whatever `labels` (count,) int64 are asked for.
+    """
+
+    num_classes: int | None
+
+    def sample(self, count: int, seed: int, labels: Tensor | None = None) -> Samples: ...
+
+
+def check_wanted(labels: Tensor | None, num_classes: int | None) -> None:
+    """Raises UserError for labels that a run does not know."""
+    if labels is None:
+        return
+    if num_classes is None:
+        raise UserError("this run was trained without labels: ask for none, or choose a run that has some (cgan-bce, say)")
+    outside = labels[(labels < 0) | (labels >= num_classes)]
+    if len(outside):
+        raise UserError(f"label {outside[0].item()} is outside 0..{num_classes - 1}: choose one of the run's classes")
 
 
 class GeneratorSampler:
-    """A generator in eval mode, fed by its prior."""
+    """A generator in eval mode, fed by its prior; with labels, too, if it is conditional."""
 
-    def __init__(self, generator: nn.Module, prior: Prior):
-        self.generator, self.prior = generator.eval(), prior
+    def __init__(self, generator: nn.Module, prior: Prior, conditional: bool = False):
+        self.generator, self.prior, self.conditional = generator.eval(), prior, conditional
+        self.num_classes = prior.num_classes
 
     @torch.no_grad()
-    def sample(self, count: int, seed: int) -> Samples:
+    def sample(self, count: int, seed: int, labels: Tensor | None = None) -> Samples:
+        check_wanted(labels, self.num_classes)
+        drawn = self.prior.sample(count, torch.device("cpu"), torch.Generator().manual_seed(seed), labels)
+        return Samples(torch.cat([self._images(batch) for batch in _batches(drawn)]), drawn.labels)
+
+    def _images(self, batch: Latents) -> Tensor:
         device = next(self.generator.parameters()).device
-        z, labels = self.prior.sample(count, torch.device("cpu"), torch.Generator().manual_seed(seed))
-        images = [to_uint8(self.generator(part.to(device)), low=-1.0).cpu() for part in z.split(BATCH_SIZE)]
-        return Samples(torch.cat(images), labels)
+        inputs = batch if self.conditional else batch[:1]
+        return to_uint8(self.generator(*(tensor.to(device) for tensor in inputs)), low=-1.0).cpu()
+
+
+def _batches(latents: Latents) -> Iterator[Latents]:
+    for start in range(0, len(latents.z), BATCH_SIZE):
+        yield Latents(*(None if tensor is None else tensor[start : start + BATCH_SIZE] for tensor in latents))
 
 
 class VaeSampler:
@@ -59,13 +88,16 @@ class VaeSampler:
     pythae puts every sampler on CUDA where there is one; `device` decides instead.
     """
 
+    num_classes = None
+
     def __init__(self, sampler: NormalSampler | GaussianMixtureSampler, device: torch.device | str = "cpu"):
         self.sampler = sampler
         sampler.device = sampler.model.device = torch.device(device)
         sampler.model.to(device).eval()
 
     @torch.no_grad()
-    def sample(self, count: int, seed: int) -> Samples:
+    def sample(self, count: int, seed: int, labels: Tensor | None = None) -> Samples:
+        check_wanted(labels, self.num_classes)
         if isinstance(self.sampler, GaussianMixtureSampler):
             self.sampler.gmm.random_state = np.random.RandomState(seed)
         with torch.random.fork_rng():
@@ -94,10 +126,12 @@ def mixture_weights(sampler: GaussianMixtureSampler) -> dict[str, Tensor]:
     return {f"mixture.{name}": torch.from_numpy(np.ascontiguousarray(value)) for name, value in fitted.items()}
 
 
-def _generator_sampler(generator: nn.Module, weights: dict[str, Tensor], latent_dim: int, device: torch.device | str) -> GeneratorSampler:
+def _generator_sampler(
+    generator: nn.Module, weights: dict[str, Tensor], latent_dim: int, device: torch.device | str, conditional: bool = False
+) -> GeneratorSampler:
     """`generator` with the run's weights and prior."""
     generator.load_state_dict(part(weights, "generator"))
-    return GeneratorSampler(generator.to(device), kept_prior(weights, latent_dim))
+    return GeneratorSampler(generator.to(device), kept_prior(weights, latent_dim), conditional)
 
 
 def _load_gan(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> GeneratorSampler:
@@ -141,7 +175,23 @@ def _load_hybrid(params: dict, weights: dict[str, Tensor], device: torch.device 
     return _load_gan({"imbalance": {"gan": gan | {"latent_dim": vae["latent_dim"]}}}, weights, device)
 
 
-LOADERS = {"gan": _load_gan, "stage1": _load_stage1, "stage2": _load_stage2, "vae": _load_vae, "vae-gmm": _load_vae_gmm, "hybrid": _load_hybrid}
+def _load_cgan(params: dict, weights: dict[str, Tensor], device: torch.device | str, channels: int = 1) -> GeneratorSampler:
+    config = CganConfig(**{name: params[name] for name in CganConfig.model_fields})
+    num_classes = kept_prior(weights, config.latent_dim).num_classes
+    generator = build_conditional_generator(config, channels, num_classes)
+    return _generator_sampler(generator, weights, config.latent_dim, device, conditional=num_classes is not None)
+
+
+LOADERS = {
+    "gan": _load_gan,
+    "stage1": _load_stage1,
+    "stage2": _load_stage2,
+    "vae": _load_vae,
+    "vae-gmm": _load_vae_gmm,
+    "hybrid": _load_hybrid,
+    "cgan": _load_cgan,
+    "stacked": partial(_load_cgan, channels=3),
+}
 
 
 def load_sampler(folder: Path, device: torch.device | str = "cpu") -> Sampler:

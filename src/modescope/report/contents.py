@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from modescope.config import Params
-from modescope.report import classifiers, imbalance, two_stage
+from modescope.report import cgan, classifiers, imbalance, two_stage
 from modescope.report.page import Page
 from modescope.report.results import Expected, Folders, Reader, Results, distinct, load_results
 
 # Each gives STUDY, expected_runs(params, folders) and section(results).
-STUDIES = {study.STUDY: study for study in (imbalance, two_stage, classifiers)}
+STUDIES = {study.STUDY: study for study in (imbalance, two_stage, cgan, classifiers)}
 LEAD = (
     "Mode collapse in small image generators, measured: which classes a generator forgets, how good the rest looks, "
     "and how far any of it is from what real images score."

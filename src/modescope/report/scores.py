@@ -7,15 +7,19 @@ from modescope.errors import UserError
 from modescope.files import sha256
 from modescope.report.results import Results, Run, distinct
 from modescope.report.tables import Column, Value
+from modescope.report.wording import span
 
-JUDGE, GUIDE = "rgb-judge", "rgb-guide"
+JUDGE, GUIDE, GREY_JUDGE = "rgb-judge", "rgb-guide", "grey-judge"
 CLASSIFIERS = "classifiers"  # the study of guides and judges
 INCEPTION_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth (torch-fidelity)"
 SPREAD_NOTE = "± is the spread over parts of the images (IS) or over subsets (KID), not over trainings."
-REPORTED_NOTE = (
-    "Reported scores are report 1's: torchmetrics' Inception, layer and number of images not stated; "
-    "they do not compare with the judge's."
-)
+REPORTED_NOTES = {
+    report: f"Reported scores are report {report}'s: {protocol}; they do not compare with the judge's."
+    for report, protocol in {
+        1: "torchmetrics' Inception, layer and number of images not stated",
+        2: "Inception on 10,000 images, KID on subsets of 100, its own classifier",
+    }.items()
+}
 REPORTED_COLUMNS = (
     Column("is_mean_reported", "IS ↑", "reported (Inception)", spread="is_std_reported"),
     Column("fid_reported", "FID ↓", "reported (Inception)", digits=1),
@@ -23,16 +27,17 @@ REPORTED_COLUMNS = (
 PRDC_COLUMNS = tuple(Column(name, f"{name} ↑", "judge", digits=3) for name in ("precision", "recall", "density", "coverage"))
 
 
-def extractor_columns(params: Params) -> tuple[Column, ...]:
+def extractor_columns(params: Params, kid_digits: int = 3) -> tuple[Column, ...]:
     """IS, FID and KID of the judge, then Inception's if it is asked for: scores of two extractors never share a column."""
-    return _extractor("_classifier", "judge") + (_extractor("", "Inception") if "inception" in params.evaluation.extractors else ())
+    asked = {"_classifier": "judge"} | ({"": "Inception"} if "inception" in params.evaluation.extractors else {})
+    return tuple(column for suffix, group in asked.items() for column in _extractor(suffix, group, kid_digits))
 
 
-def _extractor(suffix: str, group: str) -> tuple[Column, ...]:
+def _extractor(suffix: str, group: str, kid_digits: int) -> tuple[Column, ...]:
     return (
         Column(f"is{suffix}_mean", "IS ↑", group, spread=f"is{suffix}_std"),
         Column(f"fid{suffix}", "FID ↓", group, digits=3 if suffix else 1),
-        Column(f"kid{suffix}_mean", "KID ↓", group, digits=3, spread=f"kid{suffix}_std"),
+        Column(f"kid{suffix}_mean", "KID ↓", group, digits=kid_digits, spread=f"kid{suffix}_std"),
     )
 
 
@@ -52,20 +57,20 @@ def evaluation_warnings(runs: Iterable[Run]) -> list[str]:
     return [f"Warning ({', '.join(concerned)}): {warning}." for warning, concerned in names.items()]
 
 
-def score_facts(results: Results, generated: Sequence[Run], real: Sequence[Run], reference: str, seeds: str) -> dict[str, str]:
+def score_facts(
+    results: Results, generated: Sequence[Run], real: Sequence[Run], reference: str, seeds: str, judge: str = JUDGE
+) -> dict[str, str]:
     """What the scores of `generated` runs and of the floor's (`real`) rest on.
 
     Args:
         reference: what real images stand behind the scores.
         seeds: every seed but the evaluation's.
     """
-    params, judge = results.params, results.runs[JUDGE]
-    network = params.classifiers[JUDGE].network
-    weights, accuracy = sha256(judge.folder / "model.safetensors")[:12], judge.values["accuracy"]
+    params = results.params
     facts = {
-        "data": data_names(results, generated[0].study),
+        "data": data_names(generated),
         "samples": f"{_counts(generated, 'num_samples')} per model, {_counts(real, 'num_samples')} real",
-        "judge": f"{JUDGE} ({network}, weights sha256 {weights}, {accuracy:.1%} right on real test images)",
+        "judge": judge_fact(results, judge),
         "reference": f"{reference} ({_counts(real, 'num_reference')} images)",
         "neighbours": str(params.evaluation.neighbours),
         "seeds": f"{seeds}, evaluation {params.evaluation.seed}",
@@ -76,12 +81,17 @@ def score_facts(results: Results, generated: Sequence[Run], real: Sequence[Run],
     return facts
 
 
+def judge_fact(results: Results, name: str) -> str:
+    """Which network a judge is, with which weights, and how good."""
+    judge = results.runs[name]
+    weights, accuracy = sha256(judge.folder / "model.safetensors")[:12], judge.values["accuracy"]
+    return f"{name} ({results.params.classifiers[name].network}, weights sha256 {weights}, {accuracy:.1%} right on real test images)"
+
+
 def _counts(runs: Sequence[Run], metric: str) -> str:
-    """The value of a counting metric, or the least and the largest."""
-    values = [found.values[metric] for found in runs]
-    return " to ".join(f"{value:,}" for value in sorted({min(values), max(values)}))
+    return span([found.values[metric] for found in runs], 0)
 
 
-def data_names(results: Results, study: str) -> str:
-    """The data sets of a study's runs."""
-    return distinct([found.info["data"]["name"] for found in results.runs.values() if found.study == study])
+def data_names(runs: Iterable[Run]) -> str:
+    """The data sets of some runs."""
+    return distinct([found.info["data"]["name"] for found in runs])

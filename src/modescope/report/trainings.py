@@ -35,7 +35,7 @@ def timings(name: str, results: Results, runs: Sequence[Run], more: Sequence[Col
         for found in runs
     ]
     caption = " ".join(part for part in ("Trainings; the key finds the run in MLflow (tag `key`).", note) if part)
-    facts = {"data": data_names(results, runs[0].study), "profile": results.profile}
+    facts = {"data": data_names(runs), "profile": results.profile}
     return Table(name, "Trainings", [*COLUMNS, *more], rows, caption, facts)
 
 
@@ -54,11 +54,14 @@ def curve_panel(axes: Axes, table: pd.DataFrame, looks: Mapping[str, Look], scal
     axes.locator_params(axis="x", nbins=3)
 
 
-def previews(results: Results, found: Run, kind: str = "samples", step: int | None = None) -> NDArray[np.uint8]:
-    """The images (N, H, W[, C]) uint8 of a run's preview, the last one or that of a step. Raises UserError where there is none."""
+def previews(results: Results, found: Run, kind: str = "samples", step: int | None = None, slot: str = "rgb") -> NDArray[np.uint8]:
+    """The images (N, H, W[, C]) uint8 of a run's preview, the last one or that of a step, as large as those of the data `slot`.
+
+    Raises UserError where there is none.
+    """
     pattern = "step-*.png" if step is None else f"step-{step:06d}.png"
     grids = sorted((found.folder / kind).glob(pattern))
     if not grids:
         raise UserError(f"run {found.name} has no picture {found.folder / kind}/{pattern}: run `dvc repro`")
     with Image.open(grids[-1]) as picture:
-        return tiles(np.asarray(picture), load_prepared(results.folders.data / "rgb" / "train.safetensors").images.shape[-1])
+        return tiles(np.asarray(picture), load_prepared(results.folders.data / slot / "train.safetensors").images.shape[-1])

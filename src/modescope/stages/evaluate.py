@@ -8,6 +8,7 @@ from modescope.evaluation.calibration import predict
 from modescope.evaluation.consistency import class_consistency, confusion
 from modescope.evaluation.evaluate import evaluate_images
 from modescope.evaluation.extractors import load_extractors
+from modescope.evaluation.fixed_z import distinct_classes
 from modescope.evaluation.normality import flat
 from modescope.evaluation.reference import load_reference
 from modescope.evaluation.samplers import load_sampler
@@ -16,18 +17,26 @@ from modescope.models.classifiers import load_classifier
 from modescope.process import run_stage
 from modescope.tracking import push
 from modescope.training.device import training_device
+from modescope.training.priors import FIXED_LATENTS
 
 
-def main(run: Path, reference: Path, judge: Path, metrics: Path, guide: Path | None = None) -> None:
-    """Sample RUN, measure the samples against REFERENCE as JUDGE (and its --guide) see them, write METRICS and complete the run's record."""
+def main(run: Path, reference: Path, judge: Path, metrics: Path, guide: Path | None = None, per_class: int | None = None) -> None:
+    """Sample RUN, measure the samples against REFERENCE as JUDGE (and its --guide) see them, write METRICS and complete the run's record.
+
+    With --per-class N a run with labels is measured class by class, too, on N images of each, and with fixed latent vectors.
+    """
     settings = load_params().evaluation
     info = read_json(run / "run.json")
     extractors = load_extractors(settings.extractors, judge, training_device())
     real = load_reference(reference, extractors)
     if info["data"]["split"] != real.split:
         raise UserError(f"{run} was trained on {info['data']['split']}, {reference} holds {real.split}: name that split's reference")
-    drawn = load_sampler(run, training_device()).sample(settings.num_samples, settings.seed)
-    measured = evaluate_images(drawn.images, real, extractors, settings, drawn.labels)
+    sampler = load_sampler(run, training_device())
+    drawn = sampler.sample(settings.num_samples, settings.seed)
+    measured = evaluate_images(drawn.images, real, extractors, settings, drawn.labels, per_class)
+    if per_class and drawn.labels is not None:
+        seen_by = next(extractor for extractor in extractors if extractor.name == "judge")
+        measured["fixed_z_classes"] = distinct_classes(sampler, seen_by, sampler.num_classes, FIXED_LATENTS, seed=0)
     measured |= {name: info[name] for name in ("seconds", "steps_per_second") if name in info} | flat(info.get("normality", {}))
     if guide is not None:
         measured["guide_consistency"] = class_consistency(confusion(predict(load_classifier(guide, training_device()), drawn.images), drawn.labels))["class_consistency"]

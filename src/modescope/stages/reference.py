@@ -19,16 +19,19 @@ from modescope.tracking import RunLog, push
 from modescope.training.device import training_device
 
 
-def main(split: str, data: Path, split_file: Path, judge: Path, out: Path, metrics: Path) -> None:
-    """Write the reference set of SPLIT (drawn from DATA by SPLIT_FILE, seen by JUDGE) to OUT, the floor's scores to METRICS."""
+def main(split: str, data: Path, split_file: Path, judge: Path, out: Path, metrics: Path, per_class: int | None = None) -> None:
+    """Write the reference set of SPLIT (drawn from DATA by SPLIT_FILE, seen by JUDGE) to OUT, the floor's scores to METRICS, STUDY/RUN.json.
+
+    With --per-class N the floor is measured class by class, too, on N images of each.
+    """
     settings, device, began = load_params().evaluation, training_device(), time.perf_counter()
     files = {"train": data / "train.safetensors", "test": data / "test.safetensors", "split": split_file}
     train, test, chosen = load_prepared(files["train"]), load_prepared(files["test"]), load_split(split_file, split)
     extractors = load_extractors(settings.extractors, judge, device)
     info = describe_run(
         module="modescope.stages.reference",
-        study="imbalance",
-        run=f"real-{split}",
+        study=metrics.parent.name,
+        run=metrics.stem,
         model="real",
         params={"evaluation": settings.model_dump()},
         inputs=files | {"judge": judge / WEIGHTS},
@@ -39,7 +42,7 @@ def main(split: str, data: Path, split_file: Path, judge: Path, out: Path, metri
         reference = build_reference(split, *chosen.select(train), len(train.classes), extractors, settings)
         save_reference(reference, log.folder)
         floor = floor_images(test, chosen, settings.num_samples, settings.seed)
-        measured = evaluate_images(floor, reference, extractors, settings)
+        measured = evaluate_images(floor.images, reference, extractors, settings, floor.labels if per_class else None, per_class)
         log.finish(out, seconds=time.perf_counter() - began)
     write_json(metrics, measured)
     push(out, measured)

@@ -9,10 +9,11 @@ from modescope.files import atomic_path
 from modescope.process import run_stage
 
 
-def main(data: Path, out: Path) -> None:
-    """Write one JSON file per split of DATA's train set to OUT."""
+def main(data: Path, out: Path, balanced: bool = False) -> None:
+    """Write one JSON file per split of DATA's train set to OUT, or that of the split --balanced alone."""
     plan = load_params().split
-    splits = draw_splits(load_prepared(data / "train.safetensors"), plan.classes, plan.counts, plan.total, plan.seed)
+    counts = {} if balanced else plan.counts
+    splits = draw_splits(load_prepared(data / "train.safetensors"), plan.classes, counts, plan.total, plan.seed)
     with atomic_path(out) as folder:
         for split in splits:
             split.save(folder / f"{split.name}.json")

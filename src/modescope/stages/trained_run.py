@@ -43,19 +43,30 @@ def hardware(device: torch.device, precision: str) -> dict[str, str]:
     return {"device": device.type, "precision": usable_precision(precision, device.type)}
 
 
-def train_run(info: Mapping[str, Any], training: Training, out: Path, facts: Callable[[], Mapping[str, Any]] = dict, show_start: bool = False) -> None:
+def train_run(
+    info: Mapping[str, Any],
+    training: Training,
+    out: Path,
+    facts: Callable[[], Mapping[str, Any]] = dict,
+    show_start: bool = False,
+    start: dict[str, Any] | None = None,
+    keep_checkpoint: bool = False,
+) -> None:
     """Train, from the checkpoint of the run's key where there is one, and write the run's folder `out`.
 
     Args:
         info: of `describe_run`.
         facts: gives what else run.json should say, once the training is done.
         show_start: keep the preview of step 0, before any training.
+        start: another training's checkpoint to begin with.
+        keep_checkpoint: keep the last state, with the optimisers', as `out`/trained.pt.
     """
     with RunLog(info, work_folder(info)) as log:
         if show_start:
             with autocast(info["device"], info["precision"]):
                 for name, images in training.objective.preview().items():
                     log.image(name, grid(images), step=0)
-        timing = train(training, log=log, checkpoint=Checkpoint(log.folder), precision=info["precision"])
+        checkpoint = Checkpoint(log.folder, hyperparameters=info["params"], start=start, keep=keep_checkpoint)
+        timing = train(training, log=log, checkpoint=checkpoint, precision=info["precision"])
         save_weights(training.objective.weights(), log.folder)
         log.finish(out, **timing.summary(), **facts())

@@ -64,7 +64,7 @@ def sync(folder: Path = Path(".")) -> list[tuple[str, str]]:
 
 def _finished(folder: Path) -> list[Path]:
     """Runs as the pipeline leaves them (hidden folders are half-written ones)."""
-    files = [file for pattern in ("data/reference/*", "models/**") for file in sorted(folder.glob(f"{pattern}/{RUN_FILE}"))]
+    files = [file for pattern in ("data/reference*/*", "models/**") for file in sorted(folder.glob(f"{pattern}/{RUN_FILE}"))]
     return [file.parent for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
 
 

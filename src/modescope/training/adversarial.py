@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -10,19 +11,16 @@ from torch import Tensor, nn
 
 from modescope.data.batches import to_signed, to_uint8
 from modescope.training.loop import PREVIEW_COUNT, Batch, Phase
-from modescope.training.losses import AdversarialLoss
-from modescope.training.priors import Prior
+from modescope.training.losses import AdversarialLoss, gradient_penalty
+from modescope.training.priors import FIXED_LATENTS, Latents, Prior, fixed_latents
 
-PREVIEWS_PER_CLASS = 8
-
-
-def preview_latents(prior: Prior, device: torch.device) -> Tensor:
+def preview_latents(prior: Prior, device: torch.device) -> Latents:
     """The latent vectors of the preview, always the same: 64, or eight of each class, the classes in turn."""
     generator = torch.Generator(device).manual_seed(0)
     if prior.num_classes is None:
-        return prior.sample(PREVIEW_COUNT, device, generator).z
-    labels = torch.arange(prior.num_classes, device=device).repeat(PREVIEWS_PER_CLASS)
-    return prior.sample(len(labels), device, generator, labels).z
+        return prior.sample(PREVIEW_COUNT, device, generator)
+    labels = torch.arange(prior.num_classes, device=device).repeat(FIXED_LATENTS)
+    return prior.sample(len(labels), device, generator, labels)
 
 
 class GuidanceTerm(Protocol):
@@ -54,18 +52,30 @@ def watch_gradient(images: Tensor) -> tuple[Tensor, Tensor]:
     return seen, norm
 
 
+def discriminate(discriminator: nn.Module, images: Tensor, labels: Tensor | None) -> Tensor:
+    """(N,) float32 logits of images, and of their labels where the discriminator takes any."""
+    return (discriminator(images) if labels is None else discriminator(images, labels)).float()
+
+
+def both_logits(discriminator: nn.Module, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Logits of real and of fake images, both of `labels`: in one pass, unless BatchNorm would mix their statistics."""
+    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in discriminator.modules()):
+        return discriminate(discriminator, real, labels), discriminate(discriminator, fake, labels)
+    logits = discriminate(discriminator, torch.cat([real, fake]), None if labels is None else labels.repeat(2))
+    return logits[: len(real)], logits[len(real) :]
+
+
 class AdversarialObjective:
     """A generator against a discriminator (Goodfellow et al. 2014).
 
     Args:
         discriminator, generator: phases named "d" and "g".
-        loss: pair of functions of logits.
+        loss: pair of functions of logits, with its scale and penalty.
         prior: draws z (and labels).
-        d_loss_scale: factor on the discriminator's loss.
         guidance: terms added to the generator's loss.
         ema_decay: per-step decay of the averaged generator that samples are drawn from; None for none.
-
-    With one step of each phase per iteration both see the same z, so the fake images are computed once.
+        conditional: both networks are given labels, too: the batch's own in a step of the discriminator, the prior's in one of the generator.
+        share_fakes: with one step of each phase per iteration both see the same fake images, which are computed once.
     """
 
     def __init__(
@@ -74,17 +84,20 @@ class AdversarialObjective:
         generator: Phase,
         loss: AdversarialLoss,
         prior: Prior,
-        d_loss_scale: float = 1.0,
         guidance: Sequence[GuidanceTerm] = (),
         ema_decay: float | None = None,
+        conditional: bool = False,
+        share_fakes: bool = True,
     ):
         self.phases = (discriminator, generator)
-        self.loss, self.prior, self.d_loss_scale, self.guidance = loss, prior, d_loss_scale, tuple(guidance)
+        self.loss, self.prior, self.guidance, self.conditional = loss, prior, tuple(guidance), conditional
         self.ema_decay = ema_decay
         self.averaged = None if ema_decay is None else deepcopy(generator.module).eval().requires_grad_(False)
-        self._shares_fakes = discriminator.steps == generator.steps == 1
+        self._shares_fakes = share_fakes and discriminator.steps == generator.steps == 1
         self._shared: tuple[Tensor, Tensor | None] | None = None
-        self._preview_z = preview_latents(prior, self._device)
+        self._previews = {"samples": preview_latents(prior, self._device)}
+        if conditional:
+            self._previews["fixed_z"] = fixed_latents(prior, self._device)
 
     @property
     def _device(self) -> torch.device:
@@ -103,9 +116,13 @@ class AdversarialObjective:
         """The generator that samples are drawn from: the average where there is one."""
         return self.generator if self.averaged is None else self.averaged
 
-    def _generate(self, count: int) -> tuple[Tensor, Tensor | None]:
-        latents = self.prior.sample(count, self._device)
-        return self.generator(latents.z), latents.labels
+    def _generate(self, count: int, labels: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        latents = self.prior.sample(count, self._device, labels=labels)
+        return self.generator(*self._inputs(latents)), latents.labels
+
+    def _inputs(self, latents: Latents) -> tuple[Tensor, ...]:
+        """What a generator is called with."""
+        return tuple(latents) if self.conditional else (latents.z,)
 
     def before_step(self, step: int) -> None:
         """Constant learning rates."""
@@ -118,23 +135,33 @@ class AdversarialObjective:
         return self._d_losses(batch) if phase == "d" else self._g_losses(batch)
 
     def _d_losses(self, batch: Batch) -> dict[str, Tensor]:
+        labels = batch.labels if self.conditional else None
         with torch.set_grad_enabled(self._shares_fakes):
-            fakes = self._generate(len(batch.images))
+            fakes = self._generate(len(batch.images), labels)
         self._shared = fakes if self._shares_fakes else None
-        real_logits = self.discriminator(to_signed(batch.images)).float()
-        fake_logits = self.discriminator(fakes[0].detach()).float()
-        loss = self.d_loss_scale * self.loss.discriminator(real_logits=real_logits, fake_logits=fake_logits)
-        real, fake = real_logits.detach().sigmoid().mean(), fake_logits.detach().sigmoid().mean()
-        return {"loss": loss, "real": real, "fake": fake}
+        real, fake = to_signed(batch.images), fakes[0].detach()
+        real_logits, fake_logits = both_logits(self.discriminator, real, fake, labels)
+        loss = self.loss.d_loss_scale * self.loss.discriminator(real_logits=real_logits, fake_logits=fake_logits)
+        scores = {"real": self.loss.score(real_logits.detach()).mean(), "fake": self.loss.score(fake_logits.detach()).mean()}
+        if not self.loss.penalty_weight:
+            return {"loss": loss, **scores}
+        penalty = self._penalty(real, fake.float(), labels)
+        return {"loss": loss + self.loss.penalty_weight * penalty, **scores, "penalty": penalty.detach()}
+
+    def _penalty(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> Tensor:
+        """In float32, whatever the precision: it is a gradient's gradient."""
+        mix = torch.rand(len(real), device=real.device)
+        with torch.autocast(real.device.type, enabled=False):
+            return gradient_penalty(partial(discriminate, self.discriminator, labels=labels), real, fake, mix)
 
     def _g_losses(self, batch: Batch) -> dict[str, Tensor]:
         images, labels = self._shared or self._generate(len(batch.images))
         self._shared = None
         if not self.guidance:
-            return {"loss": self._adversarial(images)}
+            return {"loss": self._adversarial(images, labels)}
         norms = {"gradient": watch_gradient(images)}
         seen = {name: watch_gradient(norms["gradient"][0]) for name in ("adversarial", *(term.name for term in self.guidance))}
-        terms = {"adversarial": self._adversarial(seen["adversarial"][0])}
+        terms = {"adversarial": self._adversarial(seen["adversarial"][0], labels)}
         terms |= {term.name: term(seen[term.name][0], labels) for term in self.guidance}
         norms |= {f"{name}_gradient": watched for name, watched in seen.items()}
         return {
@@ -143,9 +170,9 @@ class AdversarialObjective:
             **{name: norm for name, (_, norm) in norms.items()},
         }
 
-    def _adversarial(self, images: Tensor) -> Tensor:
+    def _adversarial(self, images: Tensor, labels: Tensor | None) -> Tensor:
         with frozen(self.discriminator):
-            return self.loss.generator(fake_logits=self.discriminator(images).float())
+            return self.loss.generator(fake_logits=discriminate(self.discriminator, images, labels if self.conditional else None))
 
     @torch.no_grad()
     def after_step(self, step: int) -> dict[str, float]:
@@ -159,11 +186,12 @@ class AdversarialObjective:
 
     @torch.no_grad()
     def preview(self) -> dict[str, Tensor]:
-        """The same latent vectors through the generator in eval mode: "samples" (N, C, H, W) uint8."""
+        """The same latent vectors through the generator in eval mode, (N, C, H, W) uint8: "samples", and "fixed_z" where it is given labels."""
         training = self.sampled_generator.training
-        images = self.sampled_generator.eval()(self._preview_z)
+        self.sampled_generator.eval()
+        images = {name: self.sampled_generator(*self._inputs(latents)) for name, latents in self._previews.items()}
         self.sampled_generator.train(training)
-        return {"samples": to_uint8(images, low=-1.0)}
+        return {name: to_uint8(each, low=-1.0) for name, each in images.items()}
 
     def extra_state(self) -> dict[str, Any]:
         return {} if self.averaged is None else {"averaged": self.averaged.state_dict()}

@@ -2,62 +2,113 @@
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from modescope.errors import UserError
 from modescope.files import atomic_path
 
+CHECKPOINT, TRAINED = "checkpoint.pt", "trained.pt"
 SECONDS_BETWEEN_SAVES = 30.0
 
 
 class Checkpoint:
     """One file `checkpoint.pt` in the run's work folder, whose name is the run's key: other parameters or code never meet it.
 
+    Its keys are those of report 2's table 9.1 (model_state_dict, optimizer_state_dict, step, metrics, hyperparameters, losses), and
+    what bit for bit needs besides: objective, meter, random, random_cuda.
+
     Args:
         folder: the work folder.
         seconds: least time between two saves; `$MODESCOPE_CHECKPOINT_SECONDS` wins (it cannot change a result).
+        hyperparameters: what is kept of the run's parameters.
+        start: the state to begin with where `folder` has none.
+        keep: leave the last state behind, as `trained.pt`.
     """
 
-    def __init__(self, folder: Path, seconds: float = SECONDS_BETWEEN_SAVES):
-        self.path = Path(folder) / "checkpoint.pt"
+    def __init__(
+        self,
+        folder: Path,
+        seconds: float = SECONDS_BETWEEN_SAVES,
+        hyperparameters: Mapping[str, Any] | None = None,
+        start: dict[str, Any] | None = None,
+        keep: bool = False,
+    ):
+        self.path, self.keep = Path(folder) / CHECKPOINT, keep
         self.seconds = float(os.environ.get("MODESCOPE_CHECKPOINT_SECONDS", seconds))
+        self.hyperparameters, self.start = dict(hyperparameters or {}), start
         self._last = time.monotonic()
 
     def save_if_due(self, objective: Any, step: int, meter: Any) -> None:
         """Save, unless the last save is younger than `seconds`."""
         if time.monotonic() - self._last >= self.seconds:
-            self.save(objective, step, meter)
+            self.save(self.path, objective, step, meter)
             self._last = time.monotonic()
 
-    def save(self, objective: Any, step: int, meter: Any) -> None:
-        """Write weights, optimisers, random states, and the losses summed since the last reading."""
+    def finish(self, objective: Any, step: int, meter: Any) -> None:
+        """Called at the end of the training."""
+        if self.keep:
+            self.save(self.path.with_name(TRAINED), objective, step, meter)
+
+    def save(self, path: Path, objective: Any, step: int, meter: Any) -> None:
+        """Write weights, optimisers, random states, the losses so far and those summed since the last reading."""
         state = {
+            "model_state_dict": {phase.name: phase.module.state_dict() for phase in objective.phases},
+            "optimizer_state_dict": {phase.name: phase.optimizer.state_dict() for phase in objective.phases},
             "step": step,
-            "phases": {phase.name: [phase.module.state_dict(), phase.optimizer.state_dict()] for phase in objective.phases},
-            "extra": objective.extra_state(),
+            "metrics": meter.history[-1] if meter.history else {},
+            "hyperparameters": self.hyperparameters,
+            "losses": meter.history,
+            "objective": objective.extra_state(),
             "meter": [meter.sums, meter.count, meter.seconds],
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
-        with atomic_path(self.path) as temporary:
+        with atomic_path(path) as temporary:
             torch.save(state, temporary)
 
     def restore(self, objective: Any, meter: Any) -> int:
-        """Put a saved state back and return its step; 0 if nothing was saved."""
-        if not self.path.exists():
+        """Put a saved state back and return its step; 0 if there is none."""
+        state = torch.load(self.path, map_location="cpu", weights_only=True) if self.path.exists() else self.start
+        if state is None:
             return 0
-        state = torch.load(self.path, map_location="cpu", weights_only=True)
         for phase in objective.phases:
-            weights, moments = state["phases"][phase.name]
-            phase.module.load_state_dict(weights)
-            phase.optimizer.load_state_dict(moments)
-        objective.load_extra_state(state["extra"])
+            phase.module.load_state_dict(state["model_state_dict"][phase.name])
+            phase.optimizer.load_state_dict(state["optimizer_state_dict"][phase.name])
+        objective.load_extra_state(state["objective"])
         device = next(objective.phases[0].module.parameters()).device
         sums, meter.count, seconds = state["meter"]
         meter.sums, meter.began = {name: value.to(device) for name, value in sums.items()}, meter.began - seconds
+        meter.history = list(state["losses"])
         torch.set_rng_state(state["random"])
         if state["random_cuda"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(state["random_cuda"])
         return state["step"]
+
+
+def load_start(path: Path, wanted: Mapping[str, Any], num_steps: int) -> dict[str, Any]:
+    """The state in the file `path`, to begin another training with.
+
+    Args:
+        wanted: hyperparameters that must be as the file has them.
+        num_steps: of the training that begins.
+
+    Raises:
+        UserError: the file is missing or no checkpoint, of other hyperparameters, or at `num_steps` or beyond.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        found, step = dict(state["hyperparameters"]), int(state["step"])
+    except FileNotFoundError:
+        raise UserError(f"checkpoint={path} is no file: name a run's {TRAINED}, or set it to null") from None
+    except Exception as error:  # whatever torch makes of other bytes: it names no errors of its own
+        raise UserError(f"checkpoint={path} is no checkpoint of ours ({type(error).__name__}): name a run's {TRAINED}, or set it to null") from None
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            raise UserError(f"checkpoint={path} was trained with {name}={found.get(name)}, not {value}: go on with the same {name}")
+    if step >= num_steps:
+        raise UserError(f"checkpoint={path} has {step} steps already, the training ends at {num_steps}: raise the number of steps")
+    return state

@@ -5,18 +5,16 @@ from torch import Tensor
 
 from modescope.config import Gan
 from modescope.data.batches import BatchStream
-from modescope.errors import UserError
 from modescope.models.upsampling_gan import build_discriminator, build_generator
 from modescope.training.adversarial import AdversarialObjective
 from modescope.training.loop import Phase, Training
-from modescope.training.losses import LOSSES
+from modescope.training.losses import adversarial_loss
 from modescope.training.priors import NormalPrior
 
 
 def gan_training(settings: Gan, images: Tensor, labels: Tensor, seed: int) -> Training:
     """Study 1's GAN on images (N, C, 32, 32) uint8 with labels (N,), on their device."""
-    if settings.loss not in LOSSES:
-        raise UserError(f"unknown loss `{settings.loss}`: there are {', '.join(LOSSES)}")
+    loss = adversarial_loss(settings.loss, settings.d_loss_scale)
     stream = BatchStream(images, labels, settings.batch_size, seed)
     torch.manual_seed(seed)
     channels = images.shape[1]
@@ -25,7 +23,5 @@ def gan_training(settings: Gan, images: Tensor, labels: Tensor, seed: int) -> Tr
         Phase(name, network, torch.optim.Adam(network.parameters(), settings.lr, betas=tuple(settings.betas), fused=True))
         for name, network in zip("dg", (net.to(images.device, memory_format=torch.channels_last) for net in networks), strict=True)
     ]
-    objective = AdversarialObjective(
-        *phases, LOSSES[settings.loss], NormalPrior(settings.latent_dim), settings.d_loss_scale, ema_decay=settings.ema_decay
-    )
+    objective = AdversarialObjective(*phases, loss, NormalPrior(settings.latent_dim), ema_decay=settings.ema_decay)
     return Training(objective, stream, min(settings.max_steps, int(settings.epochs * stream.steps_per_epoch)))

@@ -29,7 +29,9 @@ class CodePrior(NormalPrior):
     def _keep(self, _decoder: nn.Module, inputs: tuple[Tensor]) -> None:
         self.z = inputs[0]
 
-    def sample(self, count: int, device: torch.device, generator: torch.Generator | None = None) -> Latents:
+    def sample(
+        self, count: int, device: torch.device, generator: torch.Generator | None = None, labels: Tensor | None = None
+    ) -> Latents:
         """All codes of the batch at hand, whatever is asked for."""
         return Latents(self.z.detach(), None)
 

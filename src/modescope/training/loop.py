@@ -130,6 +130,7 @@ def train(training: Training, *, log: Log, checkpoint: Checkpoint, precision: st
                     log.image(name, grid(images), done)
         if done < num_steps:
             checkpoint.save_if_due(objective, done, meter)
+    checkpoint.finish(objective, num_steps, meter)
     return Timing(meter.seconds, num_steps, start)
 
 
@@ -141,6 +142,7 @@ def iterate(objective: Objective, stream: Stream, step: int, precision: str) -> 
         for index in range(phase.steps):
             batch = Batch(*stream.batch(step * phase.steps + index))
             losses = update(objective, phase, batch, precision)
+        losses["gradient_norm"] = gradient_norm(phase.module)
         read.update({prefix + name: value.detach() for name, value in losses.items()})
     return read
 
@@ -158,10 +160,19 @@ def update(objective: Objective, phase: Phase, batch: Batch, precision: str) -> 
     return losses
 
 
+def gradient_norm(module: nn.Module) -> Tensor:
+    """L2 norm of the last update's gradient of all parameters of `module`."""
+    return nn.utils.get_total_norm([parameter.grad for parameter in module.parameters() if parameter.grad is not None])
+
+
 class Meter:
-    """Means of losses between two readings, summed on the device (nothing is read back per step), and the time spent."""
+    """Means of losses between two readings, summed on the device (nothing is read back per step), and the time spent.
+
+    `history` is every reading so far, each with its `step`.
+    """
 
     def __init__(self) -> None:
+        self.history: list[dict[str, float]] = []
         self.sums: dict[str, Tensor] = {}
         self.count = 0
         self.began = time.perf_counter()
@@ -182,6 +193,7 @@ class Meter:
         if broken:
             raise UserError(f"training diverged: {broken[0]} is not finite at step {step}; lower the learning rate or use precision fp32")
         self.sums, self.count = {}, 0
+        self.history.append({"step": step, **means})
         return means
 
 

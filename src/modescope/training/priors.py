@@ -7,6 +7,8 @@ from typing import Literal, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+FIXED_LATENTS = 8  # that previews and evaluation show with every label
+
 Placement = Literal["diagonal", "sphere", "orthogonal"]
 
 
@@ -22,26 +24,31 @@ class Prior(Protocol):
 
     num_classes: int | None
 
-    def sample(self, count: int, device: torch.device, generator: torch.Generator | None = None) -> Latents: ...
+    def sample(
+        self, count: int, device: torch.device, generator: torch.Generator | None = None, labels: Tensor | None = None
+    ) -> Latents: ...
 
     def state(self) -> dict[str, Tensor]: ...
 
 
 class NormalPrior:
-    """z ~ N(0, I) of `latent_dim` dimensions, without labels."""
+    """z ~ N(0, I) of `latent_dim` dimensions; where there are classes, with a label that z knows nothing of, uniform over them."""
 
-    num_classes = None
-
-    def __init__(self, latent_dim: int):
-        self.latent_dim = latent_dim
+    def __init__(self, latent_dim: int, num_classes: int | None = None):
+        self.latent_dim, self.num_classes = latent_dim, num_classes
 
     def state(self) -> dict[str, Tensor]:
-        """Nothing: it is known."""
-        return {}
+        """The number of classes, if there are any: the rest is known."""
+        return {} if self.num_classes is None else {"num_classes": torch.tensor(self.num_classes)}
 
-    def sample(self, count: int, device: torch.device, generator: torch.Generator | None = None) -> Latents:
-        """`count` draws; from torch's global generator where none is given."""
-        return Latents(torch.randn(count, self.latent_dim, device=device, generator=generator), None)
+    def sample(
+        self, count: int, device: torch.device, generator: torch.Generator | None = None, labels: Tensor | None = None
+    ) -> Latents:
+        """`count` draws, with `labels` (count,) where given; from torch's global generator where none is given."""
+        z = torch.randn(count, self.latent_dim, device=device, generator=generator)
+        if self.num_classes is not None and labels is None:
+            labels = torch.randint(self.num_classes, (count,), device=device, generator=generator)
+        return Latents(z, labels)
 
 
 class MixturePrior:
@@ -102,7 +109,17 @@ def build_prior(placement: str, latent_dim: int, components: int, seed: int) -> 
 
 
 def kept_prior(weights: Mapping[str, Tensor], latent_dim: int) -> NormalPrior | MixturePrior:
-    """The prior of a trained run: the mixture whose state stands among its weights as `prior.*`, else N(0, I)."""
+    """The prior of a trained run, by the state that stands among its weights as `prior.*`: a mixture, or N(0, I) with or without classes."""
+    if "prior.num_classes" in weights:
+        return NormalPrior(latent_dim, weights["prior.num_classes"].item())
     if "prior.means" not in weights:
         return NormalPrior(latent_dim)
     return MixturePrior(weights["prior.means"], weights["prior.variance"].item())
+
+
+def fixed_latents(prior: Prior, device: torch.device) -> Latents:
+    """A few latent vectors, each with every label in turn: those that a trained run's sampler draws with seed 0."""
+    any_label = torch.zeros(FIXED_LATENTS, dtype=torch.int64)
+    z = prior.sample(FIXED_LATENTS, torch.device("cpu"), torch.Generator().manual_seed(0), any_label).z
+    labels = torch.arange(prior.num_classes, device=device).repeat(FIXED_LATENTS)
+    return Latents(z.to(device).repeat_interleave(prior.num_classes, 0), labels)

@@ -17,7 +17,7 @@ from modescope.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from modescope.models.weights import part
 from modescope.training.adversarial import AdversarialObjective, GuidanceTerm
 from modescope.training.loop import Phase, Training
-from modescope.training.losses import LOSSES
+from modescope.training.losses import adversarial_loss
 from modescope.training.priors import Prior, build_prior, kept_prior
 
 START_IMAGES = 2048  # of stage 1, that the adapters' start is fitted to
@@ -118,7 +118,7 @@ def _objective(config: Stage1Config, start: Stage1, n_gen: int, device: torch.de
         _phase("d", discriminator, config.lr_discriminator, config.betas, config.n_critic),
         _phase("g", generator, config.lr_generator, config.betas, n_gen),
     ]
-    return AdversarialObjective(*phases, LOSSES["bce"], start.prior, guidance=guidance)
+    return AdversarialObjective(*phases, adversarial_loss("bce"), start.prior, guidance=guidance)
 
 
 def _phase(name: str, module: nn.Module, lr: float, betas: list[float], steps: int) -> Phase:

@@ -6,7 +6,6 @@ from modescope.report import trainings
 from modescope.report.imbalance.runs import (
     LOOKS,
     REAL,
-    STUDY,
     all_classes,
     class_share,
     models,
@@ -18,7 +17,7 @@ from modescope.report.results import Results, Run
 from modescope.report.scores import (
     PRDC_COLUMNS,
     REPORTED_COLUMNS,
-    REPORTED_NOTE,
+    REPORTED_NOTES,
     SPREAD_NOTE,
     data_names,
     evaluation_warnings,
@@ -71,7 +70,7 @@ def splits(results: Results) -> Table:
     caption = (
         "As report 1's table 1: images per class; IR = largest count / smallest count; images are drawn without replacement."
     )
-    facts = {"data": data_names(results, STUDY), "seed": f"split {results.params.split.seed}", "profile": results.profile}
+    facts = {"data": data_names(_runs(results, [REAL])), "seed": f"split {results.params.split.seed}", "profile": results.profile}
     return Table("splits", "Imbalance splits", columns, rows, caption, facts, spell_groups=False)
 
 
@@ -92,7 +91,7 @@ def scores(results: Results, name: str, shown: Sequence[str]) -> Table:
     quiet = frozenset(index for index, row in enumerate(rows) if row["model"] == LOOKS[REAL].label)
     labels = " and ".join(LOOKS[model].label for model in shown)
     samplers = [SAMPLER_NOTES[model].format(components=results.params.imbalance.mixture.components) for model in shown]
-    notes = [*samplers, SPREAD_NOTE, *([REPORTED_NOTE] if with_reported else [])]
+    notes = [*samplers, SPREAD_NOTE, *([REPORTED_NOTES[1]] if with_reported else [])]
     caption = f"As report 1's table {REPORT_TABLES[name]}: {labels} beside the floor that real images set. {' '.join(notes)}"
     title = f"{labels}: scores on every split"
     return Table(name, title, columns, rows, caption, _score_facts(results), evaluation_warnings(_runs(results, (*shown, REAL))), quiet)

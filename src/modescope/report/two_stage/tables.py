@@ -11,7 +11,7 @@ from modescope.report.scores import (
     GUIDE,
     PRDC_COLUMNS,
     REPORTED_COLUMNS,
-    REPORTED_NOTE,
+    REPORTED_NOTES,
     SPREAD_NOTE,
     evaluation_warnings,
     extractor_columns,
@@ -92,7 +92,7 @@ def scores(results: Results) -> Table:
         "As report 1's table 5: λ weights the guide's cross-entropy, n generator steps follow each of the discriminator's. "
         "Class consistency: images that the judge sees in the class of their component; for real images it is the judge's accuracy; the guide's "
         "view of its own pupils stands beside it. Gradients of the two terms at the images: their lengths' ratio and the cosine between them, means over training. "
-        f"{SPREAD_NOTE}{' ' + REPORTED_NOTE if with_reported else ''}"
+        f"{SPREAD_NOTE}{' ' + REPORTED_NOTES[1] if with_reported else ''}"
     )
     quiet = frozenset(index for index, row in enumerate(rows) if row["group"] in (STAGE1, FLOOR.label))
     warnings = evaluation_warnings([*(run(results, row) for row in all_rows(results.params)), floor(results)])

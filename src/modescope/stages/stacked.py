@@ -1,0 +1,37 @@
+"""Stage `stacked`: train study 3's GAN without labels on stacked digits, 1,000 modes."""
+
+from pathlib import Path
+
+from modescope.config import load_params
+from modescope.data.stacked import stack_digits
+from modescope.errors import UserError
+from modescope.process import run_stage
+from modescope.provenance import describe_run
+from modescope.stages.trained_run import hardware, load_training_data, train_run
+from modescope.training.conditional import conditional_training
+from modescope.training.device import training_device
+
+
+def main(loss: str, data: Path, split: Path, out: Path) -> None:
+    """Train with LOSS on digits of DATA that SPLIT names, stacked by threes; write the run's folder OUT."""
+    params, device = load_params(), training_device()
+    if loss not in params.stacked.losses:
+        raise UserError(f"unknown loss `{loss}`: stacked.losses has {', '.join(params.stacked.losses)}")
+    config, count = params.stacked_config(loss), params.stacked.num_images
+    given = load_training_data(data, split, device)
+    info = describe_run(
+        module="modescope.stages.stacked",
+        study="cgan",
+        run=f"stacked-{loss}",
+        model="stacked",
+        params={**params.subset("seed", "precision"), "num_images": count, **config.model_dump()},
+        inputs=given.files,
+        data=given.described,
+        hardware=hardware(device, params.precision),
+    )
+    images, modes = stack_digits(given.images, given.labels, count, params.seed)
+    train_run(info, conditional_training(config, images, modes, given.num_classes**3, params.seed), out)
+
+
+if __name__ == "__main__":
+    run_stage(main)
