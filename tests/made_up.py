@@ -150,9 +150,10 @@ def write_training(folder: Path, kind: str, rng: np.random.Generator, size: int,
 
 
 def write_previews(folder: Path, rng: np.random.Generator, size: int, steps=(100, 200), previews=64, channels=3) -> None:
-    """The same random images at every step."""
+    """The same images of random squares at every step."""
     folder.mkdir(parents=True)
-    sheet = grid(torch.from_numpy(rng.integers(0, 256, (previews, channels, size, size), dtype=np.uint8))).numpy()
+    squares = rng.integers(0, 256, (previews, channels, 4, 4), dtype=np.uint8)
+    sheet = grid(torch.from_numpy(squares.repeat(size // 4, axis=2).repeat(size // 4, axis=3))).numpy()
     for step in steps:
         Image.fromarray(sheet if channels == 3 else sheet[..., 0]).save(folder / f"step-{step:06d}.png")
 
@@ -187,7 +188,7 @@ def add_cgan(project: Project, params: Params, data: str, extractors: list[str])
     save_prepared(train, folders.data / "grey" / "train.safetensors", "train")
     speed = {"seconds": 100.0, "steps_per_second": 12.0}
     real = invented_metrics("real", split, extractors, rng) | invented_consistency("real", rng) | within_digits(rng)
-    project.add_run("cgan", "real-digits", folders.data / "reference" / "digits", real, data)
+    project.add_run("cgan", "real-digits", folders.data / "reference-grey" / "digits", real, data)
     for row in cgan_rows(params):
         metrics = invented_metrics(row.config.loss, split, extractors, rng) | speed
         if row.has_labels:
@@ -197,7 +198,7 @@ def add_cgan(project: Project, params: Params, data: str, extractors: list[str])
         kind, count = ("cgan", 80) if row.has_labels else ("dcgan", 64)
         write_training(folders.models / "cgan" / row.name, kind, rng, 28, (200,), count, channels=1)
     for loss in (*params.stacked.losses, "real"):
-        folder = folders.data / "reference" / "stacked" if loss == "real" else folders.models / "cgan" / f"stacked-{loss}"
+        folder = folders.data / "reference-grey" / "stacked" if loss == "real" else folders.models / "cgan" / f"stacked-{loss}"
         modes = int(rng.integers(100, 1000))
         metrics = {"modes_covered": modes, "modes_enough": modes // 2, "kl_to_uniform": 1.5, "num_samples": 26000}
         run = "stacked-real" if loss == "real" else f"stacked-{loss}"

@@ -11,6 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+
+from modescope.evaluation.calibration import predict
+from modescope.evaluation.samplers import load_sampler
+from modescope.models.classifiers import load_judge
 
 BIN = Path(sys.executable).parent
 
@@ -56,9 +61,9 @@ def test_the_demo_is_quick_and_names_its_page(demo):
     folder, printed, seconds = demo
     assert "reports/index.html" in printed
     assert seconds < 600  # about seven minutes on two free cores; this machine may be busy
-    for name in ("index.html", "imbalance/index.html", "two-stage/index.html", "classifiers/index.html"):
+    for name in ("index.html", "imbalance/index.html", "two-stage/index.html", "cgan/index.html", "classifiers/index.html"):
         page = (folder / "reports" / name).read_text()
-        assert "digits-rgb" in page and "http://" not in page.replace("http://www.w3.org", "")
+        assert "digits" in page and "http://" not in page.replace("http://www.w3.org", "")
     assert "<img" in (folder / "reports" / "two-stage" / "index.html").read_text()
 
 
@@ -74,6 +79,11 @@ def test_the_demo_measures_every_row(demo):
     rows = {name: rows[name] for name in ("stage1", "stage2-a", "stage2-b-ff", "stage2-c-conv", "stage2-d-ff", "hybrid")}
     assert all(("class_consistency" in row) == (name != "hybrid") for name, row in rows.items())
     assert all(0 < rows["hybrid"][f"mmd_p_{moment}"] <= 1 for moment in ("untrained", "vae", "joint"))
+    rows = metrics(demo[0], "cgan")
+    labelled = ("cgan-bce", "cgan-wgan-gp", "cgan-ours", "real-digits")
+    assert all(("class_consistency" in rows[name]) == (name in labelled) for name in (*labelled, "dcgan-bce", "dcgan-wgan-gp"))
+    assert rows["real-digits"]["fid_classifier"] < min(rows[name]["fid_classifier"] for name in labelled[:-1])
+    assert rows["stacked-real"]["kl_to_uniform"] < rows["stacked-wgan-gp"]["kl_to_uniform"]
     judges = metrics(demo[0], "classifiers")
     assert min(row["accuracy"] for row in judges.values()) > 0.85
 
@@ -104,10 +114,10 @@ def test_a_fresh_clone_pulls_everything_and_syncs_once(demo, tmp_path):
     assert run("git status --porcelain", clone)[0] == ""
     first, _ = run("modescope sync", clone)
     again, _ = run("modescope sync", clone)
-    assert first.count("created") == 17 and again.count("created") == 0
+    assert first.count("created") == 25 and again.count("created") == 0
     tables = sorted(path.relative_to(folder) for path in (folder / "reports").glob("*/tables/*"))
     before = [(folder / table).read_bytes() for table in tables]
-    run("dvc repro -f -s report-imbalance report-two-stage report-classifiers", clone)
+    run("dvc repro -f -s report-imbalance report-two-stage report-cgan report-classifiers", clone)
     assert [(clone / table).read_bytes() for table in tables] == before
 
 
@@ -122,6 +132,16 @@ def test_a_changed_class_weight_runs_stage_2_alone(demo):
     assert ran == {"settings", *(f"{stage}@{row}" for stage in ("stage2", "evaluate-stage2") for row in rows), "report-two-stage", "overview"}
     assert seconds <= 0.4 * whole
     run("git reset -q --hard && dvc checkout -q", folder)
+
+
+def test_labels_decide_what_our_row_draws(demo):
+    """By the judge; with the labels shuffled, agreement drops to chance."""
+    folder, *_ = demo
+    drawn = load_sampler(folder / "models" / "cgan" / "cgan-ours").sample(1000, seed=3)
+    judged = predict(load_judge(folder / "models" / "classifiers" / "grey-judge", "cpu"), drawn.images).argmax(1)
+    shuffled = drawn.labels[torch.randperm(1000, generator=torch.Generator().manual_seed(0))]
+    assert (judged == drawn.labels).double().mean() > 0.9
+    assert 0.05 < (judged == shuffled).double().mean() < 0.15
 
 
 def test_a_killed_training_goes_on_and_ends_in_the_same_weights(demo):

@@ -25,6 +25,13 @@ def results(tmp_path_factory):
     return build_project(tmp_path_factory.mktemp("project"), splits=("split1",)).results
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pictures without pixels."""
+    monkeypatch.setattr(cgan.figures, "render", lambda *drawing: b"")
+    monkeypatch.setattr(cgan.sheets, "image_sheet", lambda *sheet, **more: b"")
+
+
 def by(table, key):
     return {row.get(key): row for row in table.rows}
 
@@ -183,17 +190,17 @@ WITH_LABELS = ["samples_cgan", "cgan_consistency", "fixed_z", "one_z", "cgan_pix
         ({"ours": {"plain": {"mode": "dcgan", "loss": "hinge", "ema_decay": 0.99}}}, [*FIRST, "figure7_1", "figure7_2", *WITH_LABELS, "samples_dcgan", "cgan_ours", *LAST]),
     ],
 )
-def test_the_section_holds_only_what_the_profile_has(project, changes, names):
+def test_the_section_holds_only_what_the_profile_has(project, undrawn, changes, names):
     if "plain" in changes.get("ours", ()):
         folder = project.folders.models / "cgan" / "plain"
         project.add_run("cgan", "plain", folder, dict(project.results.runs["dcgan-hinge"].values), "mnist")
     section = cgan.section(reduced(project, **changes))
     assert [item.name for item in section.content] == names
-    assert section.findings
+    assert section.findings and section.note == cgan.errata(project.results)
 
 
 def test_the_note_states_both_budgets(project):
-    note = cgan.section(reduced(project, training={"generator_steps": 1234})).note
+    note = cgan.errata(reduced(project, training={"generator_steps": 1234}))
     assert "It trains 30,010 generator steps; the rows here, with widths as their tables say, 1,234." in note
     assert "never stand in one column" in note and "a single sharp image" in note
 

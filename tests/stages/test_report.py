@@ -40,7 +40,7 @@ def test_report_files_the_runs_and_refuses_changed_numbers(project, capsys):
 
 
 def test_a_study_is_named(project):
-    with pytest.raises(UserError, match="unknown study `imbalances`: there are imbalance, two-stage, classifiers"):
+    with pytest.raises(UserError, match="unknown study `imbalances`: there are imbalance, two-stage, cgan, classifiers"):
         report.main("imbalances", project.folders.metrics, project.folders.models, project.root / "reports" / "x", project.folders.data)
 
 

@@ -1,9 +1,9 @@
 """Numbers and names inside sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 
-def span(values: Sequence[float], digits: int = 2, scale: float = 1.0, unit: str = "") -> str:
+def span(values: Collection[float], digits: int = 2, scale: float = 1.0, unit: str = "") -> str:
     """The least and the largest value, or the one that they print as."""
     low, high = (f"{scale * value:,.{digits}f}{unit}" for value in (min(values), max(values)))
     return low if low == high else f"{low} to {high}"

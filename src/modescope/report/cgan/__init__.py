@@ -9,10 +9,10 @@ from modescope.report.wording import span
 __all__ = ["STUDY", "expected_runs", "section"]
 
 ERRATA = (
-    "Report 2 is “Implementing a Conditional Generative Adversarial Network”. Its FID and KID are of the features of Inception, a network trained on ImageNet; "
-    "those of the pipeline's own judge of digits never stand in one column with them. Its diversity, the standard deviation of all pixels, is had by a single sharp image, too; "
-    "here it is pixel_std, and MS-SSIM, recall and coverage within a digit measure diversity. It trains {theirs:,} generator steps; the rows here, with widths as their "
-    "tables say, {ours}. What else differs, and why, is in docs/method.md."
+    "Report 2 is “Implementing a Conditional Generative Adversarial Network”. Its FID and KID are of the features of Inception, a network trained "
+    "on ImageNet; those of the pipeline's own judge of digits never stand in one column with them. Its diversity, the standard deviation of all "
+    "pixels, is had by a single sharp image, too; here it is pixel_std, and MS-SSIM, recall and coverage within a digit measure diversity. It trains "
+    "{theirs:,} generator steps; the rows here, with widths as their tables say, {ours}. What else differs, and why, is in docs/method.md."
 )
 
 

@@ -51,9 +51,9 @@ def benchmark(results: Results) -> Picture:
         legend_above(figure, [*looks, BEST])
 
     caption = (
-        f"As report 2's figure 7.1: the rows with labels; FID and KID of {of.name} (real images: FID {floor(results).values[of.fid]:.3f}), KID with its standard "
-        "deviation over subsets. A critic's loss has the right axis. Overview, 0 in the centre to 1 at the rim: the lowest FID, KID and training time as a part of the "
-        "row's own; class consistency and recall as they are."
+        f"As report 2's figure 7.1: the rows with labels; FID and KID of {of.name} (real images: FID {floor(results).values[of.fid]:.3f}), KID with "
+        "its standard deviation over subsets. A critic's loss has the right axis. Overview, 0 in the centre to 1 at the rim: the lowest FID, KID and "
+        "training time as a part of the row's own; class consistency and recall as they are."
     )
     alt = "FID, KID, training time, generator loss and class consistency of every loss with labels, and a radar chart of them."
     return Picture("figure7_1", "The losses compared", caption, alt, render(draw, WIDTH, 6.2))
@@ -108,8 +108,9 @@ def curves(results: Results) -> Picture:
         legend_above(figure, [DISCRIMINATOR, GENERATOR])
 
     caption = (
-        "Means between two points of the curve; a step is one of the generator. Top: the losses, the discriminator's with its scale and gradient penalty. "
-        "Middle: what the discriminator says of real and of generated images, a probability under bce and its output elsewhere. Bottom: the norm of each network's gradient."
+        "Means between two points of the curve; a step is one of the generator. Top: the losses, the discriminator's with its scale and gradient "
+        "penalty. Middle: what the discriminator says of real and of generated images, a probability under bce and its output elsewhere. "
+        "Bottom: the norm of each network's gradient."
     )
     alt = "Losses, discriminator scores and gradient norms over training, for every loss."
     return Picture("curves_cgan", "Training curves", caption, alt, render(draw, WIDTH, 5.4))

@@ -1,6 +1,6 @@
 """What study 3 found, put into sentences by the numbers themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from modescope.report.cgan.runs import (
     LABELLED,
@@ -62,8 +62,9 @@ def _consistency(results: Results) -> Finding:
     if ours:
         lead = f" ({_percent(results, ours) - max(values.values()):+.2f} points against the best of the report's rows)" if values else ""
         parts.append(f"our {ours.name} {_percent(results, ours):.2f} %{lead}")
+    real = 100 * floor(results).values["class_consistency"]
     text = (
-        f"Of the images made for a digit, the judge sees in it: {', '.join(parts)}; of real images {100 * floor(results).values['class_consistency']:.2f} %."
+        f"Of the images made for a digit, the judge sees in it: {', '.join(parts)}; of real images {real:.2f} %."
         f"{f' Report 2 has {span(told)} % by its own classifier.' if told else ''}"
     )
     return Finding("Class consistency", text)
@@ -80,7 +81,8 @@ def _labels(results: Results) -> Finding:
     worse = [f"{loss} ({ours:.3f} against {without:.3f}, {ours - without:.3f} higher)" for loss, (ours, without) in fids.items() if ours >= without]
     better = [f"{loss} {ours:.3f} against {without:.3f}" for loss, (ours, without) in fids.items() if ours < without]
     text = (
-        f"{_told_of_labels(results)}The judge's FID is lower with labels for {len(better)} of {len(fids)} losses{f': {listing(better)}' if better else ''}."
+        f"{_told_of_labels(results)}The judge's FID is lower with labels for {len(better)} of {len(fids)} losses"
+        f"{f': {listing(better)}' if better else ''}."
         f"{f' It is not for {listing(worse)}.' if worse else ''}"
     )
     return Finding("With labels against without", text)
@@ -99,19 +101,22 @@ def _told_of_labels(results: Results) -> str:
 
 def _diversity(results: Results) -> Finding:
     """Whether pixel_std, the report's measure, tells rows apart as recall within a digit does."""
-    rows, real = shown(results), floor(results).values
-    means = {metric: {row.label: _mean(run(results, row).values[metric]) for row in rows} for metric in ("pixel_std", "recall_per_class", "ms_ssim")}
-    pixels, recalls, similarities = (list(values.values()) for values in means.values())
-    spans = [(max(values) - min(values)) / _mean(real[metric]) for metric, values in (("pixel_std", pixels), ("recall_per_class", recalls))]
-    highest = [max(means[metric], key=means[metric].__getitem__) for metric in ("pixel_std", "recall_per_class")]
+    rows, metrics = shown(results), ("pixel_std", "recall_per_class", "ms_ssim")
+    pixels, recalls, similarities = ({row.label: _mean(run(results, row).values[metric]) for row in rows} for metric in metrics)
+    real_pixels, real_recall, real_similarity = (_mean(floor(results).values[metric]) for metric in metrics)
+    pixel_span, recall_span = _width(pixels) / real_pixels, _width(recalls) / real_recall
     text = (
-        "Report 2 takes the standard deviation of a digit's pixels for its diversity, and finds the losses alike. "
-        f"As means over the digits it is {span(pixels, 3)} (real images {_mean(real['pixel_std']):.3f}), highest for {highest[0]}; recall within a digit is "
-        f"{span(recalls, 3)} ({_mean(real['recall_per_class']):.3f}), highest for {highest[1]}, and MS-SSIM {span(similarities, 3)} ({_mean(real['ms_ssim']):.3f}). "
-        f"Between the rows pixel_std differs by {spans[0]:.1%} of the real images' and recall by {spans[1]:.1%}: "
-        f"{'recall tells them apart, pixel_std less' if spans[1] > spans[0] else 'recall tells them apart no more than pixel_std does'}."
+        "Report 2 takes the standard deviation of a digit's pixels for its diversity, and finds the losses alike. As means over the digits it is "
+        f"{span(pixels.values(), 3)} (real images {real_pixels:.3f}), highest for {max(pixels, key=pixels.get)}; recall within a digit is "
+        f"{span(recalls.values(), 3)} ({real_recall:.3f}), highest for {max(recalls, key=recalls.get)}, and MS-SSIM "
+        f"{span(similarities.values(), 3)} ({real_similarity:.3f}). Between the rows pixel_std differs by {pixel_span:.1%} of the real images' and "
+        f"recall by {recall_span:.1%}: recall tells them apart{', pixel_std less' if recall_span > pixel_span else ' no more than pixel_std does'}."
     )
     return Finding("Diversity", text)
+
+
+def _width(values: Mapping[str, float]) -> float:
+    return max(values.values()) - min(values.values())
 
 
 def _mean(values: Sequence[float]) -> float:

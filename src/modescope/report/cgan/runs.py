@@ -106,7 +106,7 @@ def stacked_run(loss: str) -> str:
 def expected_runs(params: Params, folders: Folders) -> Expected:
     """Every row, the trainings on stacked digits, real images of both, and the judge, with their folders."""
     trained = (*params.cgan.rows, *map(stacked_run, params.stacked.losses))
-    reference = folders.data / "reference"
+    reference = folders.data / "reference-grey"
     return {
         STUDY: {name: folders.models / STUDY / name for name in trained} | {REAL: reference / "digits", STACKED_REAL: reference / "stacked"},
         CLASSIFIERS: {GREY_JUDGE: folders.models / CLASSIFIERS / GREY_JUDGE},

@@ -52,7 +52,9 @@ FIXED_Z = (
     Column("fixed_z_mean", "classes of a z ↑", "fixed z", digits=1),
     Column("fixed_z_all", "z with every class ↑", "fixed z"),
 )
-FIXED_Z_NOTE = "Fixed z: different classes that the judge sees in the images of one z with every label, as a mean over {count} z, and the z with all of them."
+FIXED_Z_NOTE = (
+    "Fixed z: different classes that the judge sees in the images of one z with every label, as a mean over {count} z, and the z with all of them."
+)
 WITHIN_DIGIT = {"ms_ssim": "MS-SSIM ↓", "recall_per_class": "recall ↑", "coverage_per_class": "coverage ↑"}
 
 
@@ -74,7 +76,8 @@ def summary(results: Results) -> Table:
         Column("seconds", "seconds", digits=0),
     ]
     caption = (
-        "Class consistency (images that the judge sees in the class of their label) and seconds of training are those of the row with labels, where there is one."
+        "Class consistency (images that the judge sees in the class of their label) and seconds of training are those of the row with labels, "
+        "where there is one."
         f"{' Of our rows the most consistent one.' if mine else ''}"
     )
     return Table("cgan_summary", "Study 3 at a glance", columns, rows, caption, _facts(results), (), frozenset({len(rows) - 1}))
@@ -93,8 +96,8 @@ def scores(results: Results) -> Table:
         *(SECONDS, Column("images_per_second", "images/s", "training", digits=0)),
     ]
     caption = (
-        "As report 2's table 6.1, with the rows without labels, which it compares in its figure 7.2, and ours. Class consistency: images that the judge sees "
-        "in the class of their label; for real images it is the judge's accuracy. Images/s: a batch for each of the generator's steps. "
+        "As report 2's table 6.1, with the rows without labels, which it compares in its figure 7.2, and ours. Class consistency: images that the judge "
+        "sees in the class of their label; for real images it is the judge's accuracy. Images/s: a batch for each of the generator's steps. "
         f"{SPREAD_NOTE}{' ' + REPORTED_NOTES[2] + ' Its FIDs of dcgan-bce and dcgan-lsgan are read off a figure.' if with_reported else ''}"
     )
     warnings = evaluation_warnings([*(run(results, row) for row in all_rows(results.params)), floor(results)])
