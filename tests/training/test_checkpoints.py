@@ -89,7 +89,10 @@ def test_the_last_state_is_kept_if_asked(keep, tmp_path):
         assert equal(kept, {name.removeprefix("generator."): value for name, value in weights.items() if name.startswith("generator.")})
 
 
-@pytest.mark.parametrize("kind", [{}, {"loss": "wgan-gp", "mode": "dcgan"}, {"loss": "hinge", "ema_decay": 0.9, "discriminator_labels": "projection"}])
+KINDS = [{}, {"loss": "wgan-gp", "mode": "dcgan"}, {"loss": "hinge", "ema_decay": 0.9, "discriminator_labels": "projection"}]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_more_steps_end_where_one_long_training_ends(kind, tmp_path):
     long, first, rest = ListLog(), ListLog(), ListLog()
     expected = {name: value.clone() for name, value in run(training(generator_steps=5, **kind), tmp_path / "long", long).items()}

@@ -69,6 +69,17 @@ def test_every_update_of_the_critic_has_a_batch_of_its_own(tmp_path):
     assert asked == [0, 1, 2, 3, 4, 0, 5, 6, 7, 8, 9, 1]  # the generator's batch is asked for its size alone
 
 
+@pytest.mark.parametrize("mode", ["cgan", "dcgan"])
+def test_the_generator_is_given_new_latent_vectors_and_labels_in_its_own_step(mode, tmp_path):
+    trained, given = training(mode=mode, generator_steps=1), []
+    trained.objective.generator.register_forward_pre_hook(lambda network, inputs: given.append(inputs) if network.training else None)
+    run(trained, tmp_path)
+    (first, *own), (second, *uniform) = given
+    assert not torch.equal(first, second) and len(own) == len(uniform) == (mode == "cgan")
+    if own:
+        assert torch.equal(own[0], trained.stream.batch(0)[1]) and not torch.equal(own[0], uniform[0])
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_first_loss_is_that_of_the_recipe(loss):
     """Scale, smoothing and penalty reach the objective."""
@@ -147,7 +158,8 @@ def plain(monkeypatch, loss):
     from modescope.vision import torchvision
 
     torch.manual_seed(0)
-    return PlainCgan([torchvision.transforms.functional.to_pil_image(image) for image in IMAGES[:16]], LABELS[:16], torch.device("cpu"), loss, batch_size=8)
+    pictures = [torchvision.transforms.functional.to_pil_image(image) for image in IMAGES[:16]]
+    return PlainCgan(pictures, LABELS[:16], torch.device("cpu"), loss, batch_size=8)
 
 
 @pytest.mark.parametrize(("loss", "judge"), [("bce", SpectralDiscriminator(32, 0.25, 1, 10)), ("wgan-gp", Critic(64, 1, 10))])
