@@ -28,6 +28,7 @@ def project(make_project):
     """Grey digits, an untrained judge, params for two steps."""
     params = profile_values("demo")
     params["cgan"] |= {"per_class_samples": 4, "training": params["cgan"]["training"] | TRAINING}
+    params["cgan"]["ours"]["cgan-ours"]["generator_steps"] = 2
     params["stacked"] |= {"num_images": 40, "num_samples": 60, "training": {"generator_steps": 2}}
     params["evaluation"] |= EVALUATION | {"neighbours": 2}
     make_project(params)

@@ -102,3 +102,10 @@ class Stacked(Section):
     num_samples: Count
     enough: Count
     training: Overrides
+
+    @model_validator(mode="after")
+    def _loss_and_mode_are_given(self) -> "Stacked":
+        given = sorted({"loss", "mode"} & self.training.keys())
+        if given:
+            raise ValueError(f"stacked.training.{given[0]}: stacked.losses names the losses, and there are no labels: remove it")
+        return self
