@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from modescope.config import Params, parse_params, profile_values
 from modescope.data.batches import to_unit
@@ -123,11 +124,23 @@ def peak_flops(device: torch.device) -> float:
     return 2 * size**3 * max(rates)
 
 
+class OperationCounter(TorchDispatchMode):
+    """Adds up the floating-point operations of convolutions and matrix products (FlopCounterMode also follows modules, and fails under a gradient penalty)."""
+
+    total = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        result = function(*arguments, **(options or {}))
+        count = flop_registry.get(function._overloadpacket)
+        self.total += count(*arguments, **(options or {}), out_val=result) if count else 0
+        return result
+
+
 def counted_flops(run: Callable[[int], None]) -> int:
-    """Operations of one step in convolutions and matrix products, forward and backward."""
-    with FlopCounterMode(display=False) as counter:
+    """Operations of one step, forward and backward."""
+    with OperationCounter() as counter:
         run(1)
-    return counter.get_total_flops()
+    return counter.total
 
 
 def measure(name: str, pair: tuple[Callable, Callable], device: torch.device, peak: float) -> dict:
