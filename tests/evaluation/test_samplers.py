@@ -7,7 +7,8 @@ from safetensors.torch import save_file
 from modescope.config import parse_params, profile_values
 from modescope.errors import UserError
 from modescope.evaluation import samplers
-from modescope.evaluation.samplers import VaeSampler, fit_mixture, load_sampler, mixture_weights
+from modescope.evaluation.samplers import load_sampler
+from modescope.evaluation.vae_samplers import VaeSampler, fit_mixture, mixture_weights
 from modescope.files import write_json
 from modescope.models.upsampling_gan import build_generator
 from modescope.models.vae import build_vae

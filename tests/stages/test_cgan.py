@@ -27,7 +27,7 @@ CURVES = {"train/d_loss", "train/d_real", "train/d_fake", "train/d_gradient_norm
 def project(make_project):
     """Grey digits, an untrained judge, params for two steps."""
     params = profile_values("demo")
-    params["cgan"] |= {"per_class_samples": 4, "training": params["cgan"]["training"] | TRAINING}
+    params["cgan"] |= {"per_class_samples": 4, "losses": ["bce", "wgan-gp"], "training": params["cgan"]["training"] | TRAINING}
     params["cgan"]["ours"]["cgan-ours"]["generator_steps"] = 2
     params["stacked"] |= {"num_images": 40, "num_samples": 60, "training": {"generator_steps": 2}}
     params["evaluation"] |= EVALUATION | {"neighbours": 2}

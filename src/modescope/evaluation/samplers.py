@@ -5,24 +5,18 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import numpy as np
 import torch
-from pythae.models import VAE
-from pythae.samplers import GaussianMixtureSampler, GaussianMixtureSamplerConfig, NormalSampler
 from safetensors.torch import load_file
-from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 
-from modescope.config import CganConfig, Gan, GANConfig, Vae
+from modescope.config import CganConfig, Gan, GANConfig
 from modescope.data.batches import to_uint8
-from modescope.data.splits import random_order
 from modescope.errors import UserError
 from modescope.files import read_json
 from modescope.models.adapters import adapt
 from modescope.models.conditional_gan import build_conditional_generator
 from modescope.models.dcgan import DCGANGenerator
 from modescope.models.upsampling_gan import build_generator
-from modescope.models.vae import build_vae
 from modescope.models.weights import WEIGHTS, part
 from modescope.training.priors import Latents, Prior, kept_prior
 
@@ -82,50 +76,6 @@ def _batches(latents: Latents) -> Iterator[Latents]:
         yield Latents(*(None if tensor is None else tensor[start : start + BATCH_SIZE] for tensor in latents))
 
 
-class VaeSampler:
-    """A pythae sampler: codes from the standard normal, or from a mixture fitted to the training images' codes.
-
-    pythae puts every sampler on CUDA where there is one; `device` decides instead.
-    """
-
-    num_classes = None
-
-    def __init__(self, sampler: NormalSampler | GaussianMixtureSampler, device: torch.device | str = "cpu"):
-        self.sampler = sampler
-        sampler.device = sampler.model.device = torch.device(device)
-        sampler.model.to(device).eval()
-
-    @torch.no_grad()
-    def sample(self, count: int, seed: int, labels: Tensor | None = None) -> Samples:
-        check_wanted(labels, self.num_classes)
-        if isinstance(self.sampler, GaussianMixtureSampler):
-            self.sampler.gmm.random_state = np.random.RandomState(seed)
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            images = self.sampler.sample(count, batch_size=BATCH_SIZE)
-        mixed = random_order(count, seed)  # a mixture draws component by component
-        return Samples(to_uint8(images, low=0.0).cpu()[mixed], None)
-
-
-def fit_mixture(model: VAE, images: Tensor, components: int, seed: int) -> GaussianMixtureSampler:
-    """pythae's mixture sampler fitted to the codes of images (N, 3, 32, 32) float in [0, 1]; the seed decides the fit."""
-    sampler = GaussianMixtureSampler(model.eval(), GaussianMixtureSamplerConfig(n_components=components))
-    state = np.random.get_state()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        np.random.seed(seed)  # scikit-learn falls back on NumPy's global generator, pythae passes it none
-        sampler.fit(images)
-        np.random.set_state(state)
-    return sampler
-
-
-def mixture_weights(sampler: GaussianMixtureSampler) -> dict[str, Tensor]:
-    """The fitted mixture as tensors: weights (K,), means (K, D), covariances (K, D, D), float64."""
-    gmm = sampler.gmm
-    fitted = {"weights": gmm.weights_, "means": gmm.means_, "covariances": gmm.covariances_}
-    return {f"mixture.{name}": torch.from_numpy(np.ascontiguousarray(value)) for name, value in fitted.items()}
-
-
 def _generator_sampler(
     generator: nn.Module, weights: dict[str, Tensor], latent_dim: int, device: torch.device | str, conditional: bool = False
 ) -> GeneratorSampler:
@@ -150,24 +100,10 @@ def _load_stage2(params: dict, weights: dict[str, Tensor], device: torch.device 
     return _generator_sampler(generator, weights, config.latent_dim, device)
 
 
-def _load_vae_model(params: dict, weights: dict[str, Tensor]) -> VAE:
-    model = build_vae(Vae(**params["imbalance"]["vae"]).latent_dim)
-    model.load_state_dict({name: value for name, value in weights.items() if not name.startswith("mixture.")})
-    return model
+def _load_vae(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> Sampler:
+    from modescope.evaluation.vae_samplers import load_vae  # brings pythae and scikit-learn, which nothing else here needs
 
-
-def _load_vae(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> VaeSampler:
-    return VaeSampler(NormalSampler(_load_vae_model(params, weights)), device)
-
-
-def _load_vae_gmm(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> VaeSampler:
-    model, components = _load_vae_model(params, weights), len(weights["mixture.weights"])
-    sampler = GaussianMixtureSampler(model, GaussianMixtureSamplerConfig(n_components=components))
-    sampler.gmm = GaussianMixture(components)
-    for name in ("weights", "means", "covariances"):
-        setattr(sampler.gmm, f"{name}_", weights[f"mixture.{name}"].numpy())
-    sampler.is_fitted = True
-    return VaeSampler(sampler, device)
+    return load_vae(params, weights, device)
 
 
 def _load_hybrid(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> GeneratorSampler:
@@ -187,7 +123,7 @@ LOADERS = {
     "stage1": _load_stage1,
     "stage2": _load_stage2,
     "vae": _load_vae,
-    "vae-gmm": _load_vae_gmm,
+    "vae-gmm": _load_vae,
     "hybrid": _load_hybrid,
     "cgan": _load_cgan,
     "stacked": partial(_load_cgan, channels=3),

@@ -8,7 +8,8 @@ from safetensors.torch import load_file
 
 from modescope.config import load_params
 from modescope.data.batches import to_unit
-from modescope.evaluation.samplers import VaeSampler, fit_mixture, load_sampler, mixture_weights
+from modescope.evaluation.samplers import load_sampler
+from modescope.evaluation.vae_samplers import VaeSampler, fit_mixture, mixture_weights
 from modescope.files import read_json
 from modescope.models.weights import WEIGHTS, save_weights
 from modescope.process import run_stage
