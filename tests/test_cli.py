@@ -68,6 +68,21 @@ def test_null_in_a_profile_is_null(modescope):
     assert load_params().imbalance.gan.ema_decay is None
 
 
+def test_every_profile_has_a_lock_of_its_own(modescope):
+    lock = Path("dvc.lock")
+    lock.write_text("of standard")
+    modescope("use", "demo")
+    assert not lock.exists()
+    lock.write_text("of demo")
+    modescope("use", "standard")
+    assert lock.read_text() == "of standard"
+    modescope("use", "demo")
+    assert lock.read_text() == "of demo"
+    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("seed: 42", "seed: 43", 1))
+    modescope("use", "standard")
+    assert lock.read_text() == "of demo"  # values of no profile: the lock stays
+
+
 @pytest.mark.parametrize("profile", ["demo", "paper"])
 def test_standard_comes_back_to_the_byte(modescope, profile):
     assert modescope("use", profile)[0] == 0

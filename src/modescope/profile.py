@@ -1,6 +1,7 @@
 """Writing a profile to params.yaml, comments kept."""
 
 from collections.abc import MutableMapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -8,13 +9,18 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.error import YAMLError
 
-from modescope.config import PARAMS, PROFILES, load_params, parse_params, profile_values, read_yaml
+from modescope.config import PARAMS, PROFILES, load_params, parse_params, profile_names, profile_values, read_yaml
 from modescope.dotted import dotted
 from modescope.files import atomic_path
 
+LOCK = Path("dvc.lock")
+
 
 def use_profile(name: str) -> list[str]:
-    """Make params.yaml hold the profile's values.
+    """Make params.yaml hold the profile's values, and dvc.lock what the profile's last `dvc repro` left.
+
+    From one profile to another dvc.lock waits in profiles/NAME.lock: hardly a stage of another profile is up to date, and DVC reads and
+    writes all of it for every stage that it runs, seconds each time. Values of no profile keep it where it is.
 
     Returns:
         one line per changed value, `imbalance.gan.epochs: 10 -> 1`; none (and the file is left alone) where nothing changes.
@@ -24,9 +30,11 @@ def use_profile(name: str) -> list[str]:
     """
     values = profile_values(name)
     parse_params(values, str(PROFILES / f"{name}.yaml"))
-    changes = differences(_current(), values)
+    current = _current()
+    changes = differences(current, values)
     if changes:
         _write(values)
+        _change_lock(_name_of(current), name)
     return changes
 
 
@@ -49,6 +57,19 @@ def _current() -> dict[str, Any]:
     except (FileNotFoundError, YAMLError):
         return {}
     return values if isinstance(values, dict) else {}
+
+
+def _name_of(values: dict[str, Any]) -> str | None:
+    return next((name for name in profile_names() if profile_values(name) == values), None)
+
+
+def _change_lock(old: str | None, new: str) -> None:
+    if old is None:
+        return
+    if LOCK.exists():
+        LOCK.replace(PROFILES / f"{old}.lock")
+    if (PROFILES / f"{new}.lock").exists():
+        (PROFILES / f"{new}.lock").replace(LOCK)
 
 
 def _write(values: dict[str, Any]) -> None:

@@ -125,7 +125,7 @@ def test_a_stage2_is_sampled_with_labels(row):
     assert labels.shape == (30,) and labels.dtype == torch.int64 and len(labels.unique()) > 5 and labels.max() < 10
     assert torch.equal(images, again) and not torch.equal(images, other)
     with torch.no_grad():
-        shown = to_uint8(sampler.generator(preview_latents(sampler.prior, torch.device("cpu"))), low=-1.0)
+        shown = to_uint8(sampler.generator(preview_latents(sampler.prior, torch.device("cpu")).z), low=-1.0)
     assert (grid(shown).numpy() == pixels(out, 3)).all()  # what the training showed last
 
 
