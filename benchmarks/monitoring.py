@@ -3,6 +3,7 @@
     python benchmarks/monitoring.py cgan-bce
 """
 
+import os
 import sys
 import tempfile
 import time
@@ -41,10 +42,13 @@ def main(row: str) -> None:
     training = conditional_training(config, given.images, given.labels, given.num_classes, params.seed)
     timed(training.objective, "preview")
     timed(loop, "gradient_norm")
-    with tempfile.TemporaryDirectory() as folder, RunLog(info, Path(folder) / "run") as log:
-        timed(log, "log")  # curves and, now and then, MLflow
-        timed(log, "image")
-        timing = loop.train(training, log=log, checkpoint=Checkpoint(log.folder), precision=info["precision"])
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"  # a store of its own: this is no run of the study
+        with RunLog(info, Path(folder) / "run") as log:
+            timed(log, "log")  # curves and, now and then, MLflow
+            timed(log, "image")
+            timing = loop.train(training, log=log, checkpoint=Checkpoint(log.folder), precision=info["precision"])
+            log.finish(Path(folder) / "out")
     parts = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in spent.items())
     print(f"{row}: {timing.steps} steps in {timing.seconds:.1f} s, of which {parts}: {sum(spent.values()) / timing.seconds:.2%}")
 

@@ -27,6 +27,7 @@ IMAGES = 4096
 ROUNDS = 5
 STEPS = {"cpu": 10, "cuda": 300}  # a round's, at most
 SECONDS = 5  # that a round of the plain loop should not take much longer than
+Pairs = dict[str, tuple[Callable[[int], None], Callable[[int], None]]]  # name -> our loop and the plain one, each `run(steps)`
 COLUMNS = "{:<14} {:>6} {:>12} {:>12} {:>7} {:>13} {:>11} {:>8}"
 
 
@@ -65,14 +66,14 @@ def drawing(prior: Prior, count: int, device: torch.device) -> Callable[[int], N
     return run
 
 
-def loops(device: torch.device) -> dict[str, tuple[Callable[[int], None], Callable[[int], None]]]:
+def loops(device: torch.device) -> Pairs:
     """By name: our loop and the plain one, at the published settings, on random images."""
     sys.path.insert(0, str(root()))
     params = parse_params(profile_values("standard"), "standard")
     return _colour_loops(params, device) | _grey_loops(params, device)
 
 
-def _colour_loops(params: Params, device: torch.device) -> dict[str, tuple[Callable[[int], None], Callable[[int], None]]]:
+def _colour_loops(params: Params, device: torch.device) -> Pairs:
     from benchmarks.plain_dcgan import PlainDcgan
     from benchmarks.plain_gan import PlainGan
     from benchmarks.plain_mixture import PlainMixture
@@ -95,7 +96,7 @@ def _colour_loops(params: Params, device: torch.device) -> dict[str, tuple[Calla
     }
 
 
-def _grey_loops(params: Params, device: torch.device) -> dict[str, tuple[Callable[[int], None], Callable[[int], None]]]:
+def _grey_loops(params: Params, device: torch.device) -> Pairs:
     from benchmarks.plain_cgan import PlainCgan
 
     images, labels = torch.randint(0, 256, (IMAGES, 1, 28, 28), dtype=torch.uint8), torch.arange(IMAGES) % 10

@@ -71,8 +71,9 @@ def sample(
     from modescope.evaluation.samplers import load_sampler
 
     sampler = load_sampler(folder)
-    labels, columns = wanted_labels(n, label, grid, sampler.num_classes)
-    drawn = sampler.sample(len(labels) if labels is not None else n or (64 if grid else 1), seed, labels)
+    columns = sampler.num_classes if grid and label is None else None
+    count = n or (8 * (columns or 8) if grid else 1)
+    drawn = sampler.sample(count, seed, wanted_labels(count, label, columns))
     if out.suffix == ".png":
         save_sheet(drawn, out, columns)
     else:
@@ -97,16 +98,13 @@ def find_run(name: str) -> Path:
     return folders[name]
 
 
-def wanted_labels(n: int | None, label: int | None, grid: bool, num_classes: int | None) -> tuple[Any, int | None]:
-    """Labels (N,) int64 to ask a sampler for, and the columns of a sheet; None for the run's own, and for a nearly square one."""
+def wanted_labels(count: int, label: int | None, columns: int | None) -> Any:
+    """Labels (count,) int64 to ask a sampler for: one label, or a column of a sheet for each; None for the run's own."""
     import torch
 
     if label is not None:
-        return torch.full((n or (64 if grid else 1),), label), None
-    if not grid or num_classes is None:
-        return None, None
-    count = n or 8 * num_classes
-    return torch.arange(count) % num_classes, num_classes
+        return torch.full((count,), label)
+    return None if columns is None else torch.arange(count) % columns
 
 
 def save_arrays(drawn: Any, path: Path) -> None:

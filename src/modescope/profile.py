@@ -9,8 +9,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.error import YAMLError
 
-from modescope.config import PARAMS, PROFILES, load_params, parse_params, profile_names, profile_values, read_yaml
+from modescope.config import PARAMS, PROFILES, load_params, parse_params, profile_name, profile_names, profile_values, read_yaml
 from modescope.dotted import dotted
+from modescope.errors import UserError
 from modescope.files import atomic_path
 
 LOCK = Path("dvc.lock")
@@ -30,11 +31,11 @@ def use_profile(name: str) -> list[str]:
     """
     values = profile_values(name)
     parse_params(values, str(PROFILES / f"{name}.yaml"))
-    current = _current()
-    changes = differences(current, values)
+    changes = differences(_current(), values)
     if changes:
+        left = _current_profile()
         _write(values)
-        _change_lock(_name_of(current), name)
+        _change_lock(left, name)
     return changes
 
 
@@ -59,8 +60,13 @@ def _current() -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _name_of(values: dict[str, Any]) -> str | None:
-    return next((name for name in profile_names() if profile_values(name) == values), None)
+def _current_profile() -> str | None:
+    """The profile that params.yaml holds; None for values of none, or a file that is refused."""
+    try:
+        name = profile_name(load_params())
+    except UserError:
+        return None
+    return name if name in profile_names() else None
 
 
 def _change_lock(old: str | None, new: str) -> None:

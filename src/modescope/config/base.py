@@ -1,6 +1,7 @@
 """What every section of params.yaml is made of: validated, frozen, and without defaults."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,6 +18,17 @@ class Section(BaseModel):
     """A part of params.yaml: unknown keys and wrong types are refused, values cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+Resolved = TypeVar("Resolved", bound=Section)
+
+
+def resolve(section: type[Resolved], values: Mapping[str, Any], where: str) -> Resolved:
+    """`section` of `values`. Raises ValueError that begins with `where` for a value that is refused."""
+    try:
+        return section(**values)
+    except ValidationError as error:
+        raise ValueError(f"{where}: {first_problem(error)}") from None
 
 
 def first_problem(error: ValidationError) -> str:

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from modescope.config.base import Betas, Count, Fraction, Names, NonNegative, Positive, Section, first_problem
+from modescope.config.base import Betas, Count, Fraction, Names, NonNegative, Positive, Section, resolve
 
 Mode = Literal["cgan", "dcgan"]
 Overrides = dict[str, Any]
@@ -88,10 +88,7 @@ class Cgan(Section):
         recipe = self.recipes.get(str(overrides.get("loss")))
         if recipe is None:
             raise ValueError(f"{where}: unknown loss `{overrides.get('loss')}`: cgan.recipes has {', '.join(self.recipes)}")
-        try:
-            return CganConfig(**self.training.model_dump() | recipe.model_dump() | overrides)
-        except ValidationError as error:
-            raise ValueError(f"{where}: {first_problem(error)}") from None
+        return resolve(CganConfig, self.training.model_dump() | recipe.model_dump() | overrides, where)
 
 
 class Stacked(Section):

@@ -7,7 +7,7 @@ from pydantic import ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from modescope.config.base import Section, first_problem
+from modescope.config.base import Section, first_problem, resolve
 from modescope.config.conditional import Cgan, CganConfig, Stacked
 from modescope.config.sections import Classifier, Datasets, Evaluation, Hybrid, Imbalance, Split
 from modescope.config.two_stage import GANConfig, Stage1Config, TwoStage
@@ -68,10 +68,7 @@ class Params(GANConfig):
         return self._with(GANConfig, {"stage2_max_generator_steps": limit} | self.two_stage.overrides(row), f"two_stage.rows.{row}")
 
     def _with(self, section: type[Section], overrides: dict[str, Any], where: str) -> Any:
-        try:
-            return section(**{name: getattr(self, name) for name in section.model_fields} | overrides)
-        except ValidationError as error:
-            raise ValueError(f"{where}: {first_problem(error)}") from None
+        return resolve(section, {name: getattr(self, name) for name in section.model_fields} | overrides, where)
 
     def subset(self, *keys: str) -> dict[str, Any]:
         """The values under dotted `keys`, nested as in the file: what a stage declares under `params`."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from modescope.errors import UserError
 
 CHANNELS = 3
+NUM_MODES = 10**CHANNELS
 
 
 def stack_digits(images: Tensor, labels: Tensor, count: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -6,9 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from modescope.data.stacked import digits_to_mode
+from modescope.data.stacked import NUM_MODES, digits_to_mode
 from modescope.evaluation.class_share import class_counts, share
 from modescope.evaluation.features import Extractor, extract_features
+
+
+def stacked_coverage(images: Tensor, extractor: Extractor, enough: int) -> dict[str, Any]:
+    """`mode_coverage` of stacked digits (N, 3, H, W) uint8 as the judge sees them, with num_samples = N."""
+    return mode_coverage(judged_modes(images, extractor), NUM_MODES, enough) | {"num_samples": len(images)}
 
 
 def judged_modes(images: Tensor, extractor: Extractor) -> Tensor:

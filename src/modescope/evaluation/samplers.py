@@ -67,8 +67,7 @@ class GeneratorSampler:
 
     def _images(self, batch: Latents) -> Tensor:
         device = next(self.generator.parameters()).device
-        inputs = batch if self.conditional else batch[:1]
-        return to_uint8(self.generator(*(tensor.to(device) for tensor in inputs)), low=-1.0).cpu()
+        return to_uint8(self.generator(*(tensor.to(device) for tensor in batch.inputs(self.conditional))), low=-1.0).cpu()
 
 
 def _batches(latents: Latents) -> Iterator[Latents]:

@@ -20,6 +20,7 @@ def main(row: str, data: Path, split: Path, out: Path) -> None:
         raise UserError(f"unknown row `{row}`: there are {', '.join(params.cgan.rows)}")
     config = params.cgan.config(row)
     start = None if config.checkpoint is None else root() / config.checkpoint
+    # All that a checkpoint must agree in; of several differences the first is named.
     kept = {"mode": config.mode, "loss": config.loss, **config.model_dump(exclude={"generator_steps", "checkpoint"})}
     state = None if start is None else load_start(start, kept, config.generator_steps)
     given = load_training_data(data, split, device)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from modescope.config import load_params
-from modescope.evaluation.coverage import judged_modes, mode_coverage
+from modescope.evaluation.coverage import stacked_coverage
 from modescope.evaluation.extractors import Judge
 from modescope.evaluation.samplers import load_sampler
 from modescope.files import read_json, write_json
@@ -16,9 +16,8 @@ def main(run: Path, judge: Path, metrics: Path) -> None:
     """Count the modes among RUN's samples as JUDGE sees them, write METRICS and complete the run's record."""
     params, device, info = load_params(), training_device(), read_json(run / "run.json")
     drawn = load_sampler(run, device).sample(params.stacked.num_samples, params.evaluation.seed)
-    modes = judged_modes(drawn.images, Judge(judge, device))
-    measured = mode_coverage(modes, len(info["data"]["classes"]) ** 3, params.stacked.enough)
-    measured |= {"num_samples": len(modes)} | {name: info[name] for name in ("seconds", "steps_per_second")}
+    measured = stacked_coverage(drawn.images, Judge(judge, device), params.stacked.enough)
+    measured |= {name: info[name] for name in ("seconds", "steps_per_second")}
     write_json(metrics, measured)
     push(run, measured)
 

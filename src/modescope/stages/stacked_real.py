@@ -6,7 +6,7 @@ from pathlib import Path
 from modescope.config import load_params
 from modescope.data.prepared import load_prepared
 from modescope.data.stacked import stack_digits
-from modescope.evaluation.coverage import judged_modes, mode_coverage
+from modescope.evaluation.coverage import stacked_coverage
 from modescope.evaluation.extractors import Judge
 from modescope.files import write_json
 from modescope.models.weights import WEIGHTS
@@ -34,8 +34,7 @@ def main(data: Path, judge: Path, out: Path, metrics: Path) -> None:
     with RunLog(info, work_folder(info)) as log:
         images, _ = stack_digits(test.images, test.labels, settings.num_samples, params.evaluation.seed)
         log.image("samples", grid(images[:PREVIEW_COUNT]), step=0)
-        modes = judged_modes(images, Judge(judge, device))
-        measured = mode_coverage(modes, len(test.classes) ** 3, settings.enough) | {"num_samples": len(modes)}
+        measured = stacked_coverage(images, Judge(judge, device), settings.enough)
         log.finish(out, seconds=time.perf_counter() - began)
     write_json(metrics, measured)
     push(out, measured)

@@ -14,6 +14,7 @@ from modescope.training.loop import PREVIEW_COUNT, Batch, Phase
 from modescope.training.losses import AdversarialLoss, gradient_penalty
 from modescope.training.priors import FIXED_LATENTS, Latents, Prior, fixed_latents
 
+
 def preview_latents(prior: Prior, device: torch.device) -> Latents:
     """The latent vectors of the preview, always the same: 64, or eight of each class, the classes in turn."""
     generator = torch.Generator(device).manual_seed(0)
@@ -118,11 +119,7 @@ class AdversarialObjective:
 
     def _generate(self, count: int, labels: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         latents = self.prior.sample(count, self._device, labels=labels)
-        return self.generator(*self._inputs(latents)), latents.labels
-
-    def _inputs(self, latents: Latents) -> tuple[Tensor, ...]:
-        """What a generator is called with."""
-        return tuple(latents) if self.conditional else (latents.z,)
+        return self.generator(*latents.inputs(self.conditional)), latents.labels
 
     def before_step(self, step: int) -> None:
         """Constant learning rates."""
@@ -189,7 +186,7 @@ class AdversarialObjective:
         """The same latent vectors through the generator in eval mode, (N, C, H, W) uint8: "samples", and "fixed_z" where it is given labels."""
         training = self.sampled_generator.training
         self.sampled_generator.eval()
-        images = {name: self.sampled_generator(*self._inputs(latents)) for name, latents in self._previews.items()}
+        images = {name: self.sampled_generator(*latents.inputs(self.conditional)) for name, latents in self._previews.items()}
         self.sampled_generator.train(training)
         return {name: to_uint8(each, low=-1.0) for name, each in images.items()}
 

@@ -18,6 +18,10 @@ class Latents(NamedTuple):
     z: Tensor
     labels: Tensor | None
 
+    def inputs(self, conditional: bool) -> tuple[Tensor, ...]:
+        """What a generator is called with: z, and the labels if it is conditional."""
+        return tuple(self) if conditional else (self.z,)
+
 
 class Prior(Protocol):
     """Anything with `sample`. `num_classes` is None where latent vectors have no labels; `state` is what a run keeps of it."""

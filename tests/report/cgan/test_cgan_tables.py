@@ -15,17 +15,6 @@ DIGITS = [str(digit) for digit in range(10)]
 
 
 @pytest.fixture
-def project(tmp_path):
-    return build_project(tmp_path, splits=("split1",))
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """Of a project that no test changes."""
-    return build_project(tmp_path_factory.mktemp("project"), splits=("split1",)).results
-
-
-@pytest.fixture
 def undrawn(monkeypatch):
     """Pictures without pixels."""
     monkeypatch.setattr(cgan.figures, "render", lambda *drawing: b"")

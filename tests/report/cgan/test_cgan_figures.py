@@ -22,17 +22,6 @@ DIGITS = [str(digit) for digit in range(10)]
 
 
 @pytest.fixture
-def project(tmp_path):
-    return build_project(tmp_path, splits=("split1",))
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """Of a project that no test changes."""
-    return build_project(tmp_path_factory.mktemp("project"), splits=("split1",)).results
-
-
-@pytest.fixture
 def laid(monkeypatch):
     """(cells, rows, columns) of a sheet."""
 
