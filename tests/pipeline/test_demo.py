@@ -5,53 +5,16 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from clones import commit, environment, run
 
 from modescope.evaluation.calibration import predict
 from modescope.evaluation.samplers import load_sampler
 from modescope.models.classifiers import load_judge
-
-BIN = Path(sys.executable).parent
-
-
-def run(command, folder, expect=0, **environment):
-    """Run a command line in `folder`, without network, and return what it printed and the seconds it took."""
-    began = time.monotonic()
-    offline = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "no_proxy": "127.0.0.1,localhost"}
-    path = {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(folder / "src")}
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_", "MODESCOPE_"))}
-    process = subprocess.run(command, shell=True, cwd=folder, env={**clean, **path, **offline, **environment}, capture_output=True, text=True)
-    assert process.returncode == expect, f"{command}\n{process.stdout[-6000:]}\n{process.stderr[-6000:]}"
-    return process.stdout + process.stderr, time.monotonic() - began
-
-
-def copy_of_the_repository(folder):
-    """What a clone of the working tree would hold, as a repository of its own."""
-    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], capture_output=True, text=True)
-    names = listed.stdout.splitlines() if listed.returncode == 0 else [str(path) for path in Path().rglob("*") if ".venv" not in path.parts and path.is_file()]
-    for name in names:
-        if Path(name).is_file():
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(name, target)
-    run("git init -q && git add -A && git -c user.name=t -c user.email=t@example.org commit -qm start", folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """A clone in which `make demo`'s commands have run, and what they printed."""
-    folder = copy_of_the_repository(tmp_path_factory.mktemp("clone"))
-    run("modescope use demo", folder)
-    printed, seconds = run("dvc repro", folder)
-    return folder, printed, seconds
-
 
 def metrics(folder, study):
     return {path.stem: json.loads(path.read_text()) for path in sorted((folder / "metrics" / study).glob("*.json"))}
@@ -106,7 +69,8 @@ def test_a_fresh_clone_pulls_everything_and_syncs_once(demo, tmp_path):
     """Checklist of DVC with MLflow, items 1, 2 and 11: nothing runs after a pull, one MLflow run per training, never two."""
     folder, *_ = demo
     clone, remote = tmp_path / "clone", f"dvc remote add --local --force --default store {tmp_path}/store"
-    run(f"git add -A && git -c user.name=t -c user.email=t@example.org commit -qm demo && {remote} && dvc push -q", folder)
+    commit(folder, "demo")
+    run(f"{remote} && dvc push -q", folder)
     run(f"git clone -q {folder} {clone}", tmp_path)
     run(f"{remote} && dvc pull -q", clone)
     printed, _ = run("dvc repro", clone)
@@ -124,9 +88,8 @@ def test_a_fresh_clone_pulls_everything_and_syncs_once(demo, tmp_path):
 def test_a_changed_class_weight_runs_stage_2_alone(demo):
     """`dvc exp run -S ce_loss_weight=1.0`: stage 2, its evaluation and the report, in at most 40 % of the whole demo's time."""
     folder, _, whole = demo
-    run("git add -A && git -c user.name=t -c user.email=t@example.org commit -qm demo --allow-empty", folder)
-    identity = {f"GIT_{role}_{fact}": "t@example.org" for role in ("AUTHOR", "COMMITTER") for fact in ("NAME", "EMAIL")}
-    printed, seconds = run("dvc exp run -S ce_loss_weight=1.0", folder, **identity)
+    commit(folder, "demo")
+    printed, seconds = run("dvc exp run -S ce_loss_weight=1.0", folder)
     ran = {line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")}
     rows = ("a", "b-ff", "c-conv", "d-ff")
     assert ran == {"settings", *(f"{stage}@{row}" for stage in ("stage2", "evaluate-stage2") for row in rows), "report-two-stage", "overview"}
@@ -149,9 +112,9 @@ def test_a_killed_training_goes_on_and_ends_in_the_same_weights(demo):
     folder, *_ = demo
     model = folder / "models" / "imbalance" / "gan-split4" / "model.safetensors"
     expected = model.read_bytes()
-    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(folder / "src"), "MODESCOPE_CHECKPOINT_SECONDS": "0"}
     process = subprocess.Popen(
-        ["dvc", "repro", "-f", "-s", "--no-run-cache", "imbalance@gan-split4"], cwd=folder, env=environment, start_new_session=True,
+        ["dvc", "repro", "-f", "-s", "--no-run-cache", "imbalance@gan-split4"], cwd=folder, start_new_session=True,
+        env=environment(folder, MODESCOPE_CHECKPOINT_SECONDS="0"),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     deadline = time.monotonic() + 120

@@ -1,0 +1,45 @@
+"""Clones of the repository in which tests run the real tools, as a user does."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+BIN = Path(sys.executable).parent
+OFFLINE = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "no_proxy": "127.0.0.1,localhost"}
+IDENTITY = {f"GIT_{role}_{fact}": "t@example.org" for role in ("AUTHOR", "COMMITTER") for fact in ("NAME", "EMAIL")}
+
+
+def environment(folder, **more):
+    """What a shell in `folder` has: the tools, the clone's own code, no network, none of this process's settings."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_", "MODESCOPE_"))}
+    return {**clean, **OFFLINE, **IDENTITY, "PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(folder / "src"), **more}
+
+
+def run(command, folder, expect=0, **more):
+    """Run a command line in `folder` and return what it printed and the seconds it took."""
+    began = time.monotonic()
+    process = subprocess.run(command, shell=True, cwd=folder, env=environment(folder, **more), capture_output=True, text=True)
+    assert process.returncode == expect, f"{command}\n{process.stdout[-6000:]}\n{process.stderr[-6000:]}"
+    return process.stdout + process.stderr, time.monotonic() - began
+
+
+def commit(folder, message):
+    """Commit all that git does not ignore."""
+    run(f"git add -A && git commit -q --allow-empty -m '{message}'", folder)
+
+
+def copy_of_the_repository(folder):
+    """What a clone of the working tree would hold, as a repository of its own."""
+    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], capture_output=True, text=True)
+    names = listed.stdout.splitlines() if listed.returncode == 0 else [str(path) for path in Path().rglob("*") if ".venv" not in path.parts and path.is_file()]
+    for name in names:
+        if Path(name).is_file():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(name, target)
+    run("git init -q", folder)
+    commit(folder, "start")
+    return folder

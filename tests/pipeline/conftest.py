@@ -1,0 +1,36 @@
+"""The demo, run once for all tests of the pipeline."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from clones import commit, copy_of_the_repository, run
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory):
+    """A clone in which `make demo`'s commands have run, what they printed, and the seconds they took.
+
+    `$MODESCOPE_DEMO` names a clone in which they ran before, which is copied: for work on one test, minutes less.
+    """
+    ready = os.environ.get("MODESCOPE_DEMO")
+    if ready:
+        folder = without_a_store(Path(ready), tmp_path_factory.mktemp("clone") / "demo")
+        return folder, *run("dvc repro", folder)
+    folder = copy_of_the_repository(tmp_path_factory.mktemp("clone"))
+    run("modescope use demo", folder)
+    return folder, *run("dvc repro", folder)
+
+
+@pytest.fixture
+def clone(demo, tmp_path):
+    """A copy of the demo's clone for one test, everything up to date and committed, with no MLflow store yet."""
+    folder = without_a_store(demo[0], tmp_path / "project")
+    commit(folder, "demo")
+    return folder
+
+
+def without_a_store(folder, copy):
+    """Copy a clone but for its MLflow store (whose paths are absolute) and its unfinished trainings."""
+    return shutil.copytree(folder, copy, symlinks=True, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts", ".ckpt", ".venv"))
