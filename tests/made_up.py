@@ -12,10 +12,12 @@ from PIL import Image
 from modescope.config import Params, load_params, merge
 from modescope.data.prepared import save_prepared
 from modescope.data.sources import DIGITS, Dataset
-from modescope.data.splits import Split
+from modescope.data.splits import Split, long_tailed_counts
 from modescope.files import write_json
+from modescope.report.cgan.runs import again as cgan_again
 from modescope.report.cgan.runs import all_rows as cgan_rows
 from modescope.report.contents import STUDIES, collect
+from modescope.report.imbalance.runs import again as imbalance_again
 from modescope.report.results import Folders, Results, flatten
 from modescope.report.two_stage.runs import all_rows
 from modescope.training.loop import grid
@@ -92,7 +94,7 @@ class Project:
         self.tracked[self.keys[run]] |= flatten(metrics, CLASSES_OF.get(study, CLASSES))
 
 
-def write_params(root: Path, splits: list[str], extractors: list[str], evaluated: list[str], profile: str) -> None:
+def write_params(root: Path, splits: list[str], extractors: list[str], evaluated: list[str], profile: str, more_seeds: list[int]) -> None:
     """A profile's parameters with fewer splits and models."""
     standard, changes = (yaml.safe_load((REPOSITORY / "profiles" / f"{name}.yaml").read_text()) for name in ("standard", profile))
     values = merge(standard, changes)
@@ -100,15 +102,19 @@ def write_params(root: Path, splits: list[str], extractors: list[str], evaluated
     values["imbalance"]["evaluated"] = evaluated
     values["evaluation"]["extractors"] = extractors
     values["cgan"]["ours"] = OURS
+    values["seeds"] |= {"more": more_seeds, "splits": splits[1:]}
     (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
 
 
 def make_split(name: str, params: Params, num_images: int) -> Split:
     """A split with the counts of params.yaml; only its first indices exist."""
     classes, counts = CLASSES, (5000,) * len(CLASSES)
-    if name != "balanced":
+    if name in params.split.counts:
         classes, counts = params.split.classes, params.split.counts[name]
-    return Split(name, tuple(classes), tuple(counts), params.split.seed, torch.arange(num_images))
+    rho = params.split.long_tailed.get(name)
+    if rho is not None:
+        counts = long_tailed_counts(5000, len(CLASSES), rho)
+    return Split(name, tuple(classes), tuple(counts), params.split.seed, torch.arange(num_images), rho)
 
 
 def invented_metrics(model: str, split: Split, extractors: list[str], rng: np.random.Generator) -> dict:
@@ -127,6 +133,11 @@ def invented_metrics(model: str, split: Split, extractors: list[str], rng: np.ra
         metrics |= {f"is{suffix}_mean": 2.0 * scale, f"is{suffix}_std": 0.1}
     metrics |= {name: float(rng.uniform(0.1, 0.9)) for name in ("precision", "recall", "density", "coverage")}
     metrics |= {"class_share": share.tolist(), "reference_share": trained.tolist()}
+    if split.rho is not None:
+        for group, part in (("many", 0.5), ("medium", 0.3), ("few", 0.2)):
+            metrics |= {f"num_{group}": int(10000 * part), f"fid_classifier_{group}": FID[model] / part, f"kid_classifier_{group}": 0.01 / part}
+            metrics |= {f"recall_{group}": part, f"coverage_{group}": part}
+        metrics["recall_of_class"] = rng.uniform(0.1, 0.9, len(CLASSES)).tolist()
     return metrics | {"class_share_kl": 0.1, "class_share_tv": float(abs(share - trained).sum() / 2)}
 
 
@@ -197,6 +208,10 @@ def add_cgan(project: Project, params: Params, data: str, extractors: list[str])
         project.add_run("cgan", row.name, folders.models / "cgan" / row.name, metrics, data)
         kind, count = ("cgan", 80) if row.has_labels else ("dcgan", 64)
         write_training(folders.models / "cgan" / row.name, kind, rng, 28, (200,), count, channels=1)
+    for row, runs in cgan_again(params).items():
+        for run in list(runs.values())[1:]:
+            metrics = invented_metrics("bce", split, extractors, rng) | invented_consistency("bce", rng) | speed
+            project.add_run("cgan", run, folders.models / "cgan" / run, metrics, data)
     for loss in (*params.stacked.losses, "real"):
         folder = folders.data / "reference-grey" / "stacked" if loss == "real" else folders.models / "cgan" / f"stacked-{loss}"
         modes = int(rng.integers(100, 1000))
@@ -207,11 +222,11 @@ def add_cgan(project: Project, params: Params, data: str, extractors: list[str])
 
 
 def build_project(
-    root: Path, splits=("balanced", "split1"), extractors=("judge",), data="cifar10-jpeg", size=8, evaluated=MODELS[1:], profile="standard"
+    root: Path, splits=("balanced", "split1"), extractors=("judge",), data="cifar10-jpeg", size=8, evaluated=MODELS[1:], profile="standard", more_seeds=()
 ) -> Project:
     """Write a whole made-up project below `root`."""
     rng = np.random.default_rng(0)
-    write_params(root, list(splits), list(extractors), list(evaluated), profile)
+    write_params(root, list(splits), list(extractors), list(evaluated), profile, list(more_seeds))
     project = Project(root)
     params = project.params
     grey = "digits" if data.startswith("digits") else "mnist"
@@ -235,6 +250,11 @@ def build_project(
             project.add_run("imbalance", f"{model}-{name}", folder, invented_metrics(model, split, extractors, rng), data)
             if model != "real":
                 write_training(folder, model, rng, size)
+    for row, runs in imbalance_again(params).items():
+        model, _, name = row.partition("-")
+        for run in list(runs.values())[1:]:
+            metrics = invented_metrics(model, make_split(name, params, 0), list(extractors), rng)
+            project.add_run("imbalance", run, project.folders.models / "imbalance" / run, metrics, data)
     add_two_stage(project, params, data, size, list(extractors))
     add_cgan(project, params, grey, list(extractors))
     return project

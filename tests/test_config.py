@@ -30,7 +30,7 @@ def with_stage1(**settings):
 
 
 def with_ours(name="mine", **row):
-    return changed(cgan__ours={name: row})
+    return changed(cgan__ours={name: row}, seeds__more=[])
 
 
 def test_the_committed_parameters_are_the_standard_profile():
@@ -54,7 +54,12 @@ def test_every_profile_is_valid_and_known_by_its_values(name):
         (changed(imbalance__gan__lr=-1.0), "`imbalance.gan.lr` = -1.0: input should be greater than 0"),
         (changed(precision="fp8"), "`precision` = 'fp8': input should be 'fp32' or 'bf16'"),
         (changed(datasets__rgb="mnist"), "`datasets.rgb` = 'mnist'"),
-        (changed(imbalance__splits=["balanced", "split9"]), r"imbalance.splits names \['split9'\], which split.counts does not draw"),
+        (changed(imbalance__splits=["balanced", "split9"]), r"imbalance.splits names \['split9'\], which neither split.counts nor split.long_tailed draws"),
+        (changed(two_stage__split="lt1000"), r"two_stage.split names \['lt1000'\], which neither"),
+        (changed(split__long_tailed={"split1": 10.0}), "split.long_tailed.split1: split.counts has a split of this name"),
+        (changed(split__long_tailed={"lt10": 0.1}), "`split.long_tailed.lt10` = 0.1: input should be greater than or equal to 1"),
+        (changed(seeds__more=[43, 42]), r"seeds.more \[43, 42\] names a seed twice, or 42, which is `seed`"),
+        (changed(seeds__rows=["cgan-best"]), "seeds.rows names cgan-best, which is not trained: name some of cgan-bce"),
         ({key: value for key, value in STANDARD.items() if key != "seed"}, "`seed` is missing"),
         ("nonsense", "input should be a valid dictionary"),
         (changed(add_stage2_ff=True, add_stage2_conv=True), "add_stage2_ff and add_stage2_conv are both true: .+ switch one off"),

@@ -7,7 +7,7 @@ import torch
 
 from modescope.data.prepared import Dataset
 from modescope.data.sources import CIFAR10, fetch
-from modescope.data.splits import Split, draw_split, draw_splits, random_order
+from modescope.data.splits import Split, draw_split, draw_splits, long_tailed_counts, random_order
 from modescope.errors import UserError
 
 CLASSES = ("ant", "bee", "cow", "dog")
@@ -133,6 +133,38 @@ def test_a_split_that_cannot_be_drawn_says_which_and_why(train, classes, counts,
 def test_balanced_cannot_be_redefined(train):
     with pytest.raises(UserError, match="split balanced is always every image of every class"):
         draw_splits(train, ["ant"], {"balanced": [3]}, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("rho", "counts", "total"),
+    [
+        (10, [5000, 3871, 2997, 2320, 1796, 1391, 1077, 834, 645, 500], 20_431),
+        (100, [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50], 12_406),
+    ],
+)
+def test_long_tails_are_the_fields(rho, counts, total):
+    """The counts of CIFAR-10-LT that Cao et al. and UTLO train on."""
+    assert long_tailed_counts(5000, 10, rho) == counts and sum(counts) == total
+
+
+def test_a_long_tailed_split_has_all_classes_and_is_measured_against_all_images(train):
+    labels = torch.arange(40) % 4
+    balanced = Dataset("animals", "digits", torch.arange(40, dtype=torch.uint8).view(40, 1, 1, 1), labels, CLASSES)
+    whole, tail = draw_splits(balanced, [], {}, 0, 1, {"lt8": 8.0})
+    assert (tail.name, tail.classes, tail.counts, tail.rho) == ("lt8", CLASSES, (10, 5, 2, 1), 8.0)
+    assert tail.measured_against(balanced).digest == whole.measured_against(balanced).digest == whole.digest
+
+
+def test_a_long_tailed_split_comes_back_as_it_was_saved(train, tmp_path):
+    (_, tail) = draw_splits(train, [], {}, 0, 1, {"lt2": 2.0})
+    tail.save(tmp_path / "lt2.json")
+    assert Split.load(tmp_path / "lt2.json").rho == 2.0
+    assert tail.counts == (2, 1, 1, 1)  # the scarcest class has two images
+
+
+def test_balanced_is_no_long_tail(train):
+    with pytest.raises(UserError, match="choose another name in split.long_tailed"):
+        draw_splits(train, [], {}, 0, 1, {"balanced": 10.0})
 
 
 def test_splits_of_the_embedded_digits_are_the_same_everywhere():

@@ -22,9 +22,9 @@ def project(make_project):
     return make_project(params)
 
 
-def train(model, split="split4"):
+def train(model, split="split4", seed=None):
     out = Path(f"models/imbalance/{model}-{split}")
-    imbalance.main(model, Path("data/rgb"), Path(f"data/splits/{split}.json"), out)
+    imbalance.main(model, Path("data/rgb"), Path(f"data/splits/{split}.json"), out, seed)
     return out
 
 
@@ -47,6 +47,14 @@ def test_the_same_run_twice_is_the_same_to_the_bit():
     key = read_json(Path("models/imbalance/gan-split4/run.json"))["key"]
     assert (train("gan") / "model.safetensors").read_bytes() == first
     assert read_json(Path("models/imbalance/gan-split4/run.json"))["key"] == key
+
+
+def test_another_seed_is_another_run():
+    first = (train("gan") / "model.safetensors").read_bytes()
+    again = train("gan", seed=43)
+    info = read_json(again / "run.json")
+    assert (info["run"], info["params"]["seed"]) == ("gan-split4-s43", 43)
+    assert (again / "model.safetensors").read_bytes() != first
 
 
 def test_the_mixture_is_a_run_of_its_own():

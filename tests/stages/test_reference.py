@@ -6,10 +6,11 @@ import torch
 import yaml
 
 from modescope import tracking
-from modescope.data.prepared import Dataset, save_prepared
-from modescope.data.splits import draw_split
+from modescope.data.prepared import Dataset, load_prepared, save_prepared
+from modescope.data.splits import draw_split, draw_splits
 from modescope.errors import UserError
-from modescope.evaluation.reference import REFERENCE
+from modescope.evaluation.extractors import load_extractors
+from modescope.evaluation.reference import REFERENCE, load_reference
 from modescope.files import read_json
 from modescope.models.classifiers import build_classifier
 from modescope.models.weights import save_weights
@@ -45,8 +46,8 @@ def workspace(tmp_path, monkeypatch):
     return tmp_path
 
 
-def build(split="split1", judge="judge", out="data/reference/split1"):
-    reference.main(split, Path("data"), Path("split1.json"), Path(judge), Path(out), Path("metrics/imbalance/real-split1.json"))
+def build(split="split1", judge="judge", out="data/reference/split1", file="split1.json"):
+    reference.main(split, Path("data"), Path(file), Path(judge), Path(out), Path("metrics/imbalance/real-split1.json"))
 
 
 def test_reference_set_floor_and_run(workspace):
@@ -60,6 +61,19 @@ def test_reference_set_floor_and_run(workspace):
     assert floor["reference_share"] == pytest.approx([20 / 60, 0, 36 / 60, 4 / 60])
     assert floor["warnings"] and "seconds" not in floor
     assert tracking.read_final("imbalance", [info["key"]])[info["key"]]["fid_classifier"] == floor["fid_classifier"]
+
+
+def test_a_long_tailed_split_is_measured_against_the_balanced_set(workspace):
+    """Reference and floor are balanced, and the groups are those of the split's own counts."""
+    _, tail = draw_splits(load_prepared(Path("data/train.safetensors")), [], {}, 0, 0, {"lt20": 20.0})
+    tail.save(Path("lt20.json"))
+    assert tail.counts == (40, 14, 5, 2)
+    build("lt20", file="lt20.json")
+    floor = read_json("metrics/imbalance/real-split1.json")
+    assert (floor["num_reference"], floor["num_samples"]) == (160, 60) and floor["reference_share"] == [0.25] * 4
+    assert floor["num_many"] + floor["num_medium"] + floor["num_few"] == 60 and len(floor["recall_of_class"]) == 4
+    stored = load_reference(Path("data/reference/split1"), load_extractors(["judge"], Path("judge"), torch.device("cpu")))
+    assert stored.training_counts.tolist() == [40, 14, 5, 2] and stored.split == "lt20"
 
 
 def test_same_input_same_bytes(workspace, monkeypatch):

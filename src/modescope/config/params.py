@@ -9,7 +9,7 @@ from ruamel.yaml.error import YAMLError
 
 from modescope.config.base import Section, first_problem, resolve
 from modescope.config.conditional import Cgan, CganConfig, Stacked
-from modescope.config.sections import Classifier, Datasets, Evaluation, Hybrid, Imbalance, Split
+from modescope.config.sections import Classifier, Datasets, Evaluation, Hybrid, Imbalance, Seeds, Split
 from modescope.config.two_stage import GANConfig, Stage1Config, TwoStage
 from modescope.errors import UserError
 
@@ -30,13 +30,27 @@ class Params(GANConfig):
     two_stage: TwoStage
     cgan: Cgan
     stacked: Stacked
+    seeds: Seeds
     evaluation: Evaluation
 
     @model_validator(mode="after")
     def _splits_are_drawn(self) -> "Params":
-        unknown = set(self.imbalance.splits) - {"balanced", *self.split.counts}
-        if unknown:
-            raise ValueError(f"imbalance.splits names {sorted(unknown)}, which split.counts does not draw")
+        drawn = {"balanced", *self.split.counts, *self.split.long_tailed}
+        for name, wanted in {"imbalance.splits": set(self.imbalance.splits), "two_stage.split": {self.two_stage.split}}.items():
+            unknown = sorted(wanted - drawn)
+            if unknown:
+                raise ValueError(f"{name} names {unknown}, which neither split.counts nor split.long_tailed draws")
+        return self
+
+    @model_validator(mode="after")
+    def _seeds_repeat_what_is_trained(self) -> "Params":
+        if len({self.seed, *self.seeds.more}) <= len(self.seeds.more):
+            raise ValueError(f"seeds.more {self.seeds.more} names a seed twice, or {self.seed}, which is `seed`: leave it out")
+        trained = {"models": self.imbalance.trained, "splits": self.imbalance.splits, "rows": list(self.cgan.rows)}
+        for name, known in trained.items():
+            unknown = sorted(set(getattr(self.seeds, name)) - set(known)) if self.seeds.more else []
+            if unknown:
+                raise ValueError(f"seeds.{name} names {unknown[0]}, which is not trained: name some of {', '.join(known)}, or set seeds.more to []")
         return self
 
     @model_validator(mode="after")
@@ -69,6 +83,10 @@ class Params(GANConfig):
 
     def _with(self, section: type[Section], overrides: dict[str, Any], where: str) -> Any:
         return resolve(section, {name: getattr(self, name) for name in section.model_fields} | overrides, where)
+
+    def run_name(self, row: str, seed: int | None) -> str:
+        """The name of a row's training: with one of `seeds.more` it ends in it."""
+        return row if seed in (None, self.seed) else f"{row}-s{seed}"
 
     def subset(self, *keys: str) -> dict[str, Any]:
         """The values under dotted `keys`, nested as in the file: what a stage declares under `params`."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from modescope.config.base import Betas, Count, Fraction, Names, NonNegative, Positive, Section, Seed
 
@@ -15,12 +15,23 @@ class Datasets(Section):
 
 
 class Split(Section):
-    """Imbalanced subsets of the rgb training set; `balanced` (everything) needs no entry."""
+    """Imbalanced subsets of the rgb training set; `balanced` (everything) needs no entry.
+
+    `long_tailed` are of all classes, class i of K with rho^(-i / (K - 1)) times the images of the first; name -> rho.
+    """
 
     seed: Seed
     total: Count
     classes: Names
     counts: dict[str, list[Count]]
+    long_tailed: dict[str, Annotated[float, Field(ge=1)]]
+
+    @model_validator(mode="after")
+    def _names_are_distinct(self) -> "Split":
+        twice = sorted(self.counts.keys() & self.long_tailed.keys())
+        if twice:
+            raise ValueError(f"split.long_tailed.{twice[0]}: split.counts has a split of this name, choose another")
+        return self
 
 
 class Classifier(Section):
@@ -87,6 +98,15 @@ class Imbalance(Section):
     gan: Gan
     vae: Vae
     mixture: Mixture
+
+
+class Seeds(Section):
+    """Which trainings are done again with `more` seeds: study 1's `models` on `splits`, study 3's `rows`. Study 2's rows name their own seed."""
+
+    more: list[Seed]
+    models: list[Literal["gan", "vae"]]
+    splits: list[str]
+    rows: list[str]
 
 
 class Evaluation(Section):

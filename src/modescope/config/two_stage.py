@@ -66,11 +66,12 @@ class GANConfig(Stage1Config):
 
 
 class TwoStage(Section):
-    """Study 2's trainings by name, each with what differs from the GANConfig at the top of params.yaml.
+    """Study 2's trainings by name, each with what differs from the GANConfig at the top of params.yaml. `split` is what all are trained on.
 
     A row of `rows` also inherits from the stage-1 training that its key `from` names; its key `budget` (1) scales stage2_max_generator_steps.
     """
 
+    split: str
     stage1: Annotated[dict[str, Overrides], Field(min_length=1)]
     rows: Annotated[dict[str, Overrides], Field(min_length=1)]
 

@@ -1,9 +1,11 @@
-"""Imbalance splits: which training images a model sees, as a seeded draw without replacement per class."""
+"""Imbalanced and long-tailed splits: which training images a model sees, as a seeded draw without replacement per class."""
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -25,6 +27,7 @@ class Split:
         classes: the classes drawn from, in the order of the study.
         counts: images per class, in the order of `classes`.
         seed: what the draw depended on besides the labels.
+        rho: of a long-tailed split, the ratio of the largest to the smallest class that was asked for; else None.
         indices: (sum of counts,) int64, rows of the prepared train file, in an order that mixes the classes. The official
             CIFAR-10 and the parquet files order their rows differently, so the indices hold for the data they were drawn from.
     """
@@ -34,11 +37,17 @@ class Split:
     counts: tuple[int, ...]
     seed: int
     indices: Tensor
+    rho: float | None = None
 
     @property
     def ratio(self) -> float:
         """Imbalance ratio IR: largest count / smallest count."""
         return max(self.counts) / min(self.counts)
+
+    def measured_against(self, train: Dataset) -> "Split":
+        """The images that models of this split are measured against: its own, or for a long-tailed split all of `train`, whose classes
+        are balanced (the protocol of long-tailed generation)."""
+        return self if self.rho is None else draw_split(train.labels, train.classes, None, self.seed)
 
     @property
     def digest(self) -> str:
@@ -59,7 +68,7 @@ class Split:
         return train.images[self.indices], labels
 
     def save(self, path: Path) -> None:
-        """Write JSON with the keys name, classes, counts, ratio, seed, indices, atomically."""
+        """Write JSON with the keys name, classes, counts, ratio, seed, indices, and rho where there is one, atomically."""
         content = {
             "name": self.name,
             "classes": list(self.classes),
@@ -68,7 +77,7 @@ class Split:
             "seed": self.seed,
             "indices": self.indices.tolist(),
         }
-        write_json(path, content)
+        write_json(path, content if self.rho is None else {**content, "rho": self.rho})
 
     @classmethod
     def load(cls, path: Path) -> "Split":
@@ -76,7 +85,7 @@ class Split:
         content = read_json(path)
         try:
             indices = torch.tensor(content["indices"], dtype=torch.int64)
-            return cls(content["name"], tuple(content["classes"]), tuple(content["counts"]), content["seed"], indices)
+            return cls(content["name"], tuple(content["classes"]), tuple(content["counts"]), content["seed"], indices, content.get("rho"))
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path} is no split ({error!r}): delete it and run `dvc repro split`") from None
 
@@ -135,10 +144,26 @@ def draw_split(
     return Split(name, tuple(counts), tuple(counts.values()), seed, order[taken[order]])
 
 
+def long_tailed_counts(largest: int, num_classes: int, rho: float) -> list[int]:
+    """Images per class n_i = largest * rho^(-i / (K - 1)), rounded down: the exponential profile of Cao et al. 2019 (LDAM, arXiv:1906.07413).
+
+    Args:
+        largest: images of class 0.
+        num_classes: K >= 2.
+        rho: largest / smallest, >= 1.
+    """
+    return [math.floor(largest * rho ** (-index / (num_classes - 1)) + 1e-9) for index in range(num_classes)]
+
+
 def draw_splits(
-    train: Dataset, classes: Sequence[str], counts: Mapping[str, Sequence[int]], total: int, seed: int
+    train: Dataset,
+    classes: Sequence[str],
+    counts: Mapping[str, Sequence[int]],
+    total: int,
+    seed: int,
+    long_tailed: Mapping[str, float] = MappingProxyType({}),
 ) -> list[Split]:
-    """`balanced`, which is every image of every class, and the imbalanced splits of a plan.
+    """`balanced`, which is every image of every class, the imbalanced splits of a plan, and long-tailed ones of all classes.
 
     Args:
         train: prepared train set.
@@ -146,6 +171,7 @@ def draw_splits(
         counts: split name -> images per class, in the order of `classes`.
         total: images of every imbalanced split.
         seed: of every draw.
+        long_tailed: split name -> rho; the data set's classes in its order, the first with as many images as the scarcest has.
 
     Raises:
         UserError: a split cannot be drawn; says which and why.
@@ -153,7 +179,16 @@ def draw_splits(
     for name, numbers in counts.items():
         _check_plan(name, classes, numbers, total)
     plans = {BALANCED: None} | {name: dict(zip(classes, numbers, strict=True)) for name, numbers in counts.items()}
-    return [draw_split(train.labels, train.classes, plan, seed, name) for name, plan in plans.items()]
+    drawn = [draw_split(train.labels, train.classes, plan, seed, name) for name, plan in plans.items()]
+    return drawn + [_draw_long_tailed(train, name, rho, seed) for name, rho in long_tailed.items()]
+
+
+def _draw_long_tailed(train: Dataset, name: str, rho: float, seed: int) -> Split:
+    if name == BALANCED:
+        raise UserError(f"split {name} is always every image of every class: choose another name in split.long_tailed")
+    largest = int(torch.bincount(train.labels, minlength=len(train.classes)).min())
+    plan = dict(zip(train.classes, long_tailed_counts(largest, len(train.classes), rho), strict=True))
+    return replace(draw_split(train.labels, train.classes, plan, seed, name), rho=rho)
 
 
 def _check_plan(name: str, classes: Sequence[str], counts: Sequence[int], total: int) -> None:

@@ -14,8 +14,9 @@ from modescope.evaluation.features import Extractor, Features, extract_features
 from modescope.evaluation.frechet import frechet_distance, rank_warnings
 from modescope.evaluation.inception_score import inception_score
 from modescope.evaluation.kernel import kernel_distance
-from modescope.evaluation.prdc import precision_recall_density_coverage
+from modescope.evaluation.prdc import Neighbours, find_neighbours
 from modescope.evaluation.reference import Reference, ReferenceFeatures
+from modescope.evaluation.tail import tail_metrics
 
 Metrics = dict[str, Any]
 
@@ -40,7 +41,7 @@ def evaluate_images(
         fid*, kid*_mean, kid*_std, is*_mean, is*_std with each extractor's suffix; precision, recall, density, coverage (judge's
         features); class_share, reference_share (K,), class_share_kl (nats), class_share_tv; with labels class_consistency,
         class_consistency_per_class (K,) and confusion (K, K); with `per_class`, too, pixel_std, ms_ssim, recall_per_class and
-        coverage_per_class (K,), the last two of the judge's features; num_samples, num_reference; and `warnings`, a list of lines
+        coverage_per_class (K,), the last two of the judge's features; for a long-tailed split what `tail_metrics` gives; num_samples, num_reference; and `warnings`, a list of lines
         that belong under a table, only if there are any.
 
     Raises:
@@ -53,7 +54,10 @@ def evaluate_images(
         metrics |= _distribution_metrics(seen, real, extractor.suffix, settings)
         warnings += rank_warnings(f"fid{extractor.suffix}", real.sums, len(images))
         if extractor.name == "judge":
-            metrics |= _neighbour_metrics(seen, real, settings) | _class_metrics(seen, reference)
+            near = _neighbours(seen, real, settings)
+            metrics |= vars(near.scores(settings.neighbours)) | _class_metrics(seen, reference)
+            if reference.training_counts is not None:
+                metrics |= tail_metrics(seen, labels, real.sample, reference.sample_labels, near, reference.training_counts, settings.seed)
             metrics |= {} if labels is None else class_consistency(confusion(seen.logits, labels))
             if labels is not None and per_class is not None:
                 metrics |= class_diversity(
@@ -77,10 +81,10 @@ def _distribution_metrics(seen: Features, real: ReferenceFeatures, suffix: str, 
     }
 
 
-def _neighbour_metrics(seen: Features, real: ReferenceFeatures, settings: Evaluation) -> Metrics:
+def _neighbours(seen: Features, real: ReferenceFeatures, settings: Evaluation) -> Neighbours:
     drawn = random_order(len(seen.features), settings.seed)[: settings.prdc_samples]
     reference, generated = real.sample[: settings.prdc_samples], seen.features[drawn]
-    return vars(precision_recall_density_coverage(reference, generated, settings.neighbours))
+    return find_neighbours(reference, generated, settings.neighbours)
 
 
 def _unequal_sizes(generated: int, reference: int, prdc_samples: int) -> list[str]:

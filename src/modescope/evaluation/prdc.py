@@ -1,6 +1,7 @@
 """Precision, recall (Kynkaanniemi et al. 2019, arXiv:1904.06991, eq. 1-2), density, coverage (Naeem et al. 2020, arXiv:2002.09797)."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,6 +22,24 @@ class Prdc:
     coverage: float
 
 
+class Neighbours(NamedTuple):
+    """Who lies near whom. balls: (N,) int64, real balls around each generated image; recalled, covered: (M,) bool, real images
+    inside a generated ball, and real balls that hold a generated image."""
+
+    balls: Tensor
+    recalled: Tensor
+    covered: Tensor
+
+    def scores(self, neighbours: int) -> Prdc:
+        """Means over the images; `neighbours` is k."""
+        return Prdc(
+            precision=(self.balls > 0).double().mean().item(),
+            recall=self.recalled.double().mean().item(),
+            density=self.balls.double().mean().item() / neighbours,
+            coverage=self.covered.double().mean().item(),
+        )
+
+
 def neighbour_radii(features: Tensor, neighbours: int) -> Tensor:
     """(N, D) float64 -> (N,) Euclidean distance of each row to its k-th nearest other row."""
     nearest = [torch.cdist(rows, features).topk(neighbours + 1, largest=False).values for rows in features.split(ROWS_AT_ONCE)]
@@ -28,6 +47,11 @@ def neighbour_radii(features: Tensor, neighbours: int) -> Tensor:
 
 
 def precision_recall_density_coverage(reference: Tensor, generated: Tensor, neighbours: int) -> Prdc:
+    """The four scores of `find_neighbours`."""
+    return find_neighbours(reference, generated, neighbours).scores(neighbours)
+
+
+def find_neighbours(reference: Tensor, generated: Tensor, neighbours: int) -> Neighbours:
     """Compare two sets of features through balls that reach to each point's k-th neighbour in its own set.
 
     Precision: generated images inside a real ball; recall: real images inside a generated ball; density: mean number of real balls
@@ -58,10 +82,4 @@ def precision_recall_density_coverage(reference: Tensor, generated: Tensor, neig
         balls_around.append((distances < real_radii).sum(1))
         recalled |= (distances < radii[:, None]).any(0)
         nearest = torch.minimum(nearest, distances.amin(0))
-    counts = torch.cat(balls_around)
-    return Prdc(
-        precision=(counts > 0).double().mean().item(),
-        recall=recalled.double().mean().item(),
-        density=counts.double().mean().item() / neighbours,
-        coverage=(nearest < real_radii).double().mean().item(),
-    )
+    return Neighbours(torch.cat(balls_around), recalled, nearest < real_radii)

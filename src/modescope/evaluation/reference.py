@@ -1,4 +1,4 @@
-"""The reference set of a split: its training images, reduced to the statistics that every model of the split is measured against."""
+"""The reference set of a split: the real images that its models are measured against, reduced to statistics."""
 
 import json
 from collections.abc import Sequence
@@ -38,19 +38,21 @@ class ReferenceFeatures:
 
 @dataclass(frozen=True)
 class Reference:
-    """Statistics of the training images of a split.
+    """Statistics of the images that a split's models are measured against: its own, of a long-tailed split the balanced training set's.
 
     Attributes:
         split: its name.
         class_counts: (K,) int64, images per class of the whole dataset, dataset order.
         sample_labels: (M,) int64 in [0, K), the classes of the images that `sample` holds, which are every extractor's the same.
         features: by extractor name.
+        training_counts: (K,) int64, images per class of the long-tailed split itself; None for other splits.
     """
 
     split: str
     class_counts: Tensor
     sample_labels: Tensor
     features: dict[str, ReferenceFeatures]
+    training_counts: Tensor | None = None
 
     @property
     def num_images(self) -> int:
@@ -59,9 +61,15 @@ class Reference:
 
 
 def build_reference(
-    split: str, images: Tensor, labels: Tensor, num_classes: int, extractors: Sequence[Extractor], settings: Evaluation
+    split: str,
+    images: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    extractors: Sequence[Extractor],
+    settings: Evaluation,
+    training_counts: Tensor | None = None,
 ) -> Reference:
-    """Reduce a split's training images to what the metrics need.
+    """Reduce the images that a split's models are measured against to what the metrics need.
 
     Args:
         images: (N, C, H, W) uint8.
@@ -73,12 +81,14 @@ def build_reference(
     for extractor in extractors:
         seen = extract_features(images, extractor).features
         features[extractor.name] = ReferenceFeatures(extractor.identity, feature_sums(seen), seen[stored])
-    return Reference(split, class_counts(labels, num_classes), labels[stored], features)
+    return Reference(split, class_counts(labels, num_classes), labels[stored], features, training_counts)
 
 
 def save_reference(reference: Reference, folder: Path) -> None:
     """Write `folder`/reference.safetensors; equal references give equal bytes."""
     tensors = {"class_counts": reference.class_counts, "sample_labels": reference.sample_labels}
+    if reference.training_counts is not None:
+        tensors["training_counts"] = reference.training_counts
     for name, seen in reference.features.items():
         tensors |= {f"{name}/total": seen.sums.total, f"{name}/outer": seen.sums.outer, f"{name}/sample": seen.sample}
     about = {"split": reference.split, "extractors": {name: seen.identity for name, seen in reference.features.items()}}
@@ -99,12 +109,13 @@ def load_reference(folder: Path, extractors: Sequence[Extractor]) -> Reference:
             for extractor in extractors:
                 if about["extractors"].get(extractor.name) != extractor.identity:
                     raise UserError(f"{path} was not made with this {extractor.name}: run `dvc repro reference` first")
+            training_counts = file.get_tensor("training_counts") if "training_counts" in file.keys() else None
             features = {each.name: _read_features(file, each, int(counts.sum())) for each in extractors}
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `dvc repro reference`, or `dvc checkout` if it ran before") from None
     except (SafetensorError, KeyError, TypeError) as error:
         raise UserError(f"{path} is no reference set ({error}): delete it and run `dvc repro reference`") from None
-    return Reference(about["split"], counts, sample_labels, features)
+    return Reference(about["split"], counts, sample_labels, features, training_counts)
 
 
 def _read_features(file: safe_open, extractor: Extractor, count: int) -> ReferenceFeatures:

@@ -13,9 +13,10 @@ from modescope.training.conditional import conditional_training
 from modescope.training.device import training_device
 
 
-def main(row: str, data: Path, split: Path, out: Path) -> None:
-    """Train ROW (cgan-bce, dcgan-hinge, a name of cgan.ours, ...) on the images of DATA that SPLIT names; write the run's folder OUT."""
+def main(row: str, data: Path, split: Path, out: Path, seed: int | None = None) -> None:
+    """Train ROW (cgan-bce, dcgan-hinge, a name of cgan.ours, ...) on the images of DATA that SPLIT names, again with --seed; write the run's folder OUT."""
     params, device = load_params(), training_device()
+    used = params.seed if seed is None else seed
     if row not in params.cgan.rows:
         raise UserError(f"unknown row `{row}`: there are {', '.join(params.cgan.rows)}")
     config = params.cgan.config(row)
@@ -27,14 +28,14 @@ def main(row: str, data: Path, split: Path, out: Path) -> None:
     info = describe_run(
         module="modescope.stages.cgan",
         study="cgan",
-        run=row,
+        run=params.run_name(row, seed),
         model="cgan",
-        params={**params.subset("seed", "precision"), **config.model_dump()},
+        params={"seed": used, **params.subset("precision"), **config.model_dump()},
         inputs=given.files if start is None else {**given.files, "checkpoint": start},
         data=given.described,
         hardware=hardware(device, params.precision),
     )
-    training = conditional_training(config, given.images, given.labels, given.num_classes, params.seed)
+    training = conditional_training(config, given.images, given.labels, given.num_classes, used)
     train_run(info, training, out, start=state, keep_checkpoint=True)
 
 

@@ -13,21 +13,22 @@ from modescope.training.vae import vae_training
 TRAININGS = {"gan": gan_training, "vae": vae_training}
 
 
-def main(model: str, data: Path, split: Path, out: Path) -> None:
-    """Train MODEL (gan or vae) on the images of DATA that SPLIT names; write the run's folder OUT."""
+def main(model: str, data: Path, split: Path, out: Path, seed: int | None = None) -> None:
+    """Train MODEL (gan or vae) on the images of DATA that SPLIT names, again with --seed; write the run's folder OUT."""
     params, device = load_params(), training_device()
+    used = params.seed if seed is None else seed
     given = load_training_data(data, split, device)
     info = describe_run(
         module="modescope.stages.imbalance",
         study="imbalance",
-        run=f"{model}-{given.described['split']}",
+        run=params.run_name(f"{model}-{given.described['split']}", seed),
         model=model,
-        params=params.subset("seed", "precision", f"imbalance.{model}"),
+        params={"seed": used, **params.subset("precision", f"imbalance.{model}")},
         inputs=given.files,
         data=given.described,
         hardware=hardware(device, params.precision),
     )
-    train_run(info, TRAININGS[model](getattr(params.imbalance, model), given.images, given.labels, params.seed), out)
+    train_run(info, TRAININGS[model](getattr(params.imbalance, model), given.images, given.labels, used), out)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from modescope.config import load_params
 from modescope.data.prepared import load_prepared
 from modescope.data.splits import Split
 from modescope.errors import UserError
+from modescope.evaluation.class_share import class_counts
 from modescope.evaluation.evaluate import evaluate_images
 from modescope.evaluation.extractors import load_extractors
 from modescope.evaluation.floor import floor_images
@@ -39,9 +40,11 @@ def main(split: str, data: Path, split_file: Path, judge: Path, out: Path, metri
         hardware={"device": device.type, "precision": "fp32"},
     )
     with RunLog(info, work_folder(info)) as log:
-        reference = build_reference(split, *chosen.select(train), len(train.classes), extractors, settings)
+        basis, num_classes = chosen.measured_against(train), len(train.classes)
+        training_counts = None if chosen.rho is None else class_counts(chosen.select(train)[1], num_classes)
+        reference = build_reference(split, *basis.select(train), num_classes, extractors, settings, training_counts)
         save_reference(reference, log.folder)
-        floor = floor_images(test, chosen, settings.num_samples, settings.seed)
+        floor = floor_images(test, basis, settings.num_samples, settings.seed)
         measured = evaluate_images(floor.images, reference, extractors, settings, floor.labels if per_class else None, per_class)
         log.finish(out, seconds=time.perf_counter() - began)
     write_json(metrics, measured)

@@ -12,8 +12,8 @@ from modescope.process import run_stage
 def main(data: Path, out: Path, balanced: bool = False) -> None:
     """Write one JSON file per split of DATA's train set to OUT, or that of the split --balanced alone."""
     plan = load_params().split
-    counts = {} if balanced else plan.counts
-    splits = draw_splits(load_prepared(data / "train.safetensors"), plan.classes, counts, plan.total, plan.seed)
+    counts, long_tailed = ({}, {}) if balanced else (plan.counts, plan.long_tailed)
+    splits = draw_splits(load_prepared(data / "train.safetensors"), plan.classes, counts, plan.total, plan.seed, long_tailed)
     with atomic_path(out) as folder:
         for split in splits:
             split.save(folder / f"{split.name}.json")

@@ -31,6 +31,7 @@ def section(results: Results) -> Section:
         content += [sheets.unlabelled_samples(results)]
     if results.params.cgan.ours:
         content += [tables.ours(results)]
+    content += tables.over_seeds(results)
     content += [tables.stacked(results), sheets.stacked_samples(results), figures.curves(results), tables.timings(results)]
     return Section(STUDY, "Study 3: conditional GANs and their losses", findings.all_findings(results), content, errata(results))
 

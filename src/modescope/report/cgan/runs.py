@@ -8,6 +8,7 @@ from modescope.config import CganConfig, Params
 from modescope.report.figures import Look
 from modescope.report.results import Expected, Folders, Results, Run
 from modescope.report.scores import CLASSIFIERS, GREY_JUDGE
+from modescope.report.seeds import runs_by_seed
 
 STUDY = "cgan"
 LABELLED, UNLABELLED = "cgan", "dcgan"  # modes
@@ -103,9 +104,15 @@ def stacked_run(loss: str) -> str:
     return f"stacked-{loss}"
 
 
+def again(params: Params) -> dict[str, dict[int, str]]:
+    """Rows that are trained with further seeds -> their runs by seed."""
+    return runs_by_seed(params, params.seeds.rows)
+
+
 def expected_runs(params: Params, folders: Folders) -> Expected:
     """Every row, the trainings on stacked digits, real images of both, and the judge, with their folders."""
-    trained = (*params.cgan.rows, *map(stacked_run, params.stacked.losses))
+    repeated = (run for seeds in again(params).values() for run in seeds.values())
+    trained = (*params.cgan.rows, *repeated, *map(stacked_run, params.stacked.losses))
     reference = folders.data / "reference-grey"
     return {
         STUDY: {name: folders.models / STUDY / name for name in trained} | {REAL: reference / "digits", STACKED_REAL: reference / "stacked"},

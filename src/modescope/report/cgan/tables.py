@@ -1,6 +1,7 @@
 """Study 3's tables."""
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 from modescope.report import trainings
 from modescope.report.cgan.runs import (
@@ -8,6 +9,7 @@ from modescope.report.cgan.runs import (
     MODES,
     STACKED_REAL,
     Row,
+    again,
     all_rows,
     base_config,
     best,
@@ -35,11 +37,13 @@ from modescope.report.scores import (
     score_cells,
     score_facts,
 )
+from modescope.report.seeds import differences, repeated, spreads, trained_again
 from modescope.report.tables import Column, Table, Value
 from modescope.report.wording import span
 
 ROW, LOSS, MODE = Column("row", "row"), Column("loss", "loss"), Column("mode", "mode")
 CONSISTENCY = Column("class_consistency", "class consistency, % ↑", "judge", scale=100)
+FID, RECALL = Column("fid_classifier", "FID ↓", "judge", digits=3), Column("recall", "recall ↑", "judge", digits=3)
 REPORTED_GROUP = "reported (Inception)"
 REPORTED_COLUMNS = (
     Column("fid_reported", "FID ↓", REPORTED_GROUP),
@@ -204,10 +208,18 @@ def stacked(results: Results) -> Table:
     return Table("stacked", "Stacked digits: modes covered", columns, rows, caption, facts, (), frozenset({len(rows) - 1}))
 
 
+def over_seeds(results: Results) -> list[Table]:
+    """Rows trained with several seeds, and what outlasts the seeds between any two of them; none where nothing is repeated."""
+    rows = repeated(results, again(results.params))
+    metrics = (FID, CONSISTENCY, RECALL)
+    return [spreads(results, list(rows.values()), metrics), differences(results, list(combinations(rows.values(), 2)), metrics)] if rows else []
+
+
 def timings(results: Results) -> Table:
     """What every training took and on what."""
     trained = (*results.params.cgan.rows, *map(stacked_run, results.params.stacked.losses))
-    return trainings.timings("runs_cgan", results, [results.runs[name] for name in trained])
+    runs = [results.runs[name] for name in trained] + trained_again(results, again(results.params))
+    return trainings.timings("runs_cgan", results, runs)
 
 
 def _identity(row: Row) -> dict[str, Value]:

@@ -1,7 +1,7 @@
 """Study 1 in the report: GAN against VAE under class imbalance."""
 
 from modescope.report.imbalance import figures, findings, tables
-from modescope.report.imbalance.runs import STUDY, expected_runs
+from modescope.report.imbalance.runs import STUDY, expected_runs, long_tailed
 from modescope.report.page import Section
 from modescope.report.results import Results
 
@@ -23,7 +23,9 @@ def section(results: Results) -> Section:
     for name, shown in MODEL_GROUPS.items():
         if set(shown) & set(results.params.imbalance.evaluated):
             content += [tables.scores(results, name, shown), figures.scores_against_ratio(results, name, shown)]
-    content.append(figures.samples(results))
+    if long_tailed(results):
+        content += [tables.tail(results), figures.recall_of_classes(results)]
+    content += [*tables.over_seeds(results), figures.samples(results)]
     if "vae" in results.params.imbalance.evaluated:
         content.append(figures.reconstructions(results))
     content += [figures.curves(results), tables.timings(results)]

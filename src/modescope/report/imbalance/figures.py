@@ -20,7 +20,20 @@ from modescope.report.figures import (
     points_against,
     render,
 )
-from modescope.report.imbalance.runs import LOOKS, REAL, REPORTED, class_share, models, reported, run, training_share
+from modescope.report.imbalance.runs import (
+    LOOKS,
+    REAL,
+    REPORTED,
+    basis,
+    class_share,
+    imbalanced,
+    long_tailed,
+    models,
+    reported,
+    run,
+    training_counts,
+    training_share,
+)
 from modescope.report.page import Picture
 from modescope.report.results import Results
 from modescope.report.trainings import curve, curve_panel, previews
@@ -77,11 +90,33 @@ def class_shares(results: Results) -> Picture:
     caption = (
         "Share of each class among the samples, as the judge sees them (narrow bars), before the share in the training split "
         "(grey, black edge). A model without mode collapse comes as close to every edge as the real images do. "
-        "TV = total variation from the training split."
+        f"TV = total variation from {basis(results)}."
     )
     alt = "Class shares of the training split, of real images and of every model's samples, for every split."
     png = render(draw, WIDTH, 0.5 + 2.4 * len(layout))
     return Picture("class_share", "Class shares: training split against samples", caption, alt, png)
+
+
+def recall_of_classes(results: Results) -> Picture:
+    """Long tail: the recall of every class of the balanced set against how many images of it were trained on."""
+    splits = long_tailed(results)
+
+    def draw(figure: Figure) -> None:
+        for axes, (name, split) in zip(figure.subplots(1, len(splits), sharey=True, squeeze=False)[0], splits.items(), strict=True):
+            counts = training_counts(results, split)
+            for model in (REAL, *models(results)):
+                look = LOOKS[model]
+                recalls = run(results, model, name).values["recall_of_class"]
+                axes.plot(counts, recalls, color=look.colour, marker=look.marker, linestyle=look.line, markersize=5)
+            axes.set_xscale("log")
+            axes.set_title(f"{name}, IR {split.ratio:.1f}")
+            axes.set_xlabel("training images of the class")
+        figure.axes[0].set_ylabel("recall of the class")
+        legend_above(figure, [LOOKS[model] for model in (REAL, *models(results))])
+
+    caption = "Part of each class's real images (balanced training set) that samples come near to, against the number of its training images."
+    alt = "Recall of every class against its number of training images, for every long-tailed split."
+    return Picture("recall_of_classes", "Long tail: recall of every class", caption, alt, render(draw, WIDTH, 3.4))
 
 
 def samples(results: Results) -> Picture:
@@ -132,7 +167,7 @@ def curves(results: Results) -> Picture:
 
 def _measured(results: Results, shown: Sequence[str], score: str) -> list[Series]:
     """Our values of `score` (a metric's name, or its beginning where it has mean and std) for the models and the floor."""
-    splits = list(results.splits.values())
+    splits = list(imbalanced(results).values())
     series = []
     for model in (*shown, REAL):
         values = [run(results, model, split.name).values for split in splits]
@@ -161,7 +196,7 @@ def _reported_series(results: Results, model: str) -> dict[str, list[Series]]:
 def _ratio_ticks(results: Results) -> dict[float, str]:
     """IR -> its number above the names of the splits that have it."""
     names: dict[float, list[str]] = {}
-    for split in results.splits.values():
+    for split in imbalanced(results).values():
         names.setdefault(split.ratio, []).append(split.name)
     return {ratio: "\n".join([f"{ratio:.2f}", *found]) for ratio, found in names.items()}
 

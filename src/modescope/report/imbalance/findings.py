@@ -1,6 +1,19 @@
 """What study 1 found, put into sentences by the numbers themselves."""
 
-from modescope.report.imbalance.runs import LOOKS, REAL, class_share, models, run, training_share
+import torch
+
+from modescope.evaluation.tail import frequency_groups
+from modescope.report.imbalance.runs import (
+    LOOKS,
+    REAL,
+    class_share,
+    imbalanced,
+    long_tailed,
+    models,
+    run,
+    training_counts,
+    training_share,
+)
 from modescope.report.page import Finding
 from modescope.report.results import Results
 from modescope.report.wording import span
@@ -15,11 +28,11 @@ def all_findings(results: Results) -> list[Finding]:
         found = [_coverage(results), *found, _quality(results, "gan", "vae")]
     if {"vae", "vae-gmm"} <= set(models(results)):
         found.append(_quality(results, "vae-gmm", "vae"))
-    return found
+    return found + [_long_tail(results, name) for name in long_tailed(results)]
 
 
 def _metric(results: Results, model: str, metric: str) -> list[float]:
-    return [run(results, model, split).values[metric] for split in results.splits]
+    return [run(results, model, split).values[metric] for split in imbalanced(results)]
 
 
 def _coverage(results: Results) -> Finding:
@@ -39,7 +52,7 @@ def _coverage(results: Results) -> Finding:
 
 def _rarest_class(results: Results) -> Finding:
     """The classes with the fewest images in the most imbalanced split."""
-    name, split = max(results.splits.items(), key=lambda item: item[1].ratio)
+    name, split = max(imbalanced(results).items(), key=lambda item: item[1].ratio)
     fewest = min(split.counts)
     rare = [label for label, count in zip(split.classes, split.counts, strict=True) if count == fewest]
     indices = [run(results, REAL, name).classes.index(label) for label in rare]
@@ -58,7 +71,7 @@ def _rarest_class(results: Results) -> Finding:
 
 def _lost_classes(results: Results) -> Finding:
     """Classes with less than LOST of their training share, over all splits."""
-    wanted = {name: training_share(results, split) for name, split in results.splits.items()}
+    wanted = {name: training_share(results, split) for name, split in imbalanced(results).items()}
     total = sum(sum(value > 0 for value in share) for share in wanted.values())
     counts = []
     for model in models(results):
@@ -68,6 +81,20 @@ def _lost_classes(results: Results) -> Finding:
         "Lost classes",
         f"Classes that keep less than a tenth of their training share, of {total} over all splits: {', '.join(counts)}.",
     )
+
+
+def _long_tail(results: Results, name: str) -> Finding:
+    """What is left of the rarest classes, against the balanced set."""
+    few = frequency_groups(torch.tensor(training_counts(results, results.splits[name])))["few"].tolist()
+    trained = sum(training_share(results, results.splits[name])[index] for index in few)
+    measured = {LOOKS[model].label: run(results, model, name).values for model in (REAL, *models(results))}
+    shares = ", ".join(f"{label} {values['num_few'] / values['num_samples']:.1%}" for label, values in measured.items())
+    recalls = ", ".join(f"{label} {values['recall_many']:.3f} and {values['recall_few']:.3f}" for label, values in measured.items())
+    text = (
+        f"The {len(few)} rarest classes are {trained:.1%} of {name}'s training images (IR {results.splits[name].ratio:.1f}). As judged, they are: {shares}. "
+        f"Recall of the balanced set's frequent and rare classes: {recalls}."
+    )
+    return Finding(f"Long tail, {name}", text)
 
 
 def _quality(results: Results, model: str, other: str) -> Finding:

@@ -6,6 +6,7 @@ from modescope.errors import UserError
 from modescope.report.figures import FLOOR, INK, Look
 from modescope.report.results import Expected, Folders, Results, Run
 from modescope.report.scores import CLASSIFIERS, JUDGE
+from modescope.report.seeds import runs_by_seed
 
 STUDY = "imbalance"
 REAL = "real"
@@ -19,13 +20,34 @@ LOOKS = {
 
 
 def expected_runs(params: Params, folders: Folders) -> Expected:
-    """The models of every split, the real-data floor, and the judge, with their folders."""
+    """The models of every split, those trained again, the real-data floor, and the judge, with their folders."""
     runs = {}
     for split in params.imbalance.splits:
         runs[f"{REAL}-{split}"] = folders.data / "reference" / split
         for model in params.imbalance.evaluated:
             runs[f"{model}-{split}"] = folders.models / STUDY / f"{model}-{split}"
+    runs |= {run: folders.models / STUDY / run for seeds in again(params).values() for run in seeds.values()}
     return {STUDY: runs, CLASSIFIERS: {JUDGE: folders.models / CLASSIFIERS / JUDGE}}
+
+
+def again(params: Params) -> dict[str, dict[int, str]]:
+    """Rows of study 1 that are trained with further seeds -> their runs by seed."""
+    return runs_by_seed(params, [f"{model}-{split}" for split in params.seeds.splits for model in params.seeds.models])
+
+
+def imbalanced(results: Results) -> dict[str, Split]:
+    """`balanced` and the report's splits: each is measured against its own images."""
+    return {name: split for name, split in results.splits.items() if split.rho is None}
+
+
+def long_tailed(results: Results) -> dict[str, Split]:
+    """The field's splits, measured against the balanced training set."""
+    return {name: split for name, split in results.splits.items() if split.rho is not None}
+
+
+def basis(results: Results) -> str:
+    """What the models of a split are measured against, in words."""
+    return "the training split" + (", for a long-tailed one (lt) the balanced training set" if long_tailed(results) else "")
 
 
 def models(results: Results) -> list[str]:
@@ -46,8 +68,13 @@ def all_classes(results: Results) -> list[str]:
 
 def training_share(results: Results, split: Split) -> list[float]:
     """Share of each class of the data set among the split's training images, dataset order."""
+    return [count / sum(split.counts) for count in training_counts(results, split)]
+
+
+def training_counts(results: Results, split: Split) -> list[int]:
+    """Training images of each class of the data set, dataset order."""
     counts = dict(zip(split.classes, split.counts, strict=True))
-    return [counts.get(name, 0) / sum(split.counts) for name in run(results, REAL, split.name).classes]
+    return [counts.get(name, 0) for name in run(results, REAL, split.name).classes]
 
 
 def class_share(results: Results, model: str, split: str) -> list[float]:

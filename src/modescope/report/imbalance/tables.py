@@ -1,13 +1,17 @@
 """Study 1's tables."""
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from modescope.report import trainings
 from modescope.report.imbalance.runs import (
     LOOKS,
     REAL,
+    again,
     all_classes,
+    basis,
     class_share,
+    long_tailed,
     models,
     reported,
     run,
@@ -25,9 +29,16 @@ from modescope.report.scores import (
     score_cells,
     score_facts,
 )
+from modescope.report.seeds import differences, repeated, spreads, trained_again
 from modescope.report.tables import Column, Table, Value
 
 SPLIT = Column("split", "split")
+REPEATED = (
+    Column("fid_classifier", "FID ↓", "judge", digits=3),
+    Column("class_share_tv", "TV of class shares ↓", "judge", digits=3),
+    Column("recall", "recall ↑", "judge", digits=3),
+)
+TAIL_METRICS = (("num", "images as judged", 0), ("fid_classifier", "FID ↓", 3), ("kid_classifier", "KID ↓", 4), ("recall", "recall ↑", 3))
 REPORT_TABLES = {"gan": 2, "vae": 3}
 SAMPLER_NOTES = {
     "gan": "",
@@ -97,6 +108,28 @@ def scores(results: Results, name: str, shown: Sequence[str]) -> Table:
     return Table(name, title, columns, rows, caption, _score_facts(results), evaluation_warnings(_runs(results, (*shown, REAL))), quiet)
 
 
+def tail(results: Results) -> Table:
+    """The field's protocol: many, medium and few classes of the long-tailed splits against the balanced training set."""
+    columns = [SPLIT, Column("ratio", "IR"), Column("model", "images of"), Column("class_share_kl", "KL of class shares, nats ↓", digits=3)]
+    for metric, title, digits in TAIL_METRICS:
+        columns += [Column(f"{metric}_{group}", group, title, digits=digits) for group in ("many", "medium", "few")]
+    rows = [_score_row(results, model, split) for split in long_tailed(results) for model in (*models(results), REAL)]
+    quiet = frozenset(index for index, row in enumerate(rows) if row["model"] == LOOKS[REAL].label)
+    caption = (
+        "Long-tailed training, class i of 10 with n_max rho^(-i/9) images (Cao et al. 2019), measured against the balanced training set: many, medium and few are the "
+        "three most frequent classes, the next three and the four rarest. No model here draws by label, so the judge sorts the images; KID is the unbiased estimate over a "
+        "group's images and can fall below 0, FID grows as a group's images get few. Recall: real images of the group that any sample comes near to."
+    )
+    return Table("long_tail", "Long tail, against the balanced set", columns, rows, caption, _score_facts(results), quiet=quiet)
+
+
+def over_seeds(results: Results) -> list[Table]:
+    """Rows trained with several seeds, and on every split what outlasts the seeds between two models; none where nothing is repeated."""
+    rows, seeds = repeated(results, again(results.params)), results.params.seeds
+    pairs = [(rows[f"{one}-{split}"], rows[f"{other}-{split}"]) for split in seeds.splits for one, other in combinations(seeds.models, 2) if rows]
+    return [spreads(results, list(rows.values()), REPEATED), differences(results, pairs, REPEATED)] if rows else []
+
+
 def class_shares(results: Results) -> Table:
     """The share of each class in the training split and among every model's images, with its distance from the former."""
     classes = run(results, REAL, next(iter(results.splits))).classes
@@ -121,7 +154,8 @@ def class_shares(results: Results) -> Table:
     quiet = frozenset(index for index, row in enumerate(rows) if row["images"] in ("training split", LOOKS[REAL].label))
     caption = (
         "Class shares in percent: counted in the training split, given by the judge elsewhere; "
-        "outside = all classes that the split lacks; KL and TV (total variation) are taken against the training split. "
+        "outside = all classes that the split lacks; KL and TV (total variation) are taken against "
+        f"{basis(results)}. "
         "The judge puts every image into some class, also one that looks like nothing, so shares are read beside precision."
     )
     facts = _score_facts(results)
@@ -131,7 +165,7 @@ def class_shares(results: Results) -> Table:
 def timings(results: Results) -> Table:
     """What every training took and on what."""
     runs = [run(results, model, split) for split in results.splits for model in models(results)]
-    return trainings.timings("runs", results, runs)
+    return trainings.timings("runs", results, runs + trained_again(results, again(results.params)))
 
 
 def _score_row(results: Results, model: str, split_name: str) -> dict[str, Value]:
@@ -143,7 +177,7 @@ def _score_row(results: Results, model: str, split_name: str) -> dict[str, Value
 def _score_facts(results: Results) -> dict[str, str]:
     params = results.params
     generated, real = (_runs(results, shown) for shown in (models(results), [REAL]))
-    return score_facts(results, generated, real, "the training split", f"training {params.seed}, split {params.split.seed}")
+    return score_facts(results, generated, real, basis(results), f"training {params.seed}, split {params.split.seed}")
 
 
 def _runs(results: Results, shown: Sequence[str]) -> list[Run]:

@@ -6,13 +6,13 @@ from modescope.report.page import Finding
 from modescope.report.results import Results
 from modescope.report.two_stage.runs import (
     HYBRID,
-    PLAIN_GAN,
     STAGE1,
     Row,
     consistency,
     floor,
     gradient_facts,
     placements,
+    plain_gan,
     repeats,
     representatives,
     run,
@@ -156,7 +156,7 @@ def _priors(results: Results) -> Finding:
 
 def _hybrid(results: Results) -> Finding:
     """Whether the codes can be told from noise, and the hybrid's FID beside the plain GAN's."""
-    values, gan = results.runs[HYBRID].values, results.runs.get(PLAIN_GAN)
+    values, gan = results.runs[HYBRID].values, results.runs.get(plain_gan(results.params))
     told = [moment for moment in MOMENTS if values[f"ks_rejected_{moment}"] > 0 or values[f"mmd_p_{moment}"] < LEVEL]
     same = [MOMENTS[moment] for moment in MOMENTS if moment not in told]
     parts = [

@@ -7,7 +7,6 @@ from typing import Any
 from pandas import DataFrame
 
 from modescope.config import GANConfig, Params, Stage1Config
-from modescope.data.splits import BALANCED
 from modescope.errors import UserError
 from modescope.report import imbalance
 from modescope.report.figures import Look
@@ -17,7 +16,6 @@ from modescope.report.trainings import curve
 
 STUDY = "two-stage"
 STAGE1, HYBRID = "stage 1", "hybrid"
-REAL, PLAIN_GAN = f"real-{BALANCED}", f"gan-{BALANCED}"  # study 1's floor and GAN on all of the data
 ADVERSARIAL, CLASS, WHOLE = "train/g_adversarial_gradient", "train/g_class_gradient", "train/g_gradient"
 COSINE = "cosine"
 LOOKS = {
@@ -120,17 +118,27 @@ def _but(row: Row, setting: str) -> dict[str, Any]:
     return row.settings.model_dump(exclude={setting})
 
 
+def real(params: Params) -> str:
+    """Study 1's floor of the data that study 2 is trained on."""
+    return f"real-{params.two_stage.split}"
+
+
+def plain_gan(params: Params) -> str:
+    """Study 1's GAN on the same data."""
+    return f"gan-{params.two_stage.split}"
+
+
 def expected_runs(params: Params, folders: Folders) -> Expected:
     """Every training of study 2, the hybrid of study 1b, and what they are measured by and against, with their folders.
 
-    Raises UserError if study 1 does not measure all of the data.
+    Raises UserError if study 1 does not measure study 2's data.
     """
-    if BALANCED not in params.imbalance.splits:
-        raise UserError(f"study 2 needs {REAL} for a floor: add `{BALANCED}` to imbalance.splits")
-    gan = {PLAIN_GAN: folders.models / imbalance.STUDY / PLAIN_GAN} if "gan" in params.imbalance.evaluated else {}
+    if params.two_stage.split not in params.imbalance.splits:
+        raise UserError(f"study 2 needs {real(params)} for a floor: add `{params.two_stage.split}` to imbalance.splits")
+    gan = {plain_gan(params): folders.models / imbalance.STUDY / plain_gan(params)} if "gan" in params.imbalance.evaluated else {}
     return {
         STUDY: {run: folders.models / STUDY / run for run in (*(row.run for row in all_rows(params)), HYBRID)},
-        imbalance.STUDY: {REAL: folders.data / "reference" / BALANCED, **gan},
+        imbalance.STUDY: {real(params): folders.data / "reference" / params.two_stage.split, **gan},
         CLASSIFIERS: {name: folders.models / CLASSIFIERS / name for name in (GUIDE, JUDGE)},
     }
 
@@ -146,7 +154,7 @@ def start(results: Results, row: Row) -> Run:
 
 def floor(results: Results) -> Run:
     """Real images of all classes, measured as everything here."""
-    return results.runs[REAL]
+    return results.runs[real(results.params)]
 
 
 def consistency(results: Results, row: Row) -> float:

@@ -18,10 +18,10 @@ from modescope.report.scores import (
     score_cells,
     score_facts,
 )
+from modescope.report.seeds import Repeated, spreads
 from modescope.report.tables import Column, Table, Value
 from modescope.report.two_stage.runs import (
     HYBRID,
-    PLAIN_GAN,
     STAGE1,
     Row,
     all_rows,
@@ -30,7 +30,9 @@ from modescope.report.two_stage.runs import (
     floor_consistency,
     gradient_facts,
     placements,
+    plain_gan,
     reported,
+    repeats,
     representatives,
     run,
 )
@@ -38,6 +40,7 @@ from modescope.report.two_stage.runs import (
 GROUP, ROW = Column("group", "architecture"), Column("row", "row")
 CONSISTENCY = Column("class_consistency", "class consistency, % ↑", "judge", digits=1, scale=100)
 GUIDES_VIEW = Column("guide_consistency", "class consistency, %", "guide", digits=1, scale=100)
+FID = Column("fid_classifier", "FID ↓", "judge")
 TV = Column("class_share_tv", "TV of class shares ↓", "judge", digits=3)
 SETTINGS = (
     Column("weight", "λ", "setting", digits=1),
@@ -66,7 +69,7 @@ def summary(results: Results) -> Table:
     rows.append({"group": FLOOR.label, **floor(results).scalars, **floor_consistency(results)})
     columns = [
         *(GROUP, ROW, Column("layers", "trained layers"), Column("prior", "prior")),
-        *(CONSISTENCY, GUIDES_VIEW, Column("fid_classifier", "FID ↓", "judge", digits=2), Column("recall", "recall ↑", "judge", digits=3)),
+        *(CONSISTENCY, GUIDES_VIEW, FID, Column("recall", "recall ↑", "judge", digits=3)),
     ]
     caption = (
         "Class consistency: images that are seen in the class of their mixture component, by the judge, which no generator knows, and by the guide that taught stage 2. "
@@ -143,7 +146,7 @@ def hybrid(results: Results) -> Table:
         {"of": title} | {test: found.values[f"{test}_{moment}"] for test in ("ks_rejected", "ks_max", "mmd", "mmd_p")}
         for moment, title in MOMENTS.items()
     ]
-    beside = {"images, hybrid": found, "images, GAN (study 1)": results.runs.get(PLAIN_GAN), FLOOR.label: floor(results)}
+    beside = {"images, hybrid": found, "images, GAN (study 1)": results.runs.get(plain_gan(results.params)), FLOOR.label: floor(results)}
     rows += [{"of": title, **score_cells(results.params, of, {})} for title, of in beside.items() if of is not None]
     columns = [
         Column("of", "of"),
@@ -160,6 +163,12 @@ def hybrid(results: Results) -> Table:
     )
     facts = _facts(results) | {"codes": f"{settings.num_codes:,}, {settings.permutations:,} permutations"}
     return Table("hybrid", "VAE-GAN hybrid: codes and images", columns, rows, caption, facts, (), frozenset({len(rows) - 1}))
+
+
+def over_seeds(results: Results) -> list[Table]:
+    """Rows that differ in their seed alone; none where there are none."""
+    rows = [Repeated(rows[0].name, {row.settings.seed: run(results, row) for row in rows}) for rows in repeats(results.params)]
+    return [spreads(results, rows, (FID, CONSISTENCY, GUIDES_VIEW))] if rows else []
 
 
 def timings(results: Results) -> Table:

@@ -1,0 +1,84 @@
+"""Rows over several seeds: spreads, paired differences, and the tables of the studies."""
+
+import pytest
+from made_up import build_project
+
+from modescope.report import seeds
+from modescope.report.cgan import tables as cgan_tables
+from modescope.report.imbalance import section, tables
+from modescope.report.two_stage import tables as two_stage_tables
+
+
+@pytest.fixture(scope="module")
+def repeated(tmp_path_factory):
+    return build_project(tmp_path_factory.mktemp("repeated"), splits=("balanced", "split1", "lt100"), more_seeds=(43, 44))
+
+
+def test_pairs_are_of_one_seed():
+    assert seeds.paired_differences({42: 3.0, 43: 5.0, 45: 1.0}, {43: 1.0, 42: 1.0, 44: 9.0}) == [2.0, 4.0]
+
+
+def test_an_interval_of_three_differences_reaches_from_the_least_to_the_largest():
+    """One resample in 27 holds the least alone, more than the 2.5 % at each end."""
+    assert seeds.bootstrap_interval([1.0, 2.0, 4.0]) == (1.0, 4.0)
+
+
+def test_an_interval_gets_narrow_with_many_differences():
+    low, high = seeds.bootstrap_interval([1.0, 2.0, 3.0] * 30)
+    assert 1.8 < low < 1.9 and 2.1 < high < 2.2
+    assert seeds.bootstrap_interval([1.0, 2.0, 3.0] * 30) == (low, high)
+
+
+def test_equal_differences_have_no_spread():
+    assert seeds.bootstrap_interval([0.5, 0.5, 0.5]) == (0.5, 0.5)
+
+
+def test_spreads_have_mean_deviation_and_n(repeated):
+    for run, value in (("gan-split1", 1.0), ("gan-split1-s43", 2.0), ("gan-split1-s44", 6.0)):
+        repeated.change(run, fid_classifier=value)
+    spread, difference = tables.over_seeds(repeated.results)
+    row = next(row for row in spread.rows if row["row"] == "gan-split1")
+    assert (row["n"], row["seeds"], row["fid_classifier"]) == (3, "42, 43, 44", 3.0)
+    assert row["fid_classifier_sd"] == pytest.approx(7**0.5)
+    assert {row["row"] for row in spread.rows} == {f"{model}-{split}" for model in ("gan", "vae") for split in ("split1", "lt100")}
+    assert "25%" in difference.caption
+
+
+@pytest.mark.parametrize(("values", "verdict"), [((10.0, 11.0, 12.0), "yes"), ((10.0, 11.0, 0.5), "no")])
+def test_a_difference_of_one_sign_outlasts_the_seeds(repeated, values, verdict):
+    for run, ours, theirs in zip(("", "-s43", "-s44"), (1.0, 2.0, 6.0), values, strict=True):
+        repeated.change(f"gan-split1{run}", fid_classifier=ours)
+        repeated.change(f"vae-split1{run}", fid_classifier=theirs)
+    _, difference = tables.over_seeds(repeated.results)
+    row = next(row for row in difference.rows if row["pair"] == "gan-split1 − vae-split1" and row["metric"].startswith("FID"))
+    assert (row["verdict"], row["n"]) == (verdict, 3)
+
+
+def test_study_3_compares_its_repeated_rows(repeated):
+    spread, difference = cgan_tables.over_seeds(repeated.results)
+    assert [row["row"] for row in spread.rows] == ["cgan-wgan-gp", "cgan-ours"]
+    assert {row["pair"] for row in difference.rows} == {"cgan-wgan-gp − cgan-ours"}
+
+
+def test_study_2_has_rows_that_name_their_seed(repeated):
+    (spread,) = two_stage_tables.over_seeds(repeated.results)
+    assert {row["row"]: row["seeds"] for row in spread.rows}["d-ff-0.5"] == "42, 43"
+
+
+def test_trainings_lists_the_repeated_ones(repeated):
+    assert {"gan-lt100-s43", "vae-split1-s44"} <= {row["run"] for row in tables.timings(repeated.results).rows}
+    assert "cgan-ours-s44" in {row["run"] for row in cgan_tables.timings(repeated.results).rows}
+
+
+def test_without_further_seeds_there_is_no_table(results):
+    assert tables.over_seeds(results) == [] and cgan_tables.over_seeds(results) == []
+
+
+def test_the_long_tail_has_a_table_a_figure_and_a_finding(repeated):
+    found = section(repeated.results)
+    names = [content.name for content in found.content]
+    assert {"long_tail", "recall_of_classes", "seeds", "differences"} <= set(names)
+    table = found.content[names.index("long_tail")]
+    assert [row["split"] for row in table.rows] == ["lt100"] * 4 and table.rows[0]["num_few"] == 2000
+    (finding,) = [finding for finding in found.findings if finding.head == "Long tail, lt100"]
+    assert "4 rarest classes are 4.1% of lt100's training images (IR 100.0)" in finding.text  # 232 + 139 + 83 + 50 of 12,406
