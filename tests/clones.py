@@ -43,3 +43,8 @@ def copy_of_the_repository(folder):
     run("git init -q", folder)
     commit(folder, "start")
     return folder
+
+
+def without_a_store(folder, copy):
+    """Copy a clone but for its MLflow store (whose paths are absolute) and its unfinished trainings."""
+    return shutil.copytree(folder, copy, symlinks=True, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts", ".ckpt", ".venv"))

@@ -103,12 +103,17 @@ def describe_run(
         "stage": os.environ.get("DVC_STAGE", stage),
         "model": model,
         "params": params,
-        "data": {**data, "digest": hashlib.sha256("".join(digests.values()).encode()).hexdigest()},
+        "data": {**data, **_count(inputs), "digest": hashlib.sha256("".join(digests.values()).encode()).hexdigest()},
         "code": code,
         **hardware,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "torchvision", "torchmetrics", "pythae")}},
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _count(inputs: Mapping[str, Path]) -> dict[str, int]:
+    """`images`: how many a split lists, where the run trains on one."""
+    return {"images": len(json.loads(inputs["split"].read_text())["indices"])} if "split" in inputs else {}
 
 
 def work_folder(info: Mapping[str, Any]) -> Path:

@@ -1,11 +1,10 @@
 """The demo, run once for all tests of the pipeline."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
-from clones import commit, copy_of_the_repository, run
+from clones import commit, copy_of_the_repository, run, without_a_store
 
 
 @pytest.fixture(scope="session")
@@ -29,8 +28,3 @@ def clone(demo, tmp_path):
     folder = without_a_store(demo[0], tmp_path / "project")
     commit(folder, "demo")
     return folder
-
-
-def without_a_store(folder, copy):
-    """Copy a clone but for its MLflow store (whose paths are absolute) and its unfinished trainings."""
-    return shutil.copytree(folder, copy, symlinks=True, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts", ".ckpt", ".venv"))

@@ -31,7 +31,7 @@ def test_pushing_twice_adds_nothing(project):
     before = everything()
     link = tracking.push(OUT, METRICS)
     assert everything() == before
-    assert link.endswith(stored_run().info.run_id)
+    assert f"/runs/{stored_run().info.run_id}?workflowType=machine_learning" in link
 
 
 def test_final_values_are_exact_and_lists_go_by_class(project):
@@ -106,13 +106,19 @@ def test_a_finished_run_is_not_closed_by_its_own_leftovers(project):
 
 
 def test_four_processes_at_once_on_a_fresh_store(bare_project):
-    code = "import sys; from pathlib import Path; from tracked_runs import train_run; train_run(Path(sys.argv[1]), run=sys.argv[1], key=sys.argv[2])"
-    writers = [start_python(code, f"gan-{number}", f"{number:016x}") for number in range(4)]
+    """Four times 500 values, sent as often as may be."""
+    code = "import sys; from pathlib import Path; from tracked_runs import train_run; "
+    code += "train_run(Path(sys.argv[1]), range(1, 251), run=sys.argv[1], key=sys.argv[2])"
+    writers = [start_python(code, f"gan-{number}", f"{number:016x}", MODESCOPE_PUSH_SECONDS="0") for number in range(4)]
     ends = [(writer.communicate(), writer.returncode) for writer in writers]
     assert [code for _, code in ends] == [0] * 4 and not any("warning" in errors for (_, errors), _ in ends), ends
     store = open_store()
     assert list(store.experiments()) == ["imbalance"]
-    assert sorted(run.info.run_name for run in store.client.search_runs(list(store.experiments().values()))) == [f"gan-{n}" for n in range(4)]
+    runs = store.client.search_runs(list(store.experiments().values()))
+    assert sorted(run.info.run_name for run in runs) == [f"gan-{n}" for n in range(4)]
+    ids = [run.info.run_id for run in runs]
+    points = [(number, name, point.step) for number in ids for name in ("train/d_loss", "train/g_loss") for point in store.client.get_metric_history(number, name)]
+    assert len(points) == len(set(points)) == 2000
 
 
 def test_store_and_artifacts_stand_in_the_repository_wherever_the_stage_runs(bare_project, template, monkeypatch):

@@ -1,6 +1,7 @@
 """A run's files, whatever happens to it, and MLflow filled from them."""
 
 import csv
+import getpass
 import json
 import os
 import signal
@@ -18,8 +19,9 @@ from mlflow import MlflowClient
 from tracked_runs import INFO, artifacts_of, run_info, start_python, steps_of, stored_run, train_run, work_folder
 
 from modescope import tracking
+from modescope.config import profile_values
 from modescope.files import read_json, sha256
-from modescope.tracking import RunLog
+from modescope.tracking import RunLog, origin
 from modescope.tracking.filing import lock_file
 from modescope.tracking.locks import lock
 from modescope.tracking.mlflow_store import open_store
@@ -61,7 +63,8 @@ def test_a_finished_run_is_in_mlflow(project):
     expected = {"stage": "imbalance@gan-split1", "dataset": "digits-rgb", "split": "split1", "source": "executed"}
     expected |= {"version.torch": "2.13", "device": "cpu", "data_digest": "ab" * 32, "model": "gan", "key": INFO["key"]}
     assert expected.items() <= run.data.tags.items()
-    assert run.inputs.dataset_inputs[0].dataset.name == "digits-rgb"
+    dataset = run.inputs.dataset_inputs[0]
+    assert (dataset.dataset.name, {tag.key: tag.value for tag in dataset.tags}) == ("digits-rgb split1", {"mlflow.data.context": "training"})
     assert steps_of("train/d_loss") == steps_of("train/g_loss") == [1, 2, 3, 4]
     assert [name.split("+")[:3] for name in artifacts_of("images") if name.endswith(".png")] == [["samples", "step", "2"], ["samples", "step", "4"]]
 
@@ -124,13 +127,17 @@ def test_a_killed_run_goes_on_in_the_same_mlflow_run_without_doubled_points(proj
 
 
 def test_an_exception_makes_the_run_failed_and_keeps_the_traceback(project):
-    with pytest.raises(ZeroDivisionError), RunLog(INFO, work_folder()):
+    with pytest.raises(ZeroDivisionError), RunLog(INFO, work_folder()) as log:
+        log.log({"train/loss": 1.0}, 7)
         1 / 0
     assert read_json(work_folder() / "run.json")["status"] == "failed"
     assert "ZeroDivisionError" in (work_folder() / "traceback.txt").read_text()
-    assert stored_run().info.status == "FAILED" and artifacts_of() == ["traceback.txt"]
+    failed, error = stored_run(), "ZeroDivisionError: division by zero (last logged step 7)"
+    assert failed.info.status == "FAILED" and artifacts_of() == ["traceback.txt"]
+    assert failed.data.tags["error"] == error and f"| failed | {error} |" in failed.data.tags["mlflow.note.content"]
     train_run(OUT)
     assert stored_run().info.status == "FINISHED" and not (OUT / "traceback.txt").exists()
+    assert "error" not in stored_run().data.tags and "failed" not in stored_run().data.tags["mlflow.note.content"]
 
 
 @pytest.mark.parametrize("reason", [SystemExit(3), KeyboardInterrupt()])
@@ -151,7 +158,7 @@ import time
 from pathlib import Path
 from tracked_runs import INFO, work_folder
 from modescope.process import run_stage
-from modescope.tracking import RunLog
+from modescope.tracking import RunLog, origin
 
 def main():
     with RunLog(INFO, work_folder()) as log:
@@ -279,9 +286,39 @@ def test_the_commit_and_what_is_not_committed_are_kept(repository, monkeypatch):
     assert "code.diff" in artifacts_of() and "+a = 2" in (OUT / "code.diff").read_text()
 
 
+def test_a_run_of_an_experiment_is_named_after_both_and_says_what_was_changed(repository, monkeypatch):
+    Path("params.yaml").write_text("seed: 1\nimbalance: {gan: {lr: 0.1}}\nold: 3\n")
+    subprocess.run(["git", "add", "params.yaml"], check=True)
+    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "params"], check=True)
+    Path("params.yaml").write_text("seed: 1\nimbalance: {gan: {lr: 1.0e-05}}\nnew: [1, 2]\n")
+    monkeypatch.setattr("modescope.tracking.origin.load_params", lambda: None)
+    monkeypatch.setattr("modescope.tracking.origin.profile_name", lambda _: "demo")
+    monkeypatch.setenv("DVC_EXP_NAME", "puffy-ibex")
+    monkeypatch.setenv("DVC_EXP_BASELINE_REV", "HEAD")
+    train_run(OUT)
+    run = stored_run()
+    assert (run.info.run_name, run.data.tags["run"]) == ("gan-split1 (puffy-ibex)", "gan-split1")
+    assert run.data.tags["changes"] == "imbalance.gan.lr=1.0e-05, new=[1, 2], old=(none)"
+    assert "code.diff" not in artifacts_of(), "parameters are no change of the code"
+    monkeypatch.delenv("DVC_EXP_NAME")
+    monkeypatch.delenv("DVC_EXP_BASELINE_REV")
+    assert tracking.sync() == [("gan-split1", "unchanged")], "a restored run keeps the origin of its training"
+    train_run(OUT)  # anew, outside
+    assert stored_run().info.run_name == "gan-split1" and not {"dvc.exp", "dvc.baseline", "changes"} & set(stored_run().data.tags)
+
+
+def test_a_profile_that_was_not_committed_is_no_change(monkeypatch):
+    profile = profile_values("demo")
+    monkeypatch.setattr(origin, "_git", lambda *_: Path("profiles/standard.yaml").read_text())
+    monkeypatch.setattr(origin, "read_yaml", lambda _: profile | {"ce_loss_weight": 7.0})
+    assert origin._changes("HEAD") == "ce_loss_weight=7.0"
+    monkeypatch.setattr(origin, "profile_names", list)
+    assert origin._changes("HEAD").endswith(" more")
+
+
 def test_outside_git_and_dvc_nothing_is_claimed(project):
     train_run(OUT)
-    assert read_json(OUT / "run.json")["origin"] == {}
+    assert read_json(OUT / "run.json")["origin"] == {"user": getpass.getuser()}
     assert not {"git.commit", "dvc.exp", "dvc.baseline", "profile"} & set(stored_run().data.tags)
 
 

@@ -1,5 +1,6 @@
 """`modescope ui`: light, on loopback, ended by Ctrl-C."""
 
+import json
 import signal
 import socket
 import urllib.request
@@ -10,8 +11,9 @@ import pytest
 from tracked_runs import start_python, train_run
 
 from modescope.errors import UserError
+from modescope.tracking import push
 from modescope.tracking.mlflow_store import open_store
-from modescope.tracking.ui import chart_links, serve, server_command
+from modescope.tracking.ui import page_links, serve, server_command
 
 
 def free_port() -> int:
@@ -29,12 +31,17 @@ def test_a_taken_port_is_said(project):
             serve(port)
 
 
-def test_links_land_on_the_charts(project):
-    assert "no runs yet" in chart_links(open_store(), 5000)[0]
-    train_run(Path("out"))
+def test_links_land_on_the_charts_and_on_a_table_with_columns(project):
+    assert "no runs yet" in page_links(open_store(), 5000)[0]
+    for key, lr in (("00000000000000aa", 0.1), ("00000000000000bb", 0.2)):
+        train_run(Path("out"), key=key, params={"seed": 0, "gan": {"lr": lr}})
+        push(Path("out"), {"fid_classifier": 1 / lr, "recall": lr})
     number = open_store().experiments()["imbalance"]
-    page = f"http://127.0.0.1:5007/#/experiments/{number}/runs?workflowType=machine_learning&compareRunsMode=CHART"
-    assert chart_links(open_store(), 5007) == [f"imbalance: {page}"]
+    page = f"http://127.0.0.1:5007/#/experiments/{number}/runs?workflowType=machine_learning&compareRunsMode="
+    assert page_links(open_store(), 5007) == [f"imbalance: charts {page}CHART", f"           table  {page}TABLE&viewStateShareKey=modescope"]
+    view = json.loads(open_store().client.get_experiment(number).tags["mlflow.sharedViewState.modescope"])
+    assert view["selectedColumns"] == ["metrics.`final/fid_classifier`", "metrics.`final/recall`", "tags.`changes`", "params.`gan.lr`"]
+    assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`final/fid_classifier`", True)
 
 
 def test_the_server_keeps_to_this_machine(project):

@@ -1,9 +1,11 @@
 """The MLflow store: where it is, how it is opened, what is sent. The only importer of mlflow."""
 
+import json
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +18,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "4")
 
 import mlflow
+import numpy as np
 import PIL.Image
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
@@ -23,17 +26,22 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.db import utils as database_schema
 from mlflow.store.db.db_types import DATABASE_ENGINES
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow.tracking._tracking_service.utils import _use_tracking_uri
+from mlflow.utils.validation import _validate_model_alias_name, _validate_model_alias_name_reserved
 from sqlalchemy.exc import SQLAlchemyError
 
 from modescope.errors import UserError
 from modescope.files import atomic_path, root
 from modescope.tracking.locks import lock
-from modescope.tracking.record import Record
+from modescope.tracking.description import STUDIES
+from modescope.tracking.record import PASSING, Record
 
 FAULTS = (MlflowException, SQLAlchemyError, OSError)  # a store that is down, broken or out of space
 METRICS_PER_BATCH, PARAMS_PER_BATCH = 1000, 100  # MLflow's limits
 DIGEST_LENGTH = 32  # MLflow takes 36 characters at most
 DEFAULT_PORT = 5000
+TRAINING = "workflowType=machine_learning"  # else MLflow opens its pages for language models
+NOTE, NOTES_BELOW = "mlflow.note.content", "\nWhat you write below this line stays.\n\n---\n"
 
 logging.getLogger("mlflow").setLevel(logging.ERROR)
 logging.getLogger("alembic").setLevel(logging.ERROR)
@@ -83,7 +91,7 @@ class Store:
         """Id of the study's experiment, created if need be."""
         found = self.client.get_experiment_by_name(study)
         if found is None:
-            return self.client.create_experiment(study, str(self.artifacts / study) if self.artifacts else None)
+            return self.client.create_experiment(study, str(self.artifacts / study) if self.artifacts else None, {NOTE: STUDIES.get(study, study)})
         if found.lifecycle_stage == "deleted":
             self.client.restore_experiment(found.experiment_id)
         return found.experiment_id
@@ -106,8 +114,8 @@ class Store:
             run = self.find(experiment, record.key)
             created = run is None
             if run is None:
-                tags = {**record.tags, "source": source}
-                run = self.client.create_run(experiment, int(record.started * 1000), tags, record.run)
+                tags = {**_wanted_tags(record, {}), "source": source}
+                run = self.client.create_run(experiment, int(record.started * 1000), tags, record.name)
             sent = {
                 "run": created,
                 "data": self._send_values(run, record),
@@ -119,16 +127,24 @@ class Store:
         return run, [name for name, done in sent.items() if done]
 
     def _send_values(self, run: Run, record: Record) -> bool:
-        """Parameters that are missing, tags that are missing or differ, and the data set."""
+        """Parameters that are missing, tags that are missing, differ or hold no longer, the name, and the data set."""
+        stored, number = run.data.tags, run.info.run_id
+        wanted = _wanted_tags(record, stored)
         params = [Param(name, value) for name, value in record.params.items() if name not in run.data.params]
-        tags = [RunTag(name, value) for name, value in record.tags.items() if run.data.tags.get(name) != value]
+        tags = [RunTag(name, value) for name, value in wanted.items() if stored.get(name) != value]
+        gone = [name for name in PASSING if name in stored and name not in wanted]
+        renamed = run.info.run_name != record.name and run.info.run_name.partition(" (")[0] == record.run
         for batch in batches(params, PARAMS_PER_BATCH):
-            self.client.log_batch(run.info.run_id, params=batch, synchronous=True)
+            self.client.log_batch(number, params=batch, synchronous=True)
         if tags:
-            self.client.log_batch(run.info.run_id, tags=tags, synchronous=True)
+            self.client.log_batch(number, tags=tags, synchronous=True)
+        for name in gone:
+            self.client.delete_tag(number, name)
+        if renamed:
+            self.client.update_run(number, name=record.name)
         if not run.inputs.dataset_inputs:
-            self.client.log_inputs(run.info.run_id, [_dataset_input(*record.dataset)])
-        return bool(params or tags)
+            self.client.log_inputs(number, [_dataset_input(record)])
+        return bool(params or tags or gone or renamed)
 
     def _send_metrics(self, run: Run, record: Record) -> bool:
         """Points after the last stored step of their curve, and final values that are missing or differ."""
@@ -176,9 +192,26 @@ class Store:
             self.client.set_terminated(run.info.run_id, record.status, int(record.ended * 1000))
         return True
 
+    def log_generator(
+        self, run: Run, data: Path, image_shape: tuple[int, int, int], loader: str, code: Path, requirements: list[str]
+    ) -> str:
+        """Log the folder `data` as a model of `run`, loaded by the module `loader` of the package in `code`, which goes with it; returns its id."""
+        import mlflow.pyfunc
+        from mlflow.models import Model, ModelSignature
+        from mlflow.types import ColSpec, Schema, TensorSpec
+
+        orders = Schema([ColSpec("long", "n"), ColSpec("long", "label", required=False), ColSpec("long", "seed", required=False)])
+        signature = ModelSignature(orders, Schema([TensorSpec(np.dtype(np.uint8), (-1, *image_shape))]))
+        model = self.client.create_logged_model(run.info.experiment_id, "generator", run.info.run_id, params=run.data.params, model_type="generator")
+        options = {"loader_module": loader, "data_path": str(data), "code_paths": [str(code)], "pip_requirements": requirements}
+        with _use_tracking_uri(self.uri), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it would like an example of the input
+            Model.log(None, mlflow.pyfunc, model_id=model.model_id, run_id=run.info.run_id, signature=signature, **options)
+        return model.model_id
+
     def link(self, run: Run) -> str:
         """The run's page."""
-        return f"{self.address()}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+        return f"{self.address()}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}?{TRAINING}"
 
     def address(self, port: int = DEFAULT_PORT) -> str:
         """Of the server, or where `modescope ui` will show a database."""
@@ -204,14 +237,21 @@ def _prepare_database(uri: str, file: Path | None, artifacts: Path) -> None:
         )
 
 
+def _wanted_tags(record: Record, stored: Mapping[str, str]) -> dict[str, str]:
+    """A run's tags; below its description stands what somebody wrote there."""
+    return {**record.tags, NOTE: record.tags[NOTE] + NOTES_BELOW + stored.get(NOTE, "").partition(NOTES_BELOW)[2]}
+
+
 def _spread(name: str, points: Sequence[tuple[int, float]], begin: int, end: int) -> Iterator[Metric]:
     """New points of a curve, their times (ms) evenly after `begin` up to `end`: files keep steps, not times."""
     for index, (step, value) in enumerate(points, 1):
         yield Metric(name, value, begin + max(0, end - begin) * index // len(points), step)
 
 
-def _dataset_input(name: str, digest: str) -> DatasetInput:
-    dataset = Dataset(name=name, digest=digest[:DIGEST_LENGTH], source_type="local", source="{}")
+def _dataset_input(record: Record) -> DatasetInput:
+    name, digest = record.dataset
+    profile = None if record.num_images is None else json.dumps({"num_rows": record.num_images})
+    dataset = Dataset(name=name, digest=digest[:DIGEST_LENGTH], source_type="local", source="{}", profile=profile)
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
 
 
@@ -220,10 +260,19 @@ def batches(items: Sequence[Item], size: int) -> Iterable[Sequence[Item]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def unreachable(uri: str, error: Exception) -> UserError:
+def check_alias(alias: str) -> None:
+    """Raises UserError for an alias that MLflow refuses."""
+    try:
+        _validate_model_alias_name(alias)
+        _validate_model_alias_name_reserved(alias)
+    except MlflowException as error:
+        raise UserError(f"alias `{alias}` is refused ({' '.join(str(error).split())}): name it best, say") from None
+
+
+def unreachable(uri: str, error: Exception, command: str = "modescope sync") -> UserError:
     """What to tell the user of a store that cannot be used."""
     reason = " ".join(str(error).split())
-    return UserError(f"the MLflow store {uri} cannot be used ({reason[:200]}): start it or unset MLFLOW_TRACKING_URI, then run `modescope sync`")
+    return UserError(f"the MLflow store {uri} cannot be used ({reason[:200]}): start it or unset MLFLOW_TRACKING_URI, then run `{command}`")
 
 
 def read_final(study: str, keys: Iterable[str]) -> dict[str, dict[str, float]]:

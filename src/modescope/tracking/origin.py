@@ -1,28 +1,71 @@
-"""Where a run comes from: commit, experiment, profile. Facts that change no result."""
+"""Where a run comes from: commit, experiment and what it changed, profile, user. Facts that change no result."""
 
+import getpass
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from modescope.config import PARAMS, load_params, profile_name
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from modescope.config import PARAMS, load_params, profile_name, profile_names, profile_values, read_yaml
+from modescope.dotted import dotted
+from modescope.profile import show
 
 OUTPUTS = ("dvc.lock", "metrics", "reports")  # what the pipeline itself writes into git
+SET_BY_HAND = 20  # at most so many values are changed by `-S`; more of them are another profile
 
 
 def origin() -> dict[str, str]:
-    """`git.commit`, `dvc.exp`, `dvc.baseline`, `profile`, each where there is one."""
+    """`git.commit`, `dvc.exp`, `dvc.baseline`, `changes`, `profile`, `user`, each where there is one."""
+    baseline = os.environ.get("DVC_EXP_BASELINE_REV")
     facts = {
         "git.commit": _git("rev-parse", "HEAD"),
         "dvc.exp": os.environ.get("DVC_EXP_NAME"),
-        "dvc.baseline": os.environ.get("DVC_EXP_BASELINE_REV"),
+        "dvc.baseline": baseline,
+        "changes": _changes(baseline) if baseline else None,
         "profile": profile_name(load_params()) if PARAMS.exists() else None,
+        "user": _user(),
     }
     return {name: value.strip() for name, value in facts.items() if value}
 
 
 def uncommitted() -> str:
-    """The difference between the working folder and its commit, without the pipeline's own outputs; empty outside git."""
-    return _git("diff", "HEAD", "--", ".", *(f":(exclude){path}" for path in OUTPUTS))
+    """The difference between the working folder and its commit, without parameters (a run has its own) and the pipeline's outputs; empty outside git."""
+    return _git("diff", "HEAD", "--", ".", *(f":(exclude){path}" for path in (PARAMS, *OUTPUTS)))
+
+
+def _changes(baseline: str) -> str:
+    """What an experiment changed in its baseline's params.yaml: `ce_loss_weight=1.0, n_gen=5`.
+
+    After a `modescope use` that was not committed, what differs from that profile, the nearest one.
+    """
+    try:
+        before, now = YAML(typ="safe", pure=True).load(_git("show", f"{baseline}:./{PARAMS}")), read_yaml(PARAMS)
+    except (YAMLError, FileNotFoundError):
+        return ""
+    changed = differing(before or {}, now)
+    if len(changed) > SET_BY_HAND:
+        changed = min((differing(profile_values(name), now) for name in profile_names()), key=len, default=changed)
+    shown = [f"{name}={value}" for name, value in changed.items()][:SET_BY_HAND]
+    return ", ".join(shown) + (f" and {len(changed) - len(shown)} more" if len(changed) > len(shown) else "")
+
+
+def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+    """What differs in `now` by dotted name, as YAML writes it; `(none)` for what is gone."""
+    old, new = dotted(before), dotted(now)
+    names = [name for name in new if name not in old or old[name] != new[name]] + [name for name in old if name not in new]
+    return {name: show(new, name) for name in names}
+
+
+def _user() -> str | None:
+    """The login name; a container may have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return None
 
 
 def _git(*arguments: str) -> str:

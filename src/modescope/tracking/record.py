@@ -11,10 +11,13 @@ from typing import Any
 
 from modescope.dotted import dotted
 from modescope.files import atomic_path, read_json
+from modescope.tracking.description import describe
 
 RUN_FILE, LINES_FILE, CURVES_FILE = "run.json", "curves.jsonl", "curves.csv"
 TEXTS = ("traceback.txt", "code.diff")
-FACTS = ("key", "stage", "study", "run", "model", "device", "precision", "weights_sha256")
+DIFF = TEXTS[1]
+FACTS = ("key", "stage", "study", "run", "model", "device", "precision", "weights_sha256", "error")
+PASSING = ("error", "dvc.exp", "dvc.baseline", "changes")  # tags that a run loses when they hold no longer
 STATUS = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
 
 Rows = dict[int, dict[str, float]]  # step -> metric -> value, steps ascending
@@ -25,8 +28,9 @@ class Record:
     """All that is known of a run.
 
     Attributes:
+        run: its name in files. name: the one to show, with the DVC experiment that trained it.
         status: RUNNING, FINISHED, FAILED or KILLED. started, ended: seconds since 1970; ended is now for a running one.
-        params, tags: by name. dataset: (name, digest).
+        params, tags: by name. dataset: (name with its split, digest), num_images in it if known.
         curves: metric -> (step, value), steps ascending. finals: metric -> value, under `final/`.
         images: (name, step) -> PNG file. texts: files worth keeping.
     """
@@ -34,12 +38,14 @@ class Record:
     key: str
     study: str
     run: str
+    name: str
     status: str
     started: float
     ended: float
     params: Mapping[str, str]
     tags: Mapping[str, str]
     dataset: tuple[str, str]
+    num_images: int | None
     curves: Mapping[str, list[tuple[int, float]]]
     finals: Mapping[str, float]
     images: Mapping[tuple[str, int], Path]
@@ -55,12 +61,14 @@ def read_record(folder: Path, metrics: Mapping[str, Any] | None = None) -> Recor
         key=info["key"],
         study=info["study"],
         run=info["run"],
+        name=_shown_name(info),
         status=STATUS[info["status"]],
         started=started,
         ended=time.time() if running else _ended(info, started),
         params={name: value if isinstance(value, str) else json.dumps(value) for name, value in dotted(info["params"]).items()},
-        tags=_tags(info),
-        dataset=(info["data"]["name"], info["data"]["digest"]),
+        tags=_tags(info) | {"mlflow.note.content": describe(info, (folder / DIFF).exists())},
+        dataset=(" ".join(filter(None, (info["data"]["name"], info["data"].get("split")))), info["data"]["digest"]),
+        num_images=info["data"].get("images"),
         curves=_curves(read_rows(folder)),
         finals=dict(_finals(metrics or {}, info["data"]["classes"])),
         images={(file.parent.name, int(file.stem.removeprefix("step-"))): file for file in image_files(folder)},
@@ -72,13 +80,20 @@ def _ended(info: Mapping[str, Any], started: float) -> float:
     return datetime.fromisoformat(info["ended"]).timestamp() if "ended" in info else started + info.get("seconds", 0.0)
 
 
+def _shown_name(info: Mapping[str, Any]) -> str:
+    """`gan-split4 (puffy-ibex)` for a run trained in a DVC experiment; a run that the run cache brought back has its training's."""
+    experiment = info.get("origin", {}).get("dvc.exp")
+    return f"{info['run']} ({experiment})" if experiment else info["run"]
+
+
 def _tags(info: Mapping[str, Any]) -> dict[str, str]:
-    """Facts that are not parameters."""
-    data = info["data"]
+    """Facts that are not parameters; those of MLflow's own columns under its names, too."""
+    data, origin = info["data"], dict(info.get("origin", {}))
     tags = {name: info.get(name) for name in FACTS}
     tags |= {"dataset": data["name"], "data_digest": data["digest"], "split": data.get("split")}
     tags |= {f"version.{name}": version for name, version in info.get("versions", {}).items()}
-    tags |= info.get("origin", {})
+    tags |= {"mlflow.user": origin.pop("user", None), "mlflow.source.name": info["stage"], "mlflow.source.type": "LOCAL"}
+    tags |= {"mlflow.source.git.commit": origin.get("git.commit"), **origin}
     return {name: str(value) for name, value in tags.items() if value is not None}
 
 

@@ -12,12 +12,14 @@ from typing import Any, Self
 import numpy as np
 import PIL.Image
 
+from modescope.errors import UserError
 from modescope.files import atomic_path, read_json, sha256, write_json
 from modescope.tracking.filing import lock_file, push
 from modescope.tracking.locks import lock, try_lock
 from modescope.tracking.origin import origin, uncommitted
 from modescope.tracking.record import (
     CURVES_FILE,
+    DIFF,
     LINES_FILE,
     RUN_FILE,
     TEXTS,
@@ -27,9 +29,10 @@ from modescope.tracking.record import (
     write_table,
 )
 
-TRACEBACK, DIFF = TEXTS
+TRACEBACK = TEXTS[0]
 WEIGHTS = "model.safetensors"
 LEFT_BEHIND = ("checkpoint.pt", LINES_FILE, ".*")  # what stays in the work folder, and dies with it
+LONGEST_MESSAGE = 500  # characters of an error's text that are kept beside its traceback
 SHARE_OF_TIME = 0.01  # of a training, at most, spent on filing
 
 
@@ -50,6 +53,7 @@ class RunLog:
     def __init__(self, info: dict[str, Any], folder: Path):
         self.info = dict(info)
         self.folder = Path(folder)
+        self._last_step: int | None = None
         self._seconds_between_pushes = float(os.environ.get("MODESCOPE_PUSH_SECONDS", 10))
 
     def __enter__(self) -> Self:
@@ -83,6 +87,7 @@ class RunLog:
             failed = isinstance(error, Exception)
             try:
                 if failed:
+                    self.info["error"] = self._one_line(error)
                     (self.folder / TRACEBACK).write_text("".join(traceback.format_exception(error)))
                 self._write_info("failed" if failed else "killed")
                 self._push(self.folder)
@@ -91,6 +96,7 @@ class RunLog:
 
     def log(self, metrics: dict[str, float], step: int) -> None:
         """Append values to the curves; a later value for the same metric and step replaces the earlier."""
+        self._last_step = step
         with open(self.folder / LINES_FILE, "a") as file:
             file.write(json.dumps({"step": step, **{name: float(value) for name, value in metrics.items()}}) + "\n")
         if time.monotonic() >= self._next_push:
@@ -129,6 +135,12 @@ class RunLog:
         self.info["status"] = "finished"
         shutil.rmtree(self.folder)
         self._push(out)
+
+    def _one_line(self, error: Exception) -> str:
+        """What ended the run, and the last step that was logged."""
+        message = " ".join(str(error).split())[:LONGEST_MESSAGE]
+        kind = "" if isinstance(error, UserError) else type(error).__name__ + (": " if message else "")
+        return f"{kind}{message}" + (f" (last logged step {self._last_step})" if self._last_step is not None else "")
 
     def _hold(self):
         """Keep other processes out of the work folder; wait for one that trains the same run."""

@@ -1,0 +1,85 @@
+"""What a run's page in MLflow says of it, in Markdown. It follows from run.json alone, so that sending it again changes nothing."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+STUDIES = {
+    "imbalance": "GAN against VAE under class imbalance",
+    "two-stage": "mixture prior and a classifier's guidance",
+    "cgan": "conditional GANs and their losses",
+    "classifiers": "guides and judges",
+}
+TABLES = {"imbalance": "gan", "two-stage": "two_stage", "cgan": "cgan", "classifiers": "classifiers"}  # of a study's runs,
+TABLES_OF = {"vae": "vae", "vae-gmm": "vae", "hybrid": "hybrid", "stacked": "stacked"}  # except those of these models
+FLOOR = "real images (floor)"
+SHOWN_DIGITS = 16  # of a digest; all of them are in the tags
+NOT_SAMPLED = ("real", "classifiers")  # a model, a study
+
+
+def describe(info: Mapping[str, Any], has_difference: bool) -> str:
+    """The page's text.
+
+    Args:
+        info: content of run.json.
+        has_difference: whether the run's folder holds what was not committed.
+    """
+    lines = {
+        "row": _row(info),
+        "data": _data(info["data"]),
+        "weights": _weights(info),
+        "code": _code(info.get("origin", {}), has_difference),
+        "origin": _stage(info),
+        "device": ", ".join([info["device"], info["precision"], *(f"torch {version}" for name, version in info.get("versions", {}).items() if name == "torch")]),
+        "sample": None if {info["model"], info["study"]} & set(NOT_SAMPLED) else f"`modescope sample {info['run']} --grid --out {info['run']}.png`",
+        "report": f"`reports/{info['study']}/index.html`",
+        "failed": info.get("error"),
+    }
+    table = "".join(f"| {name} | {text} |\n" for name, text in lines.items() if text)
+    return f"**{info['run']}** of the study *{info['study']}*: {STUDIES.get(info['study'], '')}\n\n| | |\n| :-- | :-- |\n{table}"
+
+
+def place(info: Mapping[str, Any]) -> tuple[str, str]:
+    """The table in `reports/STUDY/tables` that has the run's scores, and what names its row there."""
+    run, model, study, split = info["run"], info["model"], info["study"], info["data"].get("split")
+    if model == "real":
+        return ("stacked" if run.startswith("stacked") else TABLES.get(study, study)), FLOOR
+    again = re.fullmatch(r"(.+)-s\d+", run)
+    if again:
+        return "seeds", again[1]
+    table = TABLES_OF.get(model) or TABLES.get(study, study)
+    if model == "hybrid":
+        return table, "images, hybrid"
+    if study == "imbalance":
+        return table, split
+    return table, run.removeprefix("stage2-").removeprefix("stacked-")
+
+
+def _row(info: Mapping[str, Any]) -> str:
+    table, row = place(info)
+    return f"`{row}` of the table `reports/{info['study']}/tables/{table}.md`"
+
+
+def _data(data: Mapping[str, Any]) -> str:
+    parts = [data["name"], f"split `{data['split']}`" if data.get("split") else None, f"{data['images']:,} training images" if "images" in data else None]
+    return ", ".join([*(part for part in parts if part), f"digest `{data['digest'][:SHOWN_DIGITS]}…`"])
+
+
+def _weights(info: Mapping[str, Any]) -> str | None:
+    if "weights_sha256" not in info:
+        return None
+    return f"`models/{info['study']}/{info['run']}/model.safetensors`, sha256 `{info['weights_sha256'][:SHOWN_DIGITS]}…`"
+
+
+def _code(origin: Mapping[str, str], has_difference: bool) -> str | None:
+    if "git.commit" not in origin:
+        return None
+    return f"commit `{origin['git.commit']}`" + (" with changes that were not committed (`code.diff`)" if has_difference else "")
+
+
+def _stage(info: Mapping[str, Any]) -> str:
+    origin = info.get("origin", {})
+    parts = [f"stage `{info['stage']}`", f"profile `{origin['profile']}`" if "profile" in origin else None]
+    if "dvc.exp" in origin:
+        parts.append(f"experiment `{origin['dvc.exp']}` on `{origin.get('dvc.baseline', '')[:7]}` with {origin.get('changes') or 'no parameter changed'}")
+    return ", ".join(part for part in parts if part)
