@@ -12,9 +12,9 @@ from modescope.provenance import local_imports
 SOURCE = Path("src/modescope")
 FILES = sorted(SOURCE.rglob("*.py"))
 STAGES = {name: stage.get("do", stage) for name, stage in yaml.safe_load(Path("dvc.yaml").read_text())["stages"].items()}
-MODULES = {name: re.match(r"python -m modescope\.stages\.(\w+)", stage["cmd"])[1] for name, stage in STAGES.items()}
+MODULES = {name: re.search(r"python -m modescope\.stages\.(\w+)", stage["cmd"])[1] for name, stage in STAGES.items()}
 # A package may import packages further down this list, and itself.
-LAYERS = [{"cli", "stages", "bench"}, {"report", "tracking"}, {"evaluation"}, {"training"}, {"models"}, {"data"}, {"process", "profile", "provenance", "vision"}, {"config", "dotted", "errors", "files"}]  # fmt: skip
+LAYERS = [{"cli", "stages", "bench", "doctor"}, {"report", "tracking"}, {"evaluation"}, {"training"}, {"models"}, {"data"}, {"process", "profile", "provenance", "vision"}, {"config", "dotted", "errors", "files"}]  # fmt: skip
 
 
 def functions(path):

@@ -1,4 +1,4 @@
-"""The command line: `modescope use | sample | sync | ui | bench`. Heavy imports happen inside the commands."""
+"""The command line: `modescope use | sample | sync | ui | promote | doctor | bench`. Heavy imports happen inside the commands."""
 
 import math
 from pathlib import Path
@@ -79,6 +79,29 @@ def sample(
     else:
         save_arrays(drawn, out)
     print(f"{len(drawn.images)} images of {run}, seed {seed}: {out}")
+
+
+@app.command()
+def doctor(mend: Annotated[bool, typer.Option("--mend", help="Mend what can be mended without losing work")] = False) -> None:
+    """Find what killed commands left behind in the repository and in MLflow. Exit code 2 if something stays wrong."""
+    from modescope import doctor as the_doctor
+
+    if not the_doctor.examine(mend):
+        raise typer.Exit(2)
+
+
+@app.command()
+def promote(
+    run: Annotated[str, typer.Argument(help="A trained model: a folder in models/*/, say cgan-ours")],
+    alias: Annotated[str, typer.Option(help="The alias that shall name it")] = "best",
+) -> None:
+    """Register a run's model in MLflow, from where anybody can load it."""
+    from modescope.tracking import promotion
+
+    promotion.refuse_unfinished(run)
+    done = promotion.promote(find_run(run), alias)
+    print(f"{run} {'is' if done.is_new else 'was already'} version {done.version} of {done.model}, alias {alias}: {done.link}")
+    print(f'mlflow.pyfunc.load_model("models:/{done.model}@{alias}").predict(pandas.DataFrame({{"n": [8], "seed": [7]}}))')
 
 
 @app.command()

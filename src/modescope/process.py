@@ -85,7 +85,7 @@ def _refuse(message: str) -> None:
 
 def disk_trouble(error: Exception) -> str | None:
     """One line for a full disk or a file that may not be touched, also where a library hides the OSError in a text; else None."""
-    code = error.errno if isinstance(error, OSError) else _hidden_code(str(error))
+    code = getattr(error, "errno", None) or _hidden_code(str(error))
     if code not in ADVICE:
         return None
     place = getattr(error, "filename", None) or "a file"

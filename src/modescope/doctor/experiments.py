@@ -1,0 +1,99 @@
+"""What dead experiments leave in .dvc/tmp: records that say `Running` for ever, workspaces and locks."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from modescope.doctor.finding import Finding
+from modescope.doctor.processes import dvc_processes
+from modescope.files import write_json
+from modescope.tracking.locks import lock
+
+EXPERIMENTS = Path(".dvc/tmp/exps")
+RECORDS, TEMPORARY_RECORDS = EXPERIMENTS / "run", EXPERIMENTS / "standalone" / "run"
+PENDING, PREPARING, RUNNING, SUCCESS, FAILED = range(5)  # DVC's numbers
+QUEUED = "dvc-task"
+LOCKS = (Path(".dvc/tmp/rwlock"), EXPERIMENTS / "rwlock")
+
+
+def dead_experiments(folder: Path) -> Iterator[Finding]:
+    """Experiments on which nobody works any more; `dvc exp show` and `dvc queue status` say otherwise."""
+    for file in sorted((folder / RECORDS).glob("*/*.run")):
+        record = _read(file)
+        process = _read(file.with_suffix(".json"))
+        if record.get("location") == QUEUED and record.get("status", FAILED) < SUCCESS and process.get("returncode") is None:
+            name = record.get("name") or file.stem[:7]
+            yield Finding(f"experiment `{name}` died with its queue worker", f"dvc queue kill {name}", partial(_fail, folder, file, name))
+    for file in [folder / RECORDS / "workspace" / "workspace.run", *sorted((folder / TEMPORARY_RECORDS).glob("*/*.run"))]:
+        if file.exists() and _read(file).get("status", PENDING) <= SUCCESS:
+            name = _read(file).get("name") or file.stem[:7]
+            places = [place for place in {file.parent, folder / RECORDS / file.stem} if place.exists()]
+            yield Finding(f"the record of experiment `{name}`, which was killed, is left", *_removal(folder, *places))
+
+
+def temporary_workspaces(folder: Path) -> Iterator[Finding]:
+    """Folders of dead experiments. Their finished stages are in the cache, their checkpoints in .ckpt."""
+    for place in sorted([*(folder / EXPERIMENTS).glob("tmp*"), *(folder / EXPERIMENTS / "standalone").glob("tmp*")]):
+        if place.is_dir():
+            yield Finding("the workspace of a killed experiment is left", *_removal(folder, place))
+
+
+def read_write_locks(folder: Path) -> Iterator[Finding]:
+    """Entries of processes that are gone, whose numbers another process may have got since."""
+    living = dvc_processes()
+    for file in (folder / name for name in LOCKS):
+        try:
+            content = json.loads(file.read_text())
+        except FileNotFoundError:
+            continue
+        except ValueError:
+            yield Finding("DVC was killed while it wrote its lock file", *_removal(folder, file))
+            continue
+        dead = sorted({entry["pid"] for entry in _entries(content)} - living)
+        if dead:
+            name, numbers = file.relative_to(folder), ", ".join(map(str, dead))
+            yield Finding(f"{name} has locks of DVC processes that are gone ({numbers})", f"rm {name}", partial(_unlock, file))
+
+
+def _entries(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """Who holds what: `write` has an entry per path, `read` a list."""
+    return [*content.get("write", {}).values(), *(entry for entries in content.get("read", {}).values() for entry in entries)]
+
+
+def _unlock(file: Path) -> None:
+    """Keep the entries of living processes."""
+    with lock(file.with_name(f"{file.name}.lock")):
+        content, living = json.loads(file.read_text()), dvc_processes()
+        write = {path: entry for path, entry in content.get("write", {}).items() if entry["pid"] in living}
+        read = {path: [entry for entry in entries if entry["pid"] in living] for path, entries in content.get("read", {}).items()}
+        write_json(file, {"write": write, "read": {path: entries for path, entries in read.items() if entries}})
+
+
+def _fail(folder: Path, file: Path, name: str) -> None:
+    """Mark the process as ended, lest DVC signals another that has its number now, and let DVC mark the task as failed."""
+    process = file.with_suffix(".json")
+    if process.exists():
+        write_json(process, {**_read(process), "returncode": -1})
+    subprocess.run(["dvc", "queue", "kill", name], cwd=folder, capture_output=True, text=True)  # refused where DVC knows already
+    write_json(file, {**_read(file), "status": FAILED})
+
+
+def _removal(folder: Path, *places: Path) -> tuple[str, Any]:
+    """The command that removes files or folders, and a function that does."""
+    return f"rm -r {' '.join(str(place.relative_to(folder)) for place in places)}", lambda: [_remove(place) for place in places]
+
+
+def _remove(place: Path) -> None:
+    shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Content of a JSON file; nothing where it is missing or half written."""
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}

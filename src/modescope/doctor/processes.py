@@ -1,0 +1,80 @@
+"""Living processes of DVC and of ours."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import psutil
+
+from modescope.doctor.finding import Finding
+
+SECONDS_TO_CLOSE = 10
+STAGE = "modescope.stages."
+LOOKING_ON = {"ui", "doctor"}  # commands of ours that write no files of the repository
+
+
+def at_work(folder: Path) -> str | None:
+    """A DVC or Modescope process that works in the repository, in words; orphans, this process and those above it do not count."""
+    for process in _inside(folder):
+        if (is_dvc(process.info["cmdline"]) or is_ours(process.info["cmdline"])) and not _is_orphan(process):
+            return f"`{_shown(process)}` (process {process.pid})"
+    return None
+
+
+def orphans(folder: Path) -> Iterator[Finding]:
+    """Stages that DVC started and whose DVC is gone."""
+    for process in _inside(folder):
+        if _is_orphan(process):
+            yield Finding(f"a stage trains on although its DVC is gone: `{_shown(process)}`", f"kill {process.pid}", lambda process=process: _end(process))
+
+
+def is_dvc(command: Sequence[str]) -> bool:
+    return any(Path(word).name == "dvc" for word in command[:3])
+
+
+def is_ours(command: Sequence[str]) -> bool:
+    by_name = any(Path(word).name == "modescope" for word in command[:2]) and not LOOKING_ON & set(command)
+    return by_name or any(word.startswith(STAGE) for word in command)
+
+
+def dvc_processes() -> set[int]:
+    """Ids of all that live on this machine."""
+    return {process.pid for process in psutil.process_iter(["cmdline"]) if is_dvc(process.info["cmdline"] or [])}
+
+
+def runs_git(folder: Path) -> bool:
+    return any(Path(process.info["cmdline"][0]).name == "git" for process in _inside(folder))
+
+
+def _inside(folder: Path) -> Iterator[psutil.Process]:
+    """Processes whose working folder is in `folder`, with their `cmdline`."""
+    mine = {os.getpid(), *(process.pid for process in psutil.Process().parents())}
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        place = process.info["cwd"]  # None for a zombie and for another user's
+        if process.info["cmdline"] and place and Path(place).is_relative_to(folder) and process.pid not in mine:
+            yield process
+
+
+def _is_orphan(process: psutil.Process) -> bool:
+    if not any(word.startswith(STAGE) for word in process.info["cmdline"]):
+        return False
+    try:
+        return "DVC_STAGE" in process.environ() and not any(is_dvc(parent.cmdline()) for parent in process.parents())
+    except psutil.Error:  # it has just ended
+        return False
+
+
+def _shown(process: psutil.Process) -> str:
+    command = process.info["cmdline"]
+    words = command[1:] if Path(command[0]).name.startswith("python") else command
+    return " ".join([Path(words[0]).name, *words[1:]][:6])
+
+
+def _end(process: psutil.Process) -> None:
+    """Let it close its run; kill it if it takes too long."""
+    process.terminate()
+    try:
+        process.wait(SECONDS_TO_CLOSE)
+    except psutil.TimeoutExpired:
+        process.kill()
+        process.wait(SECONDS_TO_CLOSE)
