@@ -65,26 +65,6 @@ def test_a_device_or_a_store_is_no_parameter(demo):
     run("dvc status --quiet", demo[0], MODESCOPE_DEVICE="cpu", MLFLOW_TRACKING_URI="sqlite:///other.db")
 
 
-def test_a_fresh_clone_pulls_everything_and_syncs_once(demo, tmp_path):
-    """Checklist of DVC with MLflow, items 1, 2 and 11: nothing runs after a pull, one MLflow run per training, never two."""
-    folder, *_ = demo
-    clone, remote = tmp_path / "clone", f"dvc remote add --local --force --default store {tmp_path}/store"
-    commit(folder, "demo")
-    run(f"{remote} && dvc push -q", folder)
-    run(f"git clone -q {folder} {clone}", tmp_path)
-    run(f"{remote} && dvc pull -q", clone)
-    printed, _ = run("dvc repro", clone)
-    assert "Running stage" not in printed
-    assert run("git status --porcelain", clone)[0] == ""
-    first, _ = run("modescope sync", clone)
-    again, _ = run("modescope sync", clone)
-    assert first.count("created") == 23 and again.count("created") == 0
-    tables = sorted(path.relative_to(folder) for path in (folder / "reports").glob("*/tables/*"))
-    before = [(folder / table).read_bytes() for table in tables]
-    run("dvc repro -f -s report-imbalance report-two-stage report-cgan report-classifiers", clone)
-    assert [(clone / table).read_bytes() for table in tables] == before
-
-
 def test_a_changed_class_weight_runs_stage_2_alone(demo):
     """`dvc exp run -S ce_loss_weight=1.0`: stage 2, its evaluation and the report, in at most 40 % of the whole demo's time."""
     folder, _, whole = demo

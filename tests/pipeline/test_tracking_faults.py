@@ -71,8 +71,9 @@ def test_a_server_that_is_down_or_dies_costs_no_training_and_nothing_is_lost(clo
     assert opened - began < 10
     assert sum("tracking is off" in line for _, line in lines) == 1
 
+    patient = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}  # the machine may be busy
     with serve(tmp_path / "first.log") as server:
-        assert run("modescope sync", clone, MLFLOW_TRACKING_URI=uri)[0].count("created") == 1
+        assert run("modescope sync", clone, **patient)[0].count("created") == 1
         check_complete(clone, Store(uri, tmp_path), ONE)
         dying = start(retrain(OTHER), clone, MLFLOW_TRACKING_URI=uri, MODESCOPE_PUSH_SECONDS="0")
         while ask(database, "SELECT COUNT(*) FROM metrics JOIN runs USING (run_uuid) WHERE runs.name = ?", OTHER) == 0:
@@ -84,7 +85,7 @@ def test_a_server_that_is_down_or_dies_costs_no_training_and_nothing_is_lost(clo
         assert sum("tracking is off" in line for _, line in lines) == 1
     assert ask(database, "SELECT status FROM runs WHERE name = ?", OTHER) == "RUNNING"
     with serve(tmp_path / "second.log"):
-        first, again = (run("modescope sync", clone, MLFLOW_TRACKING_URI=uri)[0] for _ in range(2))
+        first, again = (run("modescope sync", clone, **patient)[0] for _ in range(2))
         assert "completed" in first and "created" not in first and "completed" not in again
         check_complete(clone, Store(uri, tmp_path), OTHER)
 
