@@ -39,7 +39,7 @@ class Column:
             return value
         if isinstance(value, int):
             return f"{value:,}"
-        return f"{value * self.scale:,.{self.digits}f}"
+        return f"{round(value * self.scale, self.digits) + 0.0:,.{self.digits}f}"  # + 0.0: no -0.00
 
 
 @dataclass(frozen=True)
