@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from torch import Tensor
 
 from modescope.data.prepared import load_prepared
 from modescope.data.splits import BALANCED, Split
@@ -109,6 +110,8 @@ def recall_of_classes(results: Results) -> Picture:
                 recalls = run(results, model, name).values["recall_of_class"]
                 axes.plot(counts, recalls, color=look.colour, marker=look.marker, linestyle=look.line, markersize=5)
             axes.set_xscale("log")
+            axes.set_xticks(counts[::3], [f"{count:,}" for count in counts[::3]])
+            axes.minorticks_off()
             axes.set_title(f"{name}, IR {split.ratio:.1f}")
             axes.set_xlabel("training images of the class")
         figure.axes[0].set_ylabel("recall of the class")
@@ -120,15 +123,15 @@ def recall_of_classes(results: Results) -> Picture:
 
 
 def samples(results: Results) -> Picture:
-    """The first images of every split, and every fourth of every model's last preview grid."""
+    """Images from all over every split, and every fourth of every model's last preview grid."""
     data = load_prepared(results.folders.data / "rgb" / "train.safetensors").images
-    real = [_as_pictures(data[split.indices[:SHOWN_IMAGES]].permute(0, 2, 3, 1).numpy()) for split in results.splits.values()]
+    real = [_as_pictures(data[_spread(split.indices)].permute(0, 2, 3, 1).numpy()) for split in results.splits.values()]
     cells = [[mosaic(images, IMAGE_COLUMNS) for images in real]]
     for model in models(results):
         shown = [previews(results, run(results, model, split))[::PREVIEW_STRIDE][:SHOWN_IMAGES] for split in results.splits]
         cells.append([mosaic(images, IMAGE_COLUMNS) for images in shown])
     rows = ["training split", *(LOOKS[model].label for model in models(results))]
-    caption = "Images of every training split (top) and samples of every model at the end of training: every fourth preview, not chosen."
+    caption = "Images of every training split (top; evenly from its list, which begins with the rare classes) and samples of every model at the end of training: every fourth preview, not chosen."
     png = image_sheet(cells, rows, list(results.splits))
     return Picture("samples", "Samples", caption, "Sample images of every model on every split.", png)
 
@@ -163,6 +166,11 @@ def curves(results: Results) -> Picture:
     return Picture(
         "curves", "Training curves", caption, "Training losses of every run.", render(draw, WIDTH, 0.3 + 2.2 * len(trained))
     )
+
+
+def _spread(indices: Tensor) -> Tensor:
+    """As many of a split's indices as are shown, evenly from its list: images of a rare class all stand near its beginning."""
+    return indices[:: max(1, len(indices) // SHOWN_IMAGES)][:SHOWN_IMAGES]
 
 
 def _measured(results: Results, shown: Sequence[str], score: str) -> list[Series]:
