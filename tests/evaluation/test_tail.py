@@ -33,7 +33,7 @@ def test_a_generator_that_lost_the_tail_shows_it_there_alone():
     assert lost["recall_few"] == lost["coverage_few"] == 0 and lost["recall_of_class"][6:] == [0.0] * 4
     for metric in ("fid_classifier_many", "kid_classifier_many", "coverage_many"):
         assert lost[metric] == kept[metric]
-    assert kept["num_few"] == 160 and kept["coverage_few"] > 0.9
+    assert kept["num_few"] == 160 and kept["coverage_few"] > 0.8
 
 
 def test_a_worse_tail_has_a_larger_distance():
