@@ -79,7 +79,7 @@ class Project:
     def add_run(self, study: str, run: str, folder: Path, metrics: dict, data: str, **more) -> None:
         """Write run.json (with `more` in it) and the metrics file, and file the same numbers in the made-up store."""
         key = self.keys[run] = f"{len(self.keys):016x}"
-        info = {"key": key, "study": study, "run": run, "status": "finished", "device": "cpu", "precision": "fp32"}
+        info = {"key": key, "study": study, "run": run, "stage": f"{study}@{run}", "model": "made-up", "status": "finished", "device": "cpu", "precision": "fp32"}
         info |= {"params": {"seed": 42}, "started": "2025-01-01T00:00:00+00:00", "versions": {"torch": "2.13.0"}}
         classes = CLASSES_OF.get(study, CLASSES)
         info |= {"data": {"name": data, "digest": "0" * 64, "classes": list(classes)}}
@@ -102,7 +102,7 @@ def write_params(root: Path, splits: list[str], extractors: list[str], evaluated
     values["imbalance"]["evaluated"] = evaluated
     values["evaluation"]["extractors"] = extractors
     values["cgan"]["ours"] = OURS
-    values["seeds"] |= {"more": more_seeds, "splits": splits[1:]}
+    values["seeds"] |= {"more": more_seeds, "splits": splits[1:], "rows": ["cgan-wgan-gp", "cgan-ours"]}
     (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
 
 

@@ -45,14 +45,15 @@ def write_profile(text: str) -> None:
 
 
 def test_use_says_what_changed_and_keeps_comments(modescope):
-    write_profile("seed: 7\nimbalance: {gan: {epochs: 1, ema_decay: 0.999}, splits: [balanced]}\n")
+    write_profile("seed: 7\nimbalance: {gan: {epochs: 1, ema_decay: 0.999}, splits: [balanced]}\nseeds: {more: []}\n")
     code, output, errors = modescope("use", "mine")
     assert (code, errors) == (0, "")
     assert output.splitlines() == [
         "seed: 42 -> 7",
-        "imbalance.splits: [balanced, split1, split2, split3, split4] -> [balanced]",
+        "imbalance.splits: [balanced, split1, split2, split3, split4, lt10, lt100] -> [balanced]",
         "imbalance.gan.epochs: 10 -> 1",
         "imbalance.gan.ema_decay: null -> 0.999",
+        "seeds.more: [43, 44] -> []",
     ]
     text = Path("params.yaml").read_text()
     assert "# BatchNorm" in text and "  splits: [balanced]\n" in text

@@ -19,7 +19,7 @@ def test_commands_exist(command):
     known = {
         "make": re.findall(r"^(\w+):", Path("Makefile").read_text(), re.MULTILINE),
         "modescope": list(typer.main.get_command(app).commands),
-        "dvc": ["repro", "exp", "metrics", "plots", "pull", "push"],
+        "dvc": ["repro", "exp", "metrics", "plots", "pull", "push", "queue"],
         "source": [".venv/bin/activate"],
         "git": ["checkout"],
     }

@@ -100,7 +100,7 @@ def test_same_inputs_give_the_same_bytes(real_page, results, tmp_path):
             f"tables/{name}.{kind}"
             for name in (
                 *("summary", "splits", "class_share", "gan", "vae", "runs", "classifiers"),
-                *("two_stage_summary", "two_stage", "class_consistency", "priors", "hybrid", "runs_two_stage"),
+                *("two_stage_summary", "two_stage", "class_consistency", "priors", "hybrid", "seeds_two_stage", "runs_two_stage"),
                 *("cgan_summary", "cgan", "cgan_consistency", "cgan_pixel_std", "cgan_diversity", "cgan_ours", "stacked", "runs_cgan"),
             )
             for kind in ("md", "csv")

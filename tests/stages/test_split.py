@@ -15,6 +15,7 @@ PLAN = {
     "total": 300,
     "classes": ["three", "five", "seven"],
     "counts": {"split1": [100, 100, 100], "split2": [120, 120, 60], "split3": [130, 130, 40], "split4": [139, 139, 22]},
+    "long_tailed": {"lt10": 10.0},
 }
 
 
@@ -28,13 +29,14 @@ def workspace(tmp_path, monkeypatch):
 
 def _plan(**changes):
     params = yaml.safe_load(STANDARD.read_text()) | {"split": PLAN | changes}
+    params["imbalance"]["splits"].remove("lt100")
     Path("params.yaml").write_text(yaml.safe_dump(params))
 
 
 def test_every_split_becomes_a_file(workspace):
     _plan()
     split.main(workspace / "rgb", workspace / "splits")
-    names = ["balanced", "split1", "split2", "split3", "split4"]
+    names = ["balanced", "lt10", "split1", "split2", "split3", "split4"]
     assert sorted(path.stem for path in (workspace / "splits").iterdir()) == names
     train = load_prepared(workspace / "rgb" / "train.safetensors")
     for name in names:

@@ -42,7 +42,7 @@ def trained_again(results: Results, runs: Mapping[str, Mapping[int, str]]) -> li
     return [results.runs[name] for row, named in runs.items() for name in named.values() if name != row]
 
 
-def spreads(results: Results, rows: Sequence[Repeated], metrics: Sequence[Column]) -> Table:
+def spreads(name: str, results: Results, rows: Sequence[Repeated], metrics: Sequence[Column]) -> Table:
     """Mean and standard deviation of every metric over the trainings of a row."""
     columns = [Column("row", "row"), Column("n", "n"), Column("seeds", "seeds")]
     columns += [Column(metric.key, metric.title, metric.group, metric.digits, metric.scale, f"{metric.key}_sd") for metric in metrics]
@@ -55,10 +55,10 @@ def spreads(results: Results, rows: Sequence[Repeated], metrics: Sequence[Column
                 line |= {metric.key: float(np.mean(values)), f"{metric.key}_sd": float(np.std(values, ddof=1))}
         lines.append(line)
     caption = "Rows that were trained with several seeds: mean ± standard deviation (n - 1) over trainings. The other tables have the first seed."
-    return Table("seeds", "Over seeds", columns, lines, caption, _facts(results, rows))
+    return Table(name, "Over seeds", columns, lines, caption, _facts(results, rows))
 
 
-def differences(results: Results, pairs: Sequence[tuple[Repeated, Repeated]], metrics: Sequence[Column]) -> Table:
+def differences(name: str, results: Results, pairs: Sequence[tuple[Repeated, Repeated]], metrics: Sequence[Column]) -> Table:
     """Which differences between rows outlast their seeds: a paired bootstrap of the mean difference, seed by seed."""
     columns = [
         Column("pair", "rows"),
@@ -83,7 +83,7 @@ def differences(results: Results, pairs: Sequence[tuple[Repeated, Repeated]], me
         f"Paired by seed; percentile bootstrap of the mean difference, {RESAMPLES:,} resamples. With so few pairs an interval leaves out 0 when all differences "
         f"have one sign, which chance alone does in {2.0 ** (1 - fewest):.0%} of cases of {fewest} pairs: a `yes` is a hint, a `no` is a warning."
     )
-    return Table("differences", "Differences that outlast the seeds", columns, lines, caption, _facts(results, [row for pair in pairs for row in pair]))
+    return Table(name, "Differences that outlast the seeds", columns, lines, caption, _facts(results, [row for pair in pairs for row in pair]))
 
 
 def paired_differences(one: Mapping[int, float], other: Mapping[int, float]) -> list[float]:

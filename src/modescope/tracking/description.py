@@ -11,6 +11,7 @@ STUDIES = {
     "classifiers": "guides and judges",
 }
 TABLES = {"imbalance": "gan", "two-stage": "two_stage", "cgan": "cgan", "classifiers": "classifiers"}  # of a study's runs,
+TABLES_AGAIN = {"imbalance": "seeds", "cgan": "seeds_cgan"}  # with further seeds
 TABLES_OF = {"vae": "vae", "vae-gmm": "vae", "hybrid": "hybrid", "stacked": "stacked"}  # except those of these models
 FLOOR = "real images (floor)"
 SHOWN_DIGITS = 16  # of a digest; all of them are in the tags
@@ -46,7 +47,7 @@ def place(info: Mapping[str, Any]) -> tuple[str, str]:
         return ("stacked" if run.startswith("stacked") else TABLES.get(study, study)), FLOOR
     again = re.fullmatch(r"(.+)-s\d+", run)
     if again:
-        return "seeds", again[1]
+        return TABLES_AGAIN[study], again[1]
     table = TABLES_OF.get(model) or TABLES.get(study, study)
     if model == "hybrid":
         return table, "images, hybrid"

@@ -211,8 +211,8 @@ def stacked(results: Results) -> Table:
 def over_seeds(results: Results) -> list[Table]:
     """Rows trained with several seeds, and what outlasts the seeds between any two of them; none where nothing is repeated."""
     rows = repeated(results, again(results.params))
-    metrics = (FID, CONSISTENCY, RECALL)
-    return [spreads(results, list(rows.values()), metrics), differences(results, list(combinations(rows.values(), 2)), metrics)] if rows else []
+    metrics, pairs = (FID, CONSISTENCY, RECALL), list(combinations(rows.values(), 2))
+    return [spreads("seeds_cgan", results, list(rows.values()), metrics), differences("differences_cgan", results, pairs, metrics)] if rows else []
 
 
 def timings(results: Results) -> Table:

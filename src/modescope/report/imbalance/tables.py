@@ -127,7 +127,7 @@ def over_seeds(results: Results) -> list[Table]:
     """Rows trained with several seeds, and on every split what outlasts the seeds between two models; none where nothing is repeated."""
     rows, seeds = repeated(results, again(results.params)), results.params.seeds
     pairs = [(rows[f"{one}-{split}"], rows[f"{other}-{split}"]) for split in seeds.splits for one, other in combinations(seeds.models, 2) if rows]
-    return [spreads(results, list(rows.values()), REPEATED), differences(results, pairs, REPEATED)] if rows else []
+    return [spreads("seeds", results, list(rows.values()), REPEATED), differences("differences", results, pairs, REPEATED)] if rows else []
 
 
 def class_shares(results: Results) -> Table:

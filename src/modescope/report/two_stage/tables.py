@@ -168,7 +168,7 @@ def hybrid(results: Results) -> Table:
 def over_seeds(results: Results) -> list[Table]:
     """Rows that differ in their seed alone; none where there are none."""
     rows = [Repeated(rows[0].name, {row.settings.seed: run(results, row) for row in rows}) for rows in repeats(results.params)]
-    return [spreads(results, rows, (FID, CONSISTENCY, GUIDES_VIEW))] if rows else []
+    return [spreads("seeds_two_stage", results, rows, (FID, CONSISTENCY, GUIDES_VIEW))] if rows else []
 
 
 def timings(results: Results) -> Table:
