@@ -171,7 +171,7 @@ def write_previews(folder: Path, rng: np.random.Generator, size: int, steps=(100
 
 def add_two_stage(project: Project, params: Params, data: str, size: int, extractors: list[str]) -> None:
     """Studies 1b and 2: every row of params.yaml and the hybrid."""
-    rng, split = np.random.default_rng(1), make_split("balanced", params, 0)
+    rng, split = np.random.default_rng(1), make_split(params.two_stage.split, params, 0)
     for row in all_rows(params):
         folder = project.folders.models / "two-stage" / row.run
         metrics = invented_metrics(row.group, split, extractors, rng) | (invented_consistency(row.group, rng) if row.has_classes else {})

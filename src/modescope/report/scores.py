@@ -24,6 +24,13 @@ REPORTED_COLUMNS = (
     Column("is_mean_reported", "IS ↑", "reported (Inception)", spread="is_std_reported"),
     Column("fid_reported", "FID ↓", "reported (Inception)", digits=1),
 )
+TAIL_METRICS = (("num", "images", 0), ("fid_classifier", "FID ↓", 3), ("kid_classifier", "KID ↓", 4), ("recall", "recall ↑", 3))
+TAIL_COLUMNS = tuple(Column(f"{metric}_{group}", group, title, digits=digits) for metric, title, digits in TAIL_METRICS for group in ("many", "medium", "few"))
+TAIL_NOTE = (
+    "Long-tailed training, class i of 10 with n_max rho^(-i/9) images (Cao et al. 2019), measured against the balanced training set: many, medium and few are the "
+    "three most frequent classes, the next three and the four rarest. KID is the unbiased estimate over a group's images and can fall below 0, FID grows as a group's images "
+    "get few. Recall: real images of the group that any sample comes near to."
+)
 PRDC_COLUMNS = tuple(Column(name, f"{name} ↑", "judge", digits=3) for name in ("precision", "recall", "density", "coverage"))
 
 

@@ -23,6 +23,8 @@ from modescope.report.scores import (
     REPORTED_COLUMNS,
     REPORTED_NOTES,
     SPREAD_NOTE,
+    TAIL_COLUMNS,
+    TAIL_NOTE,
     data_names,
     evaluation_warnings,
     extractor_columns,
@@ -38,7 +40,6 @@ REPEATED = (
     Column("class_share_tv", "TV of class shares ↓", "judge", digits=3),
     Column("recall", "recall ↑", "judge", digits=3),
 )
-TAIL_METRICS = (("num", "images as judged", 0), ("fid_classifier", "FID ↓", 3), ("kid_classifier", "KID ↓", 4), ("recall", "recall ↑", 3))
 REPORT_TABLES = {"gan": 2, "vae": 3}
 SAMPLER_NOTES = {
     "gan": "",
@@ -110,16 +111,11 @@ def scores(results: Results, name: str, shown: Sequence[str]) -> Table:
 
 def tail(results: Results) -> Table:
     """The field's protocol: many, medium and few classes of the long-tailed splits against the balanced training set."""
-    columns = [SPLIT, Column("ratio", "IR"), Column("model", "images of"), Column("class_share_kl", "KL of class shares, nats ↓", digits=3)]
-    for metric, title, digits in TAIL_METRICS:
-        columns += [Column(f"{metric}_{group}", group, title, digits=digits) for group in ("many", "medium", "few")]
+    kl = Column("class_share_kl", "KL of class shares, nats ↓", digits=3)
+    columns = [SPLIT, Column("ratio", "IR"), Column("model", "images of"), kl, *TAIL_COLUMNS]
     rows = [_score_row(results, model, split) for split in long_tailed(results) for model in (*models(results), REAL)]
     quiet = frozenset(index for index, row in enumerate(rows) if row["model"] == LOOKS[REAL].label)
-    caption = (
-        "Long-tailed training, class i of 10 with n_max rho^(-i/9) images (Cao et al. 2019), measured against the balanced training set: many, medium and few are the "
-        "three most frequent classes, the next three and the four rarest. No model here draws by label, so the judge sorts the images; KID is the unbiased estimate over a "
-        "group's images and can fall below 0, FID grows as a group's images get few. Recall: real images of the group that any sample comes near to."
-    )
+    caption = f"{TAIL_NOTE} No model here draws by label, so the judge sorts the images."
     return Table("long_tail", "Long tail, against the balanced set", columns, rows, caption, _score_facts(results), quiet=quiet)
 
 

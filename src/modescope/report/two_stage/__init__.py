@@ -30,6 +30,7 @@ def section(results: Results) -> Section:
         tables.class_consistency(results),
         figures.gradients(results),
         tables.priors(results),
+        *tables.tail(results),
         *tables.over_seeds(results),
         tables.hybrid(results),
         figures.curves(results),

@@ -13,6 +13,8 @@ from modescope.report.scores import (
     REPORTED_COLUMNS,
     REPORTED_NOTES,
     SPREAD_NOTE,
+    TAIL_COLUMNS,
+    TAIL_NOTE,
     evaluation_warnings,
     extractor_columns,
     score_cells,
@@ -120,6 +122,15 @@ def class_consistency(results: Results) -> Table:
     return Table("class_consistency", "Class consistency of every class", columns, rows, caption, _facts(results), (), quiet, False)
 
 
+def tail(results: Results) -> list[Table]:
+    """Many, medium and few classes, where study 2 is trained on a long tail; else none."""
+    if "num_few" not in floor(results).values:
+        return []
+    rows = [_identity(row) | run(results, row).scalars for row in all_rows(results.params)] + [{"group": FLOOR.label, **floor(results).scalars}]
+    caption = f"{TAIL_NOTE} Images are sorted by their mixture component, those of a prior without classes and real ones by the judge."
+    return [Table("long_tail_two_stage", "Long tail, against the balanced set", [GROUP, ROW, *TAIL_COLUMNS], rows, caption, _facts(results))]
+
+
 def priors(results: Results) -> Table:
     """Every prior at hand, at stage 1 and after a stage 2 of equal settings."""
     chosen = placements(results.params)
@@ -217,7 +228,8 @@ def _measured(results: Results, row: Row) -> dict[str, Value]:
 def _facts(results: Results) -> Mapping[str, str]:
     params, guide = results.params, results.runs[GUIDE]
     generated: list[Run] = [run(results, row) for row in all_rows(params)]
-    facts = score_facts(results, generated, [floor(results)], "the training images", "training as in the table of scores")
+    reference = "the balanced training set" if params.two_stage.split in params.split.long_tailed else "the training images"
+    facts = score_facts(results, generated, [floor(results)], reference, "training as in the table of scores")
     budget = (
         f"stage 1 {params.stage1_epochs} epochs or {params.stage1_max_generator_steps:,} generator steps, "
         f"stage 2 {params.stage2_epochs} or {params.stage2_max_generator_steps:,}, whichever is less"

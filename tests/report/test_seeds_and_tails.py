@@ -82,3 +82,15 @@ def test_the_long_tail_has_a_table_a_figure_and_a_finding(repeated):
     assert [row["split"] for row in table.rows] == ["lt100"] * 4 and table.rows[0]["num_few"] == 2000
     (finding,) = [finding for finding in found.findings if finding.head == "Long tail, lt100"]
     assert "4 rarest classes are 4.1% of lt100's training images (IR 100.0)" in finding.text  # 232 + 139 + 83 + 50 of 12,406
+
+
+def test_study_2_on_a_long_tail_has_its_groups(repeated):
+    params = (repeated.root / "params.yaml").read_text()
+    assert two_stage_tables.tail(repeated.results) == []
+    repeated.change_params({"two_stage": {"split": "lt100"}})
+    for run in [run for run in repeated.keys if (repeated.folders.metrics / "two-stage" / f"{run}.json").exists()]:
+        repeated.change(run, "two-stage", num_few=300, recall_few=0.25)
+    (table,) = two_stage_tables.tail(repeated.results)
+    assert {row["recall_few"] for row in table.rows[:-1]} == {0.25} and table.rows[-1]["num_few"] == 2000
+    assert table.facts["reference"].startswith("the balanced training set")
+    (repeated.root / "params.yaml").write_text(params)
