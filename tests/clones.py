@@ -13,8 +13,11 @@ IDENTITY = {f"GIT_{role}_{fact}": "t@example.org" for role in ("AUTHOR", "COMMIT
 
 
 def environment(folder, **more):
-    """What a shell in `folder` has: the tools, the clone's own code, no network, none of this process's settings."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_", "MODESCOPE_"))}
+    """What a shell in `folder` has: the tools, the clone's own code, no network, none of this process's settings.
+
+    It is sh, which unlike bash stays beside the stage that it starts, unless told to `exec`.
+    """
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_", "MODESCOPE_"))} | {"SHELL": "/bin/sh"}
     return {**clean, **OFFLINE, **IDENTITY, "PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(folder / "src"), **more}
 
 
