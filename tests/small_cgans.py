@@ -6,7 +6,8 @@ from fakes import ListLog
 from modescope.config import CganConfig, parse_params, profile_values
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.conditional import conditional_training
-from modescope.training.loop import Training, train
+from modescope.training.iteration import Training
+from modescope.training.loop import train
 
 PARAMS = parse_params(profile_values("standard"), "standard")
 SMALL = {"latent_dim": 6, "generator_width": 4, "discriminator_width": 2, "critic_width": 2, "batch_size": 8, "generator_steps": 6}

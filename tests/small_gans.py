@@ -5,7 +5,7 @@ import torch
 from modescope.config import GANConfig, parse_params, profile_values
 from modescope.models.classifiers import Classifier, build_classifier
 from modescope.training.guidance import ClassGuidance
-from modescope.training.loop import Training
+from modescope.training.iteration import Training
 from modescope.training.two_stage import Stage1, adapted_generator, new_stage1, stage2_training
 
 DEMO = parse_params(profile_values("demo"), "demo")
@@ -38,9 +38,9 @@ def stage1(settings: GANConfig) -> Stage1:
     return new_stage1(settings, channels=3, num_classes=10)
 
 
-def stage2(row: str = "D", **changes) -> Training:
+def stage2(row: str = "D", device: str = "cpu", **changes) -> Training:
     """Stage 2 from an untrained stage 1, on images of noise."""
-    settings = config(row, **changes)
+    settings, data = config(row, **changes), (IMAGES.to(device), LABELS.to(device))
     start = stage1(settings)
-    generator, _ = adapted_generator(settings, start, IMAGES)
-    return stage2_training(settings, start._replace(generator=generator), ClassGuidance(guide(), settings.ce_loss_weight), (IMAGES, LABELS))
+    generator, _ = adapted_generator(settings, start, data[0])
+    return stage2_training(settings, start._replace(generator=generator), ClassGuidance(guide().to(device), settings.ce_loss_weight), data)

@@ -52,7 +52,7 @@ def test_every_profile_is_valid_and_known_by_its_values(name):
         (changed(imbalance__gan__epoch=3), "unknown key `imbalance.gan.epoch`"),
         (changed(imbalance__gan__epochs="ten"), "`imbalance.gan.epochs` = 'ten': input should be a valid integer"),
         (changed(imbalance__gan__lr=-1.0), "`imbalance.gan.lr` = -1.0: input should be greater than 0"),
-        (changed(precision="fp8"), "`precision` = 'fp8': input should be 'fp32' or 'bf16'"),
+        (changed(precision="fp8"), "`precision` = 'fp8': input should be 'fp32', 'tf32' or 'bf16'"),
         (changed(datasets__rgb="mnist"), "`datasets.rgb` = 'mnist'"),
         (changed(imbalance__splits=["balanced", "split9"]), r"imbalance.splits names \['split9'\], which neither split.counts nor split.long_tailed draws"),
         (changed(two_stage__split="lt1000"), r"two_stage.split names \['lt1000'\], which neither"),

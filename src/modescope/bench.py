@@ -17,7 +17,7 @@ from modescope.files import root, write_json
 from modescope.training.conditional import conditional_training
 from modescope.training.device import training_device
 from modescope.training.gan import gan_training
-from modescope.training.loop import Batch, Training, iterate, update
+from modescope.training.iteration import Batch, Training, iterate, update
 from modescope.training.priors import Prior
 from modescope.training.two_stage import new_stage1, stage1_training
 from modescope.training.vae import vae_training

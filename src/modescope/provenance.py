@@ -81,7 +81,7 @@ def run_key(stage: str, params: Mapping[str, Any], data_digests: Mapping[str, st
 
 
 def describe_run(
-    module: str, study: str, run: str, model: str, params: Mapping[str, Any], inputs: Mapping[str, Path], data: Mapping[str, Any], hardware: Mapping[str, str]
+    module: str, study: str, run: str, model: str, params: Mapping[str, Any], inputs: Mapping[str, Path], data: Mapping[str, Any], hardware: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What run.json says of a run before it starts, its key first.
 
@@ -91,7 +91,7 @@ def describe_run(
         params: the parameters that the stage reads, nested.
         inputs: the files that it reads, by role.
         data: name, classes and split of its data.
-        hardware: device and precision in use; not part of the key.
+        hardware: device and arithmetic in use; not part of the key.
     """
     digests = {role: sha256(path) for role, path in inputs.items()}
     code = code_digest(module)

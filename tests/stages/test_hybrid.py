@@ -33,7 +33,7 @@ def test_a_run_folder_holds_everything():
     hybrid.main(VAE, DATA, SPLIT, OUT)
     info = read_json(OUT / "run.json")
     assert (info["study"], info["run"], info["model"], info["status"], info["steps"]) == ("two-stage", "hybrid", "hybrid", "finished", 2)
-    assert set(info["params"]) == {"seed", "precision", "hybrid", "imbalance"} and set(info["params"]["imbalance"]) == {"gan", "vae"}
+    assert set(info["params"]) == {"seed", "precision", "deterministic", "hybrid", "imbalance"} and set(info["params"]["imbalance"]) == {"gan", "vae"}
     assert set(flat(info["normality"])) == {
         f"{name}_{moment}" for name in ("ks_rejected", "ks_max", "mmd", "mmd_p") for moment in ("untrained", "vae", "joint")
     }

@@ -97,7 +97,7 @@ def test_only_what_changed_is_trained_again(changes, kept, change_params, tmp_pa
 def test_a_stage1_is_a_run():
     info = read_json(STAGE1 / "run.json")
     assert (info["study"], info["run"], info["model"], info["status"], info["steps"]) == ("two-stage", "stage1", "stage1", "finished", 2)
-    assert info["params"] == {"precision": "fp32", **read_json(SETTINGS / "stage1.json")}
+    assert info["params"] == {"precision": "fp32", "deterministic": True, **read_json(SETTINGS / "stage1.json")}
     assert info["data"]["name"] == "digits-rgb" and info["data"]["split"] == "balanced"
     assert {file.name for file in STAGE1.glob("samples/*")} == {"step-000001.png", "step-000002.png"}
     assert load_sampler(STAGE1).sample(5, seed=0).labels.shape == (5,)

@@ -6,7 +6,7 @@ from torch import nn
 
 from modescope.training.adversarial import AdversarialObjective, both_logits, preview_latents
 from modescope.training.device import autocast, usable_precision
-from modescope.training.loop import Batch, Phase
+from modescope.training.iteration import Batch, Phase
 from modescope.training.losses import LOSSES, adversarial_loss
 from modescope.training.priors import FIXED_LATENTS, NormalPrior, mixture_prior
 
@@ -145,7 +145,7 @@ def test_the_average_follows_the_generator():
     objective = make(ema_decay=0.75)
     start = objective.averaged[0].weight.clone()
     objective.generator[0].weight.data += 1
-    objective.after_step(1)
+    objective.finish_iteration()
     torch.testing.assert_close(objective.averaged[0].weight, start + 0.25)
     assert torch.equal(objective.weights()["generator.0.weight"], objective.averaged[0].weight)
 

@@ -10,7 +10,7 @@ from small_cgans import run, training
 
 from modescope.errors import UserError
 from modescope.training.checkpoints import TRAINED, Checkpoint, load_start
-from modescope.training.loop import Meter
+from modescope.training.iteration import Meter
 
 TABLE_9_1 = {"model_state_dict", "optimizer_state_dict", "step", "metrics", "hyperparameters", "losses"}
 HELD = {"mode": "cgan", "loss": "bce", "betas": [0.5, 0.999], "ema_decay": None}

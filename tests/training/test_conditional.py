@@ -12,7 +12,8 @@ from modescope.errors import UserError
 from modescope.models.conditional_gan import ConditionalGenerator, Critic, SpectralDiscriminator
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.device import usable_precision
-from modescope.training.loop import Batch, train
+from modescope.training.iteration import Batch
+from modescope.training.loop import train
 from modescope.training.losses import gradient_penalty
 
 LOSSES = ["bce", "lsgan", "hinge", "wgan-gp"]
@@ -64,7 +65,7 @@ def test_updates_and_optimisers_are_those_of_the_losss_recipe(loss, updates, bet
 
 def test_every_update_of_the_critic_has_a_batch_of_its_own(tmp_path):
     trained, asked = training(loss="wgan-gp", mode="dcgan", generator_steps=2), []
-    batch, trained.stream.batch = trained.stream.batch, lambda step: asked.append(step) or batch(step)
+    rows, trained.stream.rows = trained.stream.rows, lambda number: asked.append(number) or rows(number)
     run(trained, tmp_path)
     assert asked == [0, 1, 2, 3, 4, 0, 5, 6, 7, 8, 9, 1]  # the generator's batch is asked for its size alone
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from modescope.data.batches import to_signed
 from modescope.training.guidance import ClassGuidance
-from modescope.training.loop import Batch, iterate
+from modescope.training.iteration import Batch, iterate, rows_of
 from modescope.training.losses import LOSSES, AdversarialLoss
 
 
@@ -69,7 +69,7 @@ def test_a_step_leaves_generator_and_guide_as_they_were(row):
     training = stage2(row, n_gen=3)
     still = [training.objective.generator.generator, training.objective.guidance[0].guide]
     before, adapters = [copy_of(module) for module in still], copy_of(training.objective.generator.after)
-    iterate(training.objective, training.stream, 0, "fp32")
+    iterate(training, rows_of(training, 0), "fp32")
     for module, state in zip(still, before):
         assert is_unchanged(module, state)
         assert all(weight.grad is None and not weight.requires_grad for weight in module.parameters())
@@ -82,6 +82,6 @@ def test_real_images_reach_the_discriminator(row):
     training = stage2(row, n_critic=2, n_gen=1)
     seen = []
     training.objective.discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    iterate(training.objective, training.stream, 3, "fp32")
+    iterate(training, rows_of(training, 3), "fp32")
     real = [to_signed(training.stream.batch(step)[0]) for step in (6, 7)]
     assert len(seen) == 5 and torch.equal(seen[0], real[0]) and torch.equal(seen[2], real[1])

@@ -10,7 +10,8 @@ from modescope.errors import UserError
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.device import usable_precision
 from modescope.training.gan import gan_training
-from modescope.training.loop import Meter, Phase, gradient_norm, grid, iterate, train
+from modescope.training.iteration import Meter, Phase, Training, gradient_norm, iterate
+from modescope.training.loop import grid, train
 from modescope.training.vae import vae_training
 
 DEMO = parse_params(profile_values("demo"), "demo").imbalance
@@ -97,8 +98,11 @@ class Falling:
         self.given.append((output.item(), output.dtype))
         return {"loss": output.sum()}
 
-    def batch(self, step):
-        return torch.zeros(1, 3, 2, 2, dtype=torch.uint8), torch.tensor([step])
+    def gather(self, rows):
+        return torch.zeros(1, 3, 2, 2, dtype=torch.uint8), rows
+
+    def finish_iteration(self):
+        self.given.append("end")
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
@@ -107,8 +111,8 @@ def test_every_update_sees_the_weights_of_the_last(precision, dtype):
     if usable_precision(precision, "cpu") != precision:
         pytest.skip(f"no {precision} on this CPU")
     falling = Falling()
-    read = iterate(falling, falling, 0, precision)
-    assert falling.given == [(8.0, dtype), (7.0, dtype), (6.0, dtype)]
+    read = iterate(Training(falling, falling, 1), torch.zeros(3, 1), precision)
+    assert falling.given == [(8.0, dtype), (7.0, dtype), (6.0, dtype), "end"]
     assert {name: value.item() for name, value in read.items()} == {"loss": 6.0, "gradient_norm": 1.0}  # of the last update
 
 

@@ -21,7 +21,8 @@ LISTS_BY_NAME = {"stage1", "rows", "ours"}  # of two_stage and cgan: a profile t
 class Params(GANConfig):
     """All of params.yaml. The report's GANConfig is its top level, so that `dvc exp run -S ce_loss_weight=1.0` works as it is written."""
 
-    precision: Literal["fp32", "bf16"]
+    precision: Literal["fp32", "tf32", "bf16"]
+    deterministic: bool
     datasets: Datasets
     split: Split
     classifiers: dict[str, Classifier]

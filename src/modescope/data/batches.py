@@ -39,13 +39,21 @@ class BatchStream:
         """Batches per pass over the data, rarely a whole number."""
         return len(self.images) / self.batch_size
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Batch number `step` >= 0, whatever was asked for before: images (B, C, H, W) uint8, labels (B,) int64."""
-        epoch, start = divmod(step * self.batch_size, len(self.images))
+    def batch(self, number: int) -> tuple[Tensor, Tensor]:
+        """Batch `number` >= 0, whatever was asked for before: images (B, C, H, W) uint8, labels (B,) int64."""
+        return self.gather(self.rows(number))
+
+    def rows(self, number: int) -> Tensor:
+        """(B,) int64 rows of the images that are batch `number` >= 0, on their device."""
+        epoch, start = divmod(number * self.batch_size, len(self.images))
         rows = self._epoch_order(epoch)[start : start + self.batch_size]
         missing = self.batch_size - len(rows)
         if missing:
             rows = torch.cat([rows, self._epoch_order(epoch + 1)[:missing]])
+        return rows
+
+    def gather(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Images and labels of `rows`."""
         return self.images.index_select(0, rows), self.labels.index_select(0, rows)
 
 

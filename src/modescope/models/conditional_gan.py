@@ -7,9 +7,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
-from modescope.models.layers import Dropout
+from modescope.models.layers import Dropout, spectral_norm
 
 PIXELS = 28
 STD = 0.02  # of the initial weights

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import _SpectralNorm
 
 # TAPS[p, t, y] = 1 where row y of a 3x3 kernel, seen from rows of parity p of the doubled image, reads tap t of a 2x2 kernel.
 TAPS = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
@@ -18,11 +20,11 @@ class UpsampleConv2d(nn.Conv2d):
 
     def __init__(self, channels_in: int, channels_out: int):
         super().__init__(channels_in, channels_out, 3, padding=1)
+        self.register_buffer("taps", TAPS, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, channels_in, H, W) -> (N, channels_out, 2H, 2W)."""
-        taps = TAPS.to(self.weight)
-        kernels = torch.einsum("oiyx,pty,qsx->pqoits", self.weight, taps, taps).flatten(0, 2)  # (4 * out, in, 2, 2)
+        kernels = torch.einsum("oiyx,pty,qsx->pqoits", self.weight, self.taps, self.taps).flatten(0, 2)  # (4 * out, in, 2, 2)
         parities = F.conv2d(images, kernels, self.bias.repeat(4), padding=1)  # (N, 4 * out, H + 1, W + 1)
         return _Interleave.apply(parities, self.out_channels)
 
@@ -52,6 +54,21 @@ class _Interleave(torch.autograd.Function):
         windows = _Interleave._windows(spread, context.channels)
         windows.copy_(gradient.permute(0, 2, 3, 1).reshape(windows.shape))
         return spread, None
+
+
+class SpectralNorm(_SpectralNorm):
+    """torch's, in float32 whatever the arithmetic: CUDA's autocast would iterate in bfloat16."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """weight / sigma(weight), by one step of the power iteration (Miyato et al. 2018, algorithm 1)."""
+        with torch.autocast(weight.device.type, enabled=False):
+            return super().forward(weight)
+
+
+def spectral_norm(layer: nn.Module) -> nn.Module:
+    """`layer`, its weight normalised; parameters and state are those of `torch.nn.utils.parametrizations.spectral_norm`."""
+    parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight))
+    return layer
 
 
 class Dropout(nn.Dropout):

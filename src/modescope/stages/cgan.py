@@ -30,10 +30,10 @@ def main(row: str, data: Path, split: Path, out: Path, seed: int | None = None) 
         study="cgan",
         run=params.run_name(row, seed),
         model="cgan",
-        params={"seed": used, **params.subset("precision"), **config.model_dump()},
+        params={"seed": used, **params.subset("precision", "deterministic"), **config.model_dump()},
         inputs=given.files if start is None else {**given.files, "checkpoint": start},
         data=given.described,
-        hardware=hardware(device, params.precision),
+        hardware=hardware(device, params),
     )
     training = conditional_training(config, given.images, given.labels, given.num_classes, used)
     train_run(info, training, out, start=state, keep_checkpoint=True)

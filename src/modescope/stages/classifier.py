@@ -14,11 +14,12 @@ from modescope.models.classifiers import Classifier
 from modescope.models.weights import save_weights
 from modescope.process import run_stage
 from modescope.provenance import describe_run, work_folder
+from modescope.stages.trained_run import hardware
 from modescope.tracking import RunLog, push
 from modescope.training.airbench import train_with_package
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.classifier import classifier_training, hold_out, new_classifier
-from modescope.training.device import training_device, usable_precision
+from modescope.training.device import arithmetic, training_device
 from modescope.training.loop import Timing, train
 
 
@@ -33,13 +34,13 @@ def main(name: str, data: Path, out: Path, metrics: Path) -> None:
         study="classifiers",
         run=name,
         model=settings.network,
-        params=params.subset("precision", f"classifiers.{name}"),
+        params=params.subset("precision", "deterministic", f"classifiers.{name}"),
         inputs=files,
         data={"name": train_set.name, "classes": list(train_set.classes), "split": None},
-        hardware={"device": device.type, "precision": usable_precision(params.precision, device.type)},
+        hardware=hardware(device, params),
     )
     trained_on, held_out = hold_out(train_set, settings, device)
-    with RunLog(info, work_folder(info)) as log:
+    with RunLog(info, work_folder(info)) as log, arithmetic(device.type, params.precision, params.deterministic):
         timing = fit(classifier, settings, *trained_on, log, params.precision)
         scores = calibrate(classifier, *held_out, test_set) | {"seconds": timing.seconds}
         save_weights(classifier.state_dict(), log.folder)

@@ -35,10 +35,10 @@ def main(vae: Path, data: Path, split: Path, out: Path) -> None:
         study="two-stage",
         run="hybrid",
         model="hybrid",
-        params=merge(params.subset("seed", "precision", "hybrid", "imbalance.gan"), {"imbalance": {"vae": settings.model_dump()}}),
+        params=merge(params.subset("seed", "precision", "deterministic", "hybrid", "imbalance.gan"), {"imbalance": {"vae": settings.model_dump()}}),
         inputs={**given.files, "vae": vae / WEIGHTS},
         data=given.described,
-        hardware=hardware(device, params.precision),
+        hardware=hardware(device, params),
     )
     measure = partial(measure_codes, images=given.images, settings=params.hybrid, seed=params.seed)
     moments = {"untrained": measure(untrained_vae(settings, params.seed, device)), "vae": measure(model)}

@@ -23,10 +23,10 @@ def main(model: str, data: Path, split: Path, out: Path, seed: int | None = None
         study="imbalance",
         run=params.run_name(f"{model}-{given.described['split']}", seed),
         model=model,
-        params={"seed": used, **params.subset("precision", f"imbalance.{model}")},
+        params={"seed": used, **params.subset("precision", "deterministic", f"imbalance.{model}")},
         inputs=given.files,
         data=given.described,
-        hardware=hardware(device, params.precision),
+        hardware=hardware(device, params),
     )
     train_run(info, TRAININGS[model](getattr(params.imbalance, model), given.images, given.labels, used), out)
 

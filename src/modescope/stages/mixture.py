@@ -16,7 +16,8 @@ from modescope.process import run_stage
 from modescope.provenance import describe_run, work_folder
 from modescope.stages.trained_run import load_training_data
 from modescope.tracking import RunLog
-from modescope.training.loop import PREVIEW_COUNT, grid
+from modescope.training.iteration import PREVIEW_COUNT
+from modescope.training.loop import grid
 
 
 def main(vae: Path, data: Path, split: Path, out: Path) -> None:

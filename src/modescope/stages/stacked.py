@@ -24,10 +24,10 @@ def main(loss: str, data: Path, split: Path, out: Path) -> None:
         study="cgan",
         run=f"stacked-{loss}",
         model="stacked",
-        params={**params.subset("seed", "precision"), "num_images": count, **config.model_dump()},
+        params={**params.subset("seed", "precision", "deterministic"), "num_images": count, **config.model_dump()},
         inputs=given.files,
         data=given.described,
-        hardware=hardware(device, params.precision),
+        hardware=hardware(device, params),
     )
     images, modes = stack_digits(given.images, given.labels, count, params.seed)
     train_run(info, conditional_training(config, images, modes, given.num_classes**3, params.seed), out)

@@ -14,7 +14,8 @@ from modescope.process import run_stage
 from modescope.provenance import describe_run, work_folder
 from modescope.tracking import RunLog, push
 from modescope.training.device import training_device
-from modescope.training.loop import PREVIEW_COUNT, grid
+from modescope.training.iteration import PREVIEW_COUNT
+from modescope.training.loop import grid
 
 
 def main(data: Path, judge: Path, out: Path, metrics: Path) -> None:

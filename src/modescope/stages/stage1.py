@@ -13,7 +13,7 @@ from modescope.training.two_stage import load_stage1, new_stage1, stage1_trainin
 
 def main(settings: Path, data: Path, split: Path, out: Path) -> None:
     """Train the networks that SETTINGS describe on the images of DATA that SPLIT names; write the run's folder OUT."""
-    named, device, precision = read_json(settings), training_device(), load_params().precision
+    named, device, params = read_json(settings), training_device(), load_params()
     config = Stage1Config(**{name: named[name] for name in Stage1Config.model_fields})
     given = load_training_data(data, split, device)
     info = describe_run(
@@ -21,10 +21,10 @@ def main(settings: Path, data: Path, split: Path, out: Path) -> None:
         study="two-stage",
         run=settings.stem,
         model="stage1",
-        params={"precision": precision, **named},
+        params={**params.subset("precision", "deterministic"), **named},
         inputs=given.files,
         data=given.described,
-        hardware=hardware(device, precision),
+        hardware=hardware(device, params),
     )
     checkpoint, channels = config.stage1_checkpoint, given.images.shape[1]
     start = new_stage1(config, channels, given.num_classes) if checkpoint is None else load_stage1(root() / checkpoint, config, channels)

@@ -16,7 +16,7 @@ from modescope.training.two_stage import adapted_generator, load_stage1, stage2_
 
 def main(settings: Path, stage1: Path, guide: Path, data: Path, split: Path, out: Path) -> None:
     """Train what SETTINGS describe from the run STAGE1, guided by GUIDE, on the images of DATA that SPLIT names; write the run's folder OUT."""
-    named, device, precision = read_json(settings), training_device(), load_params().precision
+    named, device, params = read_json(settings), training_device(), load_params()
     config = GANConfig(**{name: named[name] for name in GANConfig.model_fields})
     refuse_other_prior(stage1, config)
     given = load_training_data(data, split, device)
@@ -25,10 +25,10 @@ def main(settings: Path, stage1: Path, guide: Path, data: Path, split: Path, out
         study="two-stage",
         run=settings.stem,
         model="stage2",
-        params={"precision": precision, **named},
+        params={**params.subset("precision", "deterministic"), **named},
         inputs={**given.files, "stage1": stage1 / WEIGHTS, "guide": guide / WEIGHTS},
         data=given.described,
-        hardware=hardware(device, precision),
+        hardware=hardware(device, params),
     )
     start = load_stage1(stage1 / WEIGHTS, config, given.images.shape[1])
     generator, facts = adapted_generator(config, start, given.images)

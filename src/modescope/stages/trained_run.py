@@ -7,14 +7,16 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from modescope.config import Params
 from modescope.data.prepared import load_prepared
 from modescope.data.splits import Split
 from modescope.models.weights import save_weights
 from modescope.provenance import work_folder
 from modescope.tracking import RunLog
 from modescope.training.checkpoints import Checkpoint
-from modescope.training.device import autocast, usable_precision
-from modescope.training.loop import Training, grid, train
+from modescope.training.device import arithmetic, autocast, usable_precision
+from modescope.training.iteration import Training
+from modescope.training.loop import grid, train
 
 
 class TrainingData(NamedTuple):
@@ -38,9 +40,9 @@ def load_training_data(data: Path, split: Path, device: torch.device) -> Trainin
     return TrainingData(images, labels, {"name": train_set.name, "classes": list(train_set.classes), "split": chosen.name}, files)
 
 
-def hardware(device: torch.device, precision: str) -> dict[str, str]:
+def hardware(device: torch.device, params: Params) -> dict[str, Any]:
     """Device and arithmetic in use, as `describe_run` takes them."""
-    return {"device": device.type, "precision": usable_precision(precision, device.type)}
+    return {"device": device.type, "precision": usable_precision(params.precision, device.type), "deterministic": params.deterministic}
 
 
 def train_run(
@@ -61,7 +63,7 @@ def train_run(
         start: another training's checkpoint to begin with.
         keep_checkpoint: keep the last state, with the optimisers', as `out`/trained.pt.
     """
-    with RunLog(info, work_folder(info)) as log:
+    with RunLog(info, work_folder(info)) as log, arithmetic(info["device"], info["precision"], info["deterministic"]):
         if show_start:
             with autocast(info["device"], info["precision"]):
                 for name, images in training.objective.preview().items():

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from modescope.data.batches import to_signed, to_uint8
-from modescope.training.loop import PREVIEW_COUNT, Batch, Phase
+from modescope.training.iteration import PREVIEW_COUNT, Batch, Phase
 from modescope.training.losses import AdversarialLoss, gradient_penalty
 from modescope.training.priors import FIXED_LATENTS, Latents, Prior, fixed_latents
 
@@ -78,6 +78,8 @@ class AdversarialObjective:
         conditional: both networks are given labels, too: the batch's own in a step of the discriminator, the prior's in one of the generator.
         share_fakes: with one step of each phase per iteration both see the same fake images, which are computed once.
     """
+
+    replayable = True
 
     def __init__(
         self,
@@ -172,13 +174,15 @@ class AdversarialObjective:
             return self.loss.generator(fake_logits=discriminate(self.discriminator, images, labels if self.conditional else None))
 
     @torch.no_grad()
-    def after_step(self, step: int) -> dict[str, float]:
+    def finish_iteration(self) -> None:
         """Move the averaged generator towards the trained one; BatchNorm statistics are copied."""
         if self.averaged is not None:
-            for mean, new in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
-                mean.lerp_(new, 1 - self.ema_decay)
+            torch._foreach_lerp_([*self.averaged.parameters()], [*self.generator.parameters()], 1 - self.ema_decay)
             for kept, new in zip(self.averaged.buffers(), self.generator.buffers(), strict=True):
                 kept.copy_(new)
+
+    def after_step(self, step: int) -> dict[str, float]:
+        """Nothing more to log."""
         return {}
 
     @torch.no_grad()

@@ -63,7 +63,7 @@ class Checkpoint:
             "hyperparameters": self.hyperparameters,
             "losses": meter.history,
             "objective": objective.extra_state(),
-            "meter": [meter.sums, meter.count, meter.seconds],
+            "meter": [meter.sums, meter.seconds],
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
@@ -77,10 +77,11 @@ class Checkpoint:
             return 0
         for phase in objective.phases:
             phase.module.load_state_dict(state["model_state_dict"][phase.name])
-            phase.optimizer.load_state_dict(state["optimizer_state_dict"][phase.name])
+            groups = phase.optimizer.state_dict()["param_groups"]  # the hyperparameters are this training's, the options its device's
+            phase.optimizer.load_state_dict({"state": state["optimizer_state_dict"][phase.name]["state"], "param_groups": groups})
         objective.load_extra_state(state["objective"])
         device = next(objective.phases[0].module.parameters()).device
-        sums, meter.count, seconds = state["meter"]
+        sums, *_, seconds = state["meter"]
         meter.sums, meter.began = {name: value.to(device) for name, value in sums.items()}, meter.began - seconds
         meter.history = list(state["losses"])
         torch.set_rng_state(state["random"])

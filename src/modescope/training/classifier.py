@@ -19,7 +19,7 @@ from modescope.errors import UserError
 from modescope.models.airbench import WHITENING_IMAGES, LookaheadState, whiten
 from modescope.models.classifiers import Classifier, build_classifier
 from modescope.training.augmentation import alternate_flips, cut_out, flip_half, translate
-from modescope.training.loop import Batch, Phase, Training
+from modescope.training.iteration import Batch, Phase, Training
 
 LOOKAHEAD_EVERY_STEPS = 5
 FIRST_SHARE, PEAK_AT = 0.2, 0.23  # airbench's triangle: the first rate in units of the peak's, and the peak's place
@@ -81,6 +81,8 @@ class ClassifierObjective:
         num_images: images an epoch, a half of them mirrored beforehand (`flip_half`) if settings.flip is set.
     """
 
+    replayable = False  # the step decides augmentation and learning rate
+
     def __init__(self, classifier: Classifier, settings: Settings, num_images: int):
         optimizer = build_optimizer(classifier, settings)
         self.phases = (Phase("classifier", classifier, optimizer),)
@@ -113,6 +115,9 @@ class ClassifierObjective:
         logits = self.classifier(to_unit(self.augment(batch.images)))
         loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.settings.label_smoothing)
         return {"loss": loss, "accuracy": (logits.detach().argmax(1) == batch.labels).float().mean()}
+
+    def finish_iteration(self) -> None:
+        """The average depends on the step: see `after_step`."""
 
     @torch.no_grad()
     def after_step(self, step: int) -> dict[str, float]:

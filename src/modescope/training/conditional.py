@@ -7,7 +7,8 @@ from modescope.config import CganConfig
 from modescope.data.batches import BatchStream
 from modescope.models.conditional_gan import build_conditional_discriminator, build_conditional_generator
 from modescope.training.adversarial import AdversarialObjective
-from modescope.training.loop import Phase, Training
+from modescope.training.device import fused
+from modescope.training.iteration import Phase, Training
 from modescope.training.losses import adversarial_loss
 from modescope.training.priors import NormalPrior
 
@@ -34,4 +35,4 @@ def conditional_training(config: CganConfig, images: Tensor, labels: Tensor, num
 
 
 def _adam(network: nn.Module, lr: float, betas: list[float]) -> torch.optim.Adam:
-    return torch.optim.Adam(network.parameters(), lr, betas=tuple(betas), fused=True)
+    return torch.optim.Adam(network.parameters(), betas=tuple(betas), **fused(lr, next(network.parameters()).device))

@@ -1,7 +1,10 @@
 """Where and in which arithmetic networks run."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import torch
 
@@ -13,15 +16,46 @@ def training_device() -> torch.device:
     name = os.environ.get("MODESCOPE_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"MODESCOPE_DEVICE={name}, but torch sees no CUDA device: unset it to run on the CPU")
+    if name.startswith("cuda"):
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be deterministic
     return torch.device(name)
 
 
 @cache
 def usable_precision(precision: str, device_type: str) -> str:
-    """`precision`, or fp32 where a CPU has no bfloat16 arithmetic (emulation would be slower than float32)."""
-    if precision == "bf16" and device_type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    """`precision`, or fp32 where a CPU has no such arithmetic: no tf32 at all, and emulated bfloat16 would be slower than float32."""
+    if device_type == "cpu" and (precision == "tf32" or not torch.ops.mkldnn._is_mkldnn_bf16_supported()):
         return "fp32"
     return precision
+
+
+@contextmanager
+def arithmetic(device_type: str, precision: str, deterministic: bool) -> Iterator[None]:
+    """CUDA's settings for a training; a CPU needs none.
+
+    Unless `precision` is fp32, float32 products run as TF32: under bf16, too, what autocast leaves in float32. `deterministic` asks for algorithms
+    that give the same bits every time; without it cuDNN picks the fastest by trial. What has no deterministic form warns.
+    """
+    if device_type != "cuda":
+        yield
+        return
+    matmul, was_allowed = torch.backends.cuda.matmul, torch.backends.cuda.matmul.allow_tf32
+    was_deterministic = torch.are_deterministic_algorithms_enabled()
+    matmul.allow_tf32 = precision != "fp32"
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=not deterministic, deterministic=deterministic, allow_tf32=precision != "fp32"):
+            yield
+    finally:
+        matmul.allow_tf32 = was_allowed
+        torch.use_deterministic_algorithms(was_deterministic)
+
+
+def fused(lr: float, device: torch.device) -> dict[str, Any]:
+    """Options of an Adam that is one kernel and, on CUDA, can be recorded: its learning rate is a tensor there."""
+    if device.type == "cuda":
+        return {"lr": torch.tensor(lr, device=device), "fused": True, "capturable": True}
+    return {"lr": lr, "fused": True}
 
 
 def autocast(device_type: str, precision: str) -> torch.autocast:

@@ -7,7 +7,8 @@ from modescope.config import Gan
 from modescope.data.batches import BatchStream
 from modescope.models.upsampling_gan import build_discriminator, build_generator
 from modescope.training.adversarial import AdversarialObjective
-from modescope.training.loop import Phase, Training
+from modescope.training.device import fused
+from modescope.training.iteration import Phase, Training
 from modescope.training.losses import adversarial_loss
 from modescope.training.priors import NormalPrior
 
@@ -20,7 +21,7 @@ def gan_training(settings: Gan, images: Tensor, labels: Tensor, seed: int) -> Tr
     channels = images.shape[1]
     networks = build_discriminator(settings, channels), build_generator(settings, channels)
     phases = [
-        Phase(name, network, torch.optim.Adam(network.parameters(), settings.lr, betas=tuple(settings.betas), fused=True))
+        Phase(name, network, torch.optim.Adam(network.parameters(), betas=tuple(settings.betas), **fused(settings.lr, images.device)))
         for name, network in zip("dg", (net.to(images.device, memory_format=torch.channels_last) for net in networks), strict=True)
     ]
     objective = AdversarialObjective(*phases, loss, NormalPrior(settings.latent_dim), ema_decay=settings.ema_decay)

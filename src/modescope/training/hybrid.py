@@ -10,8 +10,9 @@ from modescope.config.sections import Gan, Hybrid, Vae
 from modescope.data.batches import to_uint8, to_unit
 from modescope.data.splits import random_order
 from modescope.training.adversarial import AdversarialObjective, frozen
+from modescope.training.device import fused
 from modescope.training.gan import gan_training
-from modescope.training.loop import PREVIEW_COUNT, Batch, Phase, Training
+from modescope.training.iteration import PREVIEW_COUNT, Batch, Phase, Training
 from modescope.training.priors import Latents, NormalPrior
 from modescope.training.vae import vae_losses
 
@@ -48,6 +49,8 @@ class HybridObjective:
         held_out: (M, 3, 32, 32) uint8, for the preview.
     """
 
+    replayable = True
+
     def __init__(self, vae: Phase, adversarial: AdversarialObjective, adversarial_weight: float, held_out: Tensor):
         self.phases = (vae, *adversarial.phases)
         self.vae, self.adversarial = vae.module, adversarial
@@ -66,6 +69,9 @@ class HybridObjective:
             adversarial = self.adversarial.loss.generator(fake_logits=discriminator(generator(self.codes.z)).float())
         parts = {"reconstruction": reconstruction, "kl": kl, "adversarial": adversarial}
         return {"loss": elbo + self.adversarial_weight * adversarial, **{name: part.detach() for name, part in parts.items()}}
+
+    def finish_iteration(self) -> None:
+        self.adversarial.finish_iteration()
 
     def after_step(self, step: int) -> dict[str, float]:
         return self.adversarial.after_step(step)
@@ -104,6 +110,6 @@ def hybrid_training(settings: Hybrid, gan: Gan, coder: Vae, vae: VAE, images: Te
     trained = images[order[num_eval:]], labels[order[num_eval:]]
     adversarial, stream, num_steps = gan_training(gan.model_copy(update=shared), *trained, seed)
     vae.to(images.device, memory_format=torch.channels_last).train()
-    optimizer = torch.optim.AdamW(vae.parameters(), coder.lr, betas=coder.betas, weight_decay=coder.weight_decay, fused=True)
+    optimizer = torch.optim.AdamW(vae.parameters(), betas=coder.betas, weight_decay=coder.weight_decay, **fused(coder.lr, images.device))
     objective = HybridObjective(Phase("vae", vae, optimizer), adversarial, settings.adversarial_weight, images[order[:num_eval]])
     return Training(objective, stream, num_steps)

@@ -65,6 +65,7 @@ class MixturePrior:
 
     def __init__(self, means: Tensor, variance: float):
         self.means, self.variance = means, variance
+        self._std = means.new_tensor(math.sqrt(variance))
 
     @property
     def num_classes(self) -> int:
@@ -78,11 +79,11 @@ class MixturePrior:
         self, count: int, device: torch.device, generator: torch.Generator | None = None, labels: Tensor | None = None
     ) -> Latents:
         """`count` draws on `device` with their components, those of `labels` (count,) where given; from torch's global generator where none is given."""
-        self.means = self.means.to(device)
+        self.means, self._std = self.means.to(device), self._std.to(device)
         if labels is None:
             labels = torch.randint(len(self.means), (count,), device=device, generator=generator)
         noise = torch.randn(count, self.means.shape[1], device=device, generator=generator)
-        return Latents(torch.addcmul(self.means[labels], noise, noise.new_tensor(math.sqrt(self.variance))), labels)
+        return Latents(torch.addcmul(self.means[labels], noise, self._std), labels)
 
 
 def mixture_prior(placement: Placement, latent_dim: int, components: int, seed: int) -> MixturePrior:

@@ -16,7 +16,8 @@ from modescope.models.adapters import AdaptedGenerator, adapt
 from modescope.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from modescope.models.weights import part
 from modescope.training.adversarial import AdversarialObjective, GuidanceTerm
-from modescope.training.loop import Phase, Training
+from modescope.training.device import fused
+from modescope.training.iteration import Phase, Training
 from modescope.training.losses import adversarial_loss
 from modescope.training.priors import Prior, build_prior, kept_prior
 
@@ -123,7 +124,7 @@ def _objective(config: Stage1Config, start: Stage1, n_gen: int, device: torch.de
 
 def _phase(name: str, module: nn.Module, lr: float, betas: list[float], steps: int) -> Phase:
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    return Phase(name, module, torch.optim.Adam(trained, lr, betas=tuple(betas), fused=True), steps)
+    return Phase(name, module, torch.optim.Adam(trained, betas=tuple(betas), **fused(lr, trained[0].device)), steps)
 
 
 def _iterations(epochs: int, stream: BatchStream, n_critic: int, max_generator_steps: int, n_gen: int) -> int:

@@ -12,7 +12,8 @@ from modescope.config import Vae
 from modescope.data.batches import BatchStream, to_uint8, to_unit
 from modescope.data.splits import random_order
 from modescope.models.vae import build_vae
-from modescope.training.loop import PREVIEW_COUNT, Batch, Phase, Training
+from modescope.training.device import fused
+from modescope.training.iteration import PREVIEW_COUNT, Batch, Phase, Training
 
 
 def vae_losses(model: VAE, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -33,6 +34,8 @@ class VaeObjective:
         eval_batch_size: images a forward pass.
         steps_per_epoch: after so many steps the eval loss is taken.
     """
+
+    replayable = True
 
     def __init__(self, phase: Phase, eval_images: Tensor, eval_batch_size: int, steps_per_epoch: int):
         self.phases = (phase,)
@@ -60,6 +63,9 @@ class VaeObjective:
         losses = [vae_losses(self.model, to_unit(images))[0] for images in batches]
         self.model.train()
         return torch.stack(losses).mean().item()
+
+    def finish_iteration(self) -> None:
+        """No averages."""
 
     def after_step(self, step: int) -> dict[str, float]:
         if step % self.steps_per_epoch:
@@ -100,7 +106,7 @@ def vae_training(settings: Vae, images: Tensor, labels: Tensor, seed: int) -> Tr
     torch.manual_seed(seed)
     model = build_vae(settings.latent_dim).to(images.device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(
-        model.parameters(), settings.lr, betas=settings.betas, weight_decay=settings.weight_decay, fused=True
+        model.parameters(), betas=settings.betas, weight_decay=settings.weight_decay, **fused(settings.lr, images.device)
     )
     epoch = ceil(stream.steps_per_epoch)
     objective = VaeObjective(Phase("vae", model, optimizer), images[held_out], settings.batch_size, epoch)
