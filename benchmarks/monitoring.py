@@ -13,7 +13,7 @@ from modescope.config import load_params
 from modescope.provenance import describe_run
 from modescope.stages.trained_run import hardware, load_training_data
 from modescope.tracking import RunLog
-from modescope.training import loop
+from modescope.training import iteration, loop
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.conditional import conditional_training
 from modescope.training.device import training_device
@@ -38,10 +38,10 @@ def main(row: str) -> None:
     params, device = load_params(), training_device()
     config = params.cgan.config(row)
     given = load_training_data(Path("data/grey"), Path("data/splits-grey/balanced.json"), device)
-    info = describe_run("modescope.stages.cgan", "monitoring", row, "cgan", config.model_dump(), given.files, given.described, hardware(device, params.precision))
+    info = describe_run("modescope.stages.cgan", "monitoring", row, "cgan", config.model_dump(), given.files, given.described, hardware(device, params))
     training = conditional_training(config, given.images, given.labels, given.num_classes, params.seed)
     timed(training.objective, "preview")
-    timed(loop, "gradient_norm")
+    timed(iteration, "gradient_norm")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"  # a store of its own: this is no run of the study
         with RunLog(info, Path(folder) / "run") as log:

@@ -65,12 +65,16 @@ class PlainDcgan:
 
     def sample(self):
         labels = torch.randint(10, (self.batch_size,), device=self.device)
-        return 0.5 * labels[:, None] + torch.randn(self.batch_size, 100, device=self.device)
+        return 0.5 * labels[:, None] + torch.randn(self.batch_size, 100, device=self.device), labels
+
+    def generator_loss(self, images, labels):
+        return self.criterion(self.discriminator(images), self.valid)
 
     def run(self, steps: int) -> None:
         for _ in range(steps):
             real = next(self.batches).to(self.device)
-            images = self.generator(self.sample()).detach()
+            z, _ = self.sample()
+            images = self.generator(z).detach()
             self.discriminator_optimizer.zero_grad()
             d_loss = self.criterion(self.discriminator(real), self.valid) + self.criterion(self.discriminator(images), self.fake)
             d_loss.backward()
@@ -80,7 +84,8 @@ class PlainDcgan:
     def generator_steps(self, steps: int) -> None:
         for _ in range(steps):
             self.generator_optimizer.zero_grad()
-            g_loss = self.criterion(self.discriminator(self.generator(self.sample())), self.valid)
+            z, labels = self.sample()
+            g_loss = self.generator_loss(self.generator(z), labels)
             g_loss.backward()
             self.generator_optimizer.step()
             self.last_loss = g_loss.item()  # as the progress line of a tutorial reads it

@@ -247,10 +247,11 @@ def test_sync_prints_what_it_did(modescope, monkeypatch, done, output):
 
 def test_bench_is_passed_on(modescope, monkeypatch):
     bench = types.ModuleType("modescope.bench")
-    bench.main = lambda as_json: print("json" if as_json else "table")
+    bench.main = lambda as_json, out, seconds: print("json" if as_json else "table", out, seconds)
     monkeypatch.setitem(sys.modules, "modescope.bench", bench)
     monkeypatch.setattr("modescope.bench", bench, raising=False)
-    assert modescope("bench", "--json") == (0, "json\n", "") and modescope("bench") == (0, "table\n", "")
+    assert modescope("bench", "--json") == (0, "json reports 5.0\n", "")
+    assert modescope("bench", "--out", "there", "--seconds", "1") == (0, "table there 1.0\n", "")
 
 
 @pytest.mark.parametrize("arguments", [["fly"], ["use"], ["sample", "x", "-n", "0", "--out", "a.npz"], ["ui", "--port", "0"]])

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from modescope.config import PARAMS, load_params, merge, parse_params, profile_name, profile_names, profile_values
+from modescope.config import PARAMS, load_params, merge, parse_params, profile_name, profile_names, profile_values, read_yaml
 from modescope.errors import UserError
 from modescope.report.results import REPORTED
 from modescope.report.two_stage.runs import TABLE_5
@@ -237,3 +237,12 @@ def test_demo_has_a_row_of_every_architecture_and_no_other():
 def test_subset_nests_as_the_file_does():
     params = parse_params(STANDARD, "test")
     assert params.subset("seed", "imbalance.mixture") == {"seed": 42, "imbalance": {"mixture": {"components": 10}}}
+
+
+def test_a_file_that_is_read_again_is_as_new(tmp_path):
+    file = tmp_path / "values.yaml"
+    file.write_text("lr: 1e-05\nbetas: [0.5]\n")
+    read_yaml(file)["betas"].append(0.9)
+    assert read_yaml(file) == {"lr": 1e-5, "betas": [0.5]}
+    file.write_text("lr: 2e-05\n")
+    assert read_yaml(file) == {"lr": 2e-5}

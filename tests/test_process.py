@@ -1,6 +1,7 @@
 """A stage's process: typed arguments, one line for the user's errors, and no orphans."""
 
 import errno
+import gc
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import psutil
 import pytest
 
 from modescope import process
-from modescope.process import disk_trouble, stage_name
+from modescope.process import disk_trouble, stage_name, uncollected
 
 STAGE = """
 import errno, os, time
@@ -152,3 +153,11 @@ def test_other_trouble_is_not(error):
 def test_the_stage_has_a_name_outside_dvc(monkeypatch):
     monkeypatch.setenv("DVC_STAGE", "split")
     assert stage_name() == "split"
+
+
+def test_the_collector_rests_during_an_import_and_forgets_what_it_made():
+    frozen = gc.get_freeze_count()
+    with pytest.raises(ImportError), uncollected():
+        assert not gc.isenabled()
+        raise ImportError
+    assert gc.isenabled() and gc.get_freeze_count() > frozen

@@ -105,11 +105,15 @@ def promote(
 
 
 @app.command()
-def bench(json: Annotated[bool, typer.Option("--json", help="One JSON object a loop")] = False) -> None:
-    """Measure each training loop against a plain one, in steps per second."""
+def bench(
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a loop")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for bench.json and bench.png")] = Path("reports"),
+    seconds: Annotated[float, typer.Option(help="Of a round of a plain loop, of which there are five", min=0.1)] = 5.0,
+) -> None:
+    """Measure each training loop and the evaluation against plain ones, and how costs grow."""
     from modescope import bench as benchmark
 
-    benchmark.main(json)
+    benchmark.main(json, out, seconds)
 
 
 def find_run(name: str) -> Path:

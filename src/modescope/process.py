@@ -1,11 +1,13 @@
-"""What every process of ours does: die with its parent, stop when told to, and say errors in one line."""
+"""What every process of ours does: start fast, die with its parent, stop when told to, and say errors in one line."""
 
 import ctypes
 import errno
+import gc
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -25,6 +27,7 @@ PR_SET_PDEATHSIG = 1
 
 def run_stage(main: Callable[..., None]) -> None:
     """Run a stage's `main`, whose typed arguments become the command line, and exit: 0 done, 2 the user's input, 1 our fault."""
+    gc.freeze()  # what is imported by now, see `uncollected`
     sys.stdout.reconfigure(line_buffering=True)
     die_with_parent()
     stop_on_signals()
@@ -32,6 +35,20 @@ def run_stage(main: Callable[..., None]) -> None:
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command()(main)
     exit_readably(app)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """For the import of something large: Python's cycle collector rests, and never looks at what was made.
+
+    Modules live as long as the process. Going through them again and again takes a fourth of a stage's start, and once more its end.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def stage_name() -> str:

@@ -1,5 +1,7 @@
 """`params.yaml` as a whole, and the profiles that fill it."""
 
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -113,7 +115,13 @@ def parse_params(values: Any, source: str) -> Params:
 
 def read_yaml(path: Path) -> Any:
     """YAML 1.2, as DVC reads and writes it: 1e-05 is a number (PyYAML's 1.1 takes it for a text)."""
-    return YAML(typ="safe", pure=True).load(path.read_text())
+    return deepcopy(_parse_yaml(path.read_text()))
+
+
+@cache
+def _parse_yaml(text: str) -> Any:
+    """Kept, because the standard profile is read for every profile that lies over it."""
+    return YAML(typ="safe", pure=True).load(text)
 
 
 def load_params(path: Path = PARAMS) -> Params:

@@ -10,7 +10,6 @@ import pyarrow
 import pyarrow.parquet
 import torch
 from PIL import Image
-from sklearn.datasets import load_digits
 from torch import Tensor
 from tqdm import tqdm
 
@@ -163,6 +162,8 @@ def _read_parquet(path: Path) -> Dataset:
 
 def _embedded_digits(name: str, size: int, channels: int) -> Splits:
     """Bicubic enlargement in Pillow's integer arithmetic (the same bytes everywhere); a seeded fifth of each class is the test set."""
+    from sklearn.datasets import load_digits  # brings SciPy, which no other data set needs
+
     bunch = load_digits()
     grey = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
     large = np.stack([Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC) for image in grey])

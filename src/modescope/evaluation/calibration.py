@@ -6,7 +6,6 @@ Shapes: N images, K classes. Logits (N, K) float, labels (N,) int64, on one devi
 import math
 
 import torch
-from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -30,6 +29,8 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 
     Fit it on images that the classifier was not trained on; a classifier that errs on none of them has no finite optimum, hence the bounds.
     """
+    from scipy.optimize import minimize_scalar  # what only predicts does without
+
     logits = logits.double()
 
     def loss(log_temperature: float) -> float:

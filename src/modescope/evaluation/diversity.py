@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as multiscale_ssim
 
 from modescope.data.batches import to_signed, to_unit
 from modescope.data.splits import random_order
@@ -44,6 +43,8 @@ def ms_ssim(images: Tensor) -> float:
         UserError: one image alone; a side of fewer than 22 pixels, where half of it is less than a window.
         ValueError: another dtype.
     """
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as multiscale_ssim  # brings SciPy and Matplotlib
+
     if len(images) < 2 or min(images.shape[2:]) < SMALLEST_SIDE:
         raise UserError(
             f"MS-SSIM compares at least 2 images of {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels or more, found {len(images)} of "

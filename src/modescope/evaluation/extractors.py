@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torchmetrics.image.fid import NoTrainInceptionV3
 
 from modescope.data import archives
 from modescope.data.batches import to_unit
@@ -54,6 +53,8 @@ class Inception:
     name, suffix = "inception", ""
 
     def __init__(self, weights: Path, device: torch.device | str, expected_sha256: str = INCEPTION_SHA256) -> None:
+        from torchmetrics.image.fid import NoTrainInceptionV3  # brings SciPy and Matplotlib, which the judge does without
+
         if problem := sha256_fault(weights, expected_sha256):
             raise UserError(f"{weights} is not Inception's weights file ({problem}): delete it and fetch {INCEPTION_WEIGHTS} again")
         rewritten = io.BytesIO()

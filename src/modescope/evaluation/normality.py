@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from scipy.stats import kstest
 from torch import Tensor
 
 from modescope.evaluation.features import check_features, check_same_width
@@ -20,6 +19,8 @@ def ks_tests(codes: Tensor) -> tuple[Tensor, Tensor]:
 
     Raises ValueError for another shape or dtype, or for values that are not finite.
     """
+    from scipy.stats import kstest  # half a second, for the hybrid alone
+
     check_features(codes, "codes")
     results = [kstest(column, "norm") for column in codes.double().cpu().numpy().T]
     return torch.tensor([(result.statistic, result.pvalue) for result in results], dtype=torch.float64).unbind(1)

@@ -9,7 +9,7 @@ from torch import Tensor
 from modescope.errors import UserError
 from modescope.evaluation.features import check_same_width
 
-ROWS_AT_ONCE = 1000
+ROWS_AT_ONCE = 400
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import bootstrap
 
 from modescope.config import Params
 from modescope.report.results import Results, Run
@@ -93,6 +92,8 @@ def paired_differences(one: Mapping[int, float], other: Mapping[int, float]) -> 
 
 def bootstrap_interval(differences: Sequence[float]) -> tuple[float, float]:
     """95 % percentile interval of the mean of two or more differences (Efron and Tibshirani 1993, chapter 13); always the same."""
+    from scipy.stats import bootstrap  # half a second, for rows with several seeds alone
+
     if len(set(differences)) == 1:
         return differences[0], differences[0]
     options = {"n_resamples": RESAMPLES, "method": "percentile", "rng": np.random.default_rng(BOOTSTRAP_SEED)}

@@ -1,7 +1,6 @@
 """Tracking: a run is plain files first; MLflow is filled from them and can be filled again."""
 
-from modescope.tracking.filing import push, sync
-from modescope.tracking.mlflow_store import read_final
+from modescope.tracking.filing import push, read_final, sync
 from modescope.tracking.runlog import RunLog
 
 __all__ = ["RunLog", "push", "read_final", "sync"]

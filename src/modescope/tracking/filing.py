@@ -1,14 +1,16 @@
-"""Filing runs in MLflow: one that has just changed, or all that lie in the files."""
+"""Filing runs in MLflow, one that has just changed or all that lie in the files, and reading their final values back.
+
+The store is imported where it is opened: MLflow takes a second.
+"""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from modescope.errors import UserError
 from modescope.files import read_json, root, write_json
 from modescope.tracking.locks import try_lock
-from modescope.tracking.mlflow_store import FAULTS, open_store, store_uri, unreachable
 from modescope.tracking.record import RUN_FILE, read_record
 
 WORK_FOLDERS = ".ckpt"
@@ -24,6 +26,8 @@ def push(folder: Path, metrics: Mapping[str, Any] | None = None, *, source: str 
     Raises:
         UserError: the database has another schema.
     """
+    from modescope.tracking.mlflow_store import open_store, store_uri, unreachable
+
     uri = store_uri()
     if uri in _given_up:
         return None
@@ -48,6 +52,8 @@ def sync(folder: Path = Path(".")) -> list[tuple[str, str]]:
     Raises:
         UserError: the store cannot be used.
     """
+    from modescope.tracking.mlflow_store import FAULTS, open_store, store_uri, unreachable
+
     done = []
     try:
         store = open_store()
@@ -60,6 +66,27 @@ def sync(folder: Path = Path(".")) -> list[tuple[str, str]]:
     except FAULTS as error:
         raise unreachable(store_uri(), error) from error
     return done
+
+
+def read_final(study: str, keys: Iterable[str]) -> dict[str, dict[str, float]]:
+    """Final values of runs: key -> metric (without `final/`; a list's entry is `NAME/CLASS`) -> value, exact.
+
+    Unknown keys are left out. Raises UserError if the store cannot be used.
+    """
+    from modescope.tracking.mlflow_store import FAULTS, open_store, store_uri, unreachable
+
+    wanted = set(keys)
+    try:
+        store = open_store()
+        experiment = store.experiments().get(study)
+        runs = [] if experiment is None else store.client.search_runs([experiment], max_results=50_000)
+    except FAULTS as error:
+        raise unreachable(store_uri(), error) from error
+    return {run.data.tags["key"]: _finals(run) for run in runs if run.data.tags.get("key") in wanted}
+
+
+def _finals(run: Any) -> dict[str, float]:
+    return {name.removeprefix("final/"): value for name, value in run.data.metrics.items() if name.startswith("final/")}
 
 
 def _finished(folder: Path) -> list[Path]:

@@ -17,24 +17,27 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "4")
 
-import mlflow
 import numpy as np
 import PIL.Image
-from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
-from mlflow.exceptions import MlflowException
-from mlflow.store.db import utils as database_schema
-from mlflow.store.db.db_types import DATABASE_ENGINES
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from mlflow.tracking._tracking_service.utils import _use_tracking_uri
-from mlflow.utils.validation import _validate_model_alias_name, _validate_model_alias_name_reserved
-from sqlalchemy.exc import SQLAlchemyError
 
 from modescope.errors import UserError
 from modescope.files import atomic_path, root
+from modescope.process import uncollected
 from modescope.tracking.locks import lock
 from modescope.tracking.description import STUDIES
 from modescope.tracking.record import PASSING, Record
+
+with uncollected():
+    import mlflow
+    from mlflow import MlflowClient
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.db import utils as database_schema
+    from mlflow.store.db.db_types import DATABASE_ENGINES
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from mlflow.tracking._tracking_service.utils import _use_tracking_uri
+    from mlflow.utils.validation import _validate_model_alias_name, _validate_model_alias_name_reserved
+    from sqlalchemy.exc import SQLAlchemyError
 
 FAULTS = (MlflowException, SQLAlchemyError, OSError)  # a store that is down, broken or out of space
 METRICS_PER_BATCH, PARAMS_PER_BATCH = 1000, 100  # MLflow's limits
@@ -273,22 +276,3 @@ def unreachable(uri: str, error: Exception, command: str = "modescope sync") -> 
     """What to tell the user of a store that cannot be used."""
     reason = " ".join(str(error).split())
     return UserError(f"the MLflow store {uri} cannot be used ({reason[:200]}): start it or unset MLFLOW_TRACKING_URI, then run `{command}`")
-
-
-def read_final(study: str, keys: Iterable[str]) -> dict[str, dict[str, float]]:
-    """Final values of runs: key -> metric (without `final/`; a list's entry is `NAME/CLASS`) -> value, exact.
-
-    Unknown keys are left out. Raises UserError if the store cannot be used.
-    """
-    wanted = set(keys)
-    try:
-        store = open_store()
-        experiment = store.experiments().get(study)
-        runs = [] if experiment is None else store.client.search_runs([experiment], max_results=50_000)
-    except FAULTS as error:
-        raise unreachable(store_uri(), error) from error
-    return {run.data.tags["key"]: _finals(run) for run in runs if run.data.tags.get("key") in wanted}
-
-
-def _finals(run: Run) -> dict[str, float]:
-    return {name.removeprefix("final/"): value for name, value in run.data.metrics.items() if name.startswith("final/")}

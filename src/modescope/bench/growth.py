@@ -1,0 +1,40 @@
+"""How the cost of study 1's GAN grows with batch and width, and the cost of an evaluation with the number of images."""
+
+from typing import Any
+
+import torch
+
+from modescope.bench.loops import Data, steps_of
+from modescope.bench.measure import counted_flops, rate, with_peak_memory
+from modescope.config import parse_params, profile_values
+from modescope.training.gan import gan_training
+
+BATCH_SIZES = (4, 8, 16, 32, 64, 128, 256, 512)
+WIDTHS = (8, 16, 32, 64, 128, 256)
+
+
+def growth(device: torch.device, peak_gflops: float) -> dict[str, list[dict[str, Any]]]:
+    """`batch_size` at the standard width, and `width` at the standard batch size: a row for each size."""
+    return {
+        "batch_size": [_trained(device, peak_gflops, batch_size=size) for size in BATCH_SIZES],
+        "width": [_trained(device, peak_gflops, width=size) for size in WIDTHS],
+    }
+
+
+def _trained(device: torch.device, peak_gflops: float, **size: int) -> dict[str, Any]:
+    params = parse_params(profile_values("standard"), "standard")
+    settings, data = params.imbalance.gan.model_copy(update=size), Data(3, 32, device)
+
+    def make():
+        return steps_of(gan_training(settings, *data.ready, params.seed), params.precision)
+
+    flops = counted_flops(make())
+    run, memory = with_peak_memory(make, device)
+    steps = rate(run, device)
+    return {
+        **size,
+        "steps_per_second": steps,
+        "images_per_second": steps * settings.batch_size,
+        "peak_share": flops * steps / peak_gflops / 1e9,
+        "peak_mib": memory,
+    }
