@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test ui bench clean
+.PHONY: demo test ui bench gpu-check clean
 .DEFAULT_GOAL := demo
 
 .venv/installed: requirements.lock pyproject.toml
@@ -27,6 +27,10 @@ ui: .venv/installed
 
 bench: .venv/installed
 	modescope bench
+
+MINUTES ?= 25
+gpu-check: .venv/installed
+	python benchmarks/gpu_check.py --minutes $(MINUTES)
 
 clean:
 	rm -rf .ckpt mlflow.db mlartifacts .dvc/tmp

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from ruamel.yaml import YAML
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -37,6 +38,7 @@ ROWS = [  # what is worth most first: the report's two clocks, study 1's questio
     *("evaluate-imbalance@vae-balanced", "evaluate-stage1@stage1", "evaluate-stage2@d-ff-0.5", "evaluate-stage2@d-ff"),
     *("evaluate-stage2@a-0.5-n20", "evaluate-cgan@dcgan-bce", "evaluate-cgan@dcgan-wgan-gp", "evaluate-hybrid"),
 ]  # fmt: skip
+MEASURED, TRAINED = ("fid_classifier", "class_consistency"), ("steps", "steps_per_second", "device", "precision", "deterministic")
 SECONDS_TO_CLOSE = 60
 LEAST_SECONDS = 20  # a row is not begun with less
 
@@ -90,10 +92,10 @@ def prepare(clone: Path, profile: str) -> list[str]:
         find_inception_weights()
     except UserError as error:
         print(error, flush=True)
-        yaml, file = YAML(), clone / "params.yaml"
-        params = yaml.load(file)
+        editor, file = YAML(), clone / "params.yaml"
+        params = editor.load(file)
         params["evaluation"]["extractors"] = ["judge"]
-        yaml.dump(params, file)
+        editor.dump(params, file)
     return subprocess.run(["dvc", "stage", "list", "--name-only"], cwd=clone, env=environment(clone), capture_output=True, text=True, check=True).stdout.split()
 
 
@@ -103,18 +105,16 @@ def train(clone: Path, target: str, seconds: float, out: Path) -> dict[str, Any]
     row = {"row": target, "ended": "stopped" if code is None else "done" if code == 0 else "failed", "seconds": round(took, 1)}
     if code != 0:
         return row | {"last_lines": printed.strip().splitlines()[-3:]}
-    stage, _, name = target.partition("@")
-    study = {"cgan": "cgan", "imbalance": "imbalance"}.get(stage.removeprefix("evaluate-"), "two-stage")
-    metrics = next(path for path in sorted((clone / "metrics" / study).glob("*.json")) if path.stem in (name, f"stage2-{name}", "hybrid" if not name else ""))
-    run = clone / "models" / study / metrics.stem
-    shutil.copy(metrics, out / f"{metrics.stem}.json")
+    outs = yaml.safe_load((clone / "dvc.lock").read_text())["stages"][target]["outs"]
+    metrics = next(clone / each["path"] for each in outs if each["path"].startswith("metrics/"))
+    run = clone / "models" / metrics.parent.name / metrics.stem
+    shutil.copy(metrics, out / metrics.name)
     grids = sorted((run / "samples").glob("step-*.png"))
     if grids:
         shutil.copy(grids[-1], out / f"{metrics.stem}.png")
-    measured = read_json(metrics)
-    kept = {key: measured[key] for key in ("fid_classifier", "class_consistency", "steps_per_second") if key in measured}
-    trained = read_json(run / "run.json") if (run / "run.json").exists() else {}
-    return row | kept | {key: trained[key] for key in ("steps", "device", "precision", "deterministic") if key in trained} | {"training_seconds": trained.get("seconds")}
+    measured, trained = read_json(metrics), read_json(run / "run.json")
+    kept = {name: measured[name] for name in MEASURED if name in measured} | {name: trained[name] for name in TRAINED if name in trained}
+    return row | kept | {"training_seconds": trained["seconds"]}
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ COMMANDS = [command.strip() for line in LINES for command in re.split(r"&&|·", 
 def test_commands_exist(command):
     program, name = command.split()[:2]
     known = {
-        "make": re.findall(r"^(\w+):", Path("Makefile").read_text(), re.MULTILINE),
+        "make": re.findall(r"^([\w-]+):", Path("Makefile").read_text(), re.MULTILINE),
         "modescope": list(typer.main.get_command(app).commands),
         "dvc": ["repro", "exp", "metrics", "plots", "pull", "push", "queue"],
         "source": [".venv/bin/activate"],

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import modescope.vision  # noqa: F401  (before torchmetrics, which imports torchvision)
 from modescope.config import Evaluation
 
 NUM_CLASSES = 4

@@ -1,14 +1,15 @@
 """`modescope bench`: our training loops against plain ones of the same networks, in alternation, and against the machine's arithmetic."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from modescope.bench.evaluation import evaluation, evaluation_growth
+from modescope.bench.evaluation import evaluation_growth, evaluation_seconds
 from modescope.bench.figures import picture
-from modescope.bench.growth import growth
+from modescope.bench.growth import training_growth
 from modescope.bench.loops import Loop, all_loops
 from modescope.bench.measure import alternate, counted_flops, machine, with_peak_memory
 from modescope.files import atomic_path, write_json
@@ -16,8 +17,8 @@ from modescope.training.device import arithmetic, training_device
 
 COLUMNS = "{:<14} {:>12} {:>12} {:>9} {:>7} {:>13} {:>13} {:>8} {:>9} {:>9}"
 EVALUATION = (
-    "evaluation of {images} images, every metric: {ours_seconds:.1f} s; torchmetrics' FID, KID and IS one by one: {torchmetrics_seconds:.1f} s; "
-    "ratio {ratio:.2f}, {ratio_min:.2f}..{ratio_max:.2f}"
+    "evaluation of {images} images, every metric: {ours_seconds:.1f} s; torchmetrics' metrics one by one: {torchmetrics_seconds:.1f} s, "
+    "{torchmetrics_generated_only_seconds:.1f} s with the real images kept; ratio {ratio:.2f}, {ratio_min:.2f}..{ratio_max:.2f}"
 )
 HEADINGS = ("loop", "ours", "plain", "images/s", "ratio", "", "arithmetic", "of peak", "MiB ours", "plain")
 
@@ -30,24 +31,23 @@ def main(as_json: bool = False, out: Path = Path("reports"), seconds: float = 5.
     """
     device = training_device()
     with arithmetic(device.type, "bf16", deterministic=False):
-        found = {**machine(device), "loops": []}
-        if not as_json:
-            print(f"{found['device']}: measured peak {found['peak_gflops']:.0f} GFLOP/s (bf16 matrix product)")
-            print(COLUMNS.format(*HEADINGS))
+        found: dict[str, Any] = {**machine(device), "loops": []}
+        say = (lambda _text: None) if as_json else partial(print, flush=True)
+        say("\n".join(_head(found)))
         for loop in all_loops(device):
-            result = measure(loop, device, found, seconds)
+            result = compare(loop, device, found, seconds)
             found["loops"].append(result)
             print(json.dumps(result) if as_json else _row(result), flush=True)
-        found["evaluation"] = evaluation(device)
-        if not as_json:
-            print(EVALUATION.format(**found["evaluation"]), flush=True)
-        found["growth"] = growth(device, found["peak_gflops"]) | {"evaluation": evaluation_growth(device)}
+            write_json(out / "bench.json", found)
+        found["evaluation"] = evaluation_seconds(device)
+        say(EVALUATION.format(**found["evaluation"]))
+        found["growth"] = training_growth(device, found["peak_gflops"]) | {"evaluation": evaluation_growth(device)}
     write_json(out / "bench.json", found)
     with atomic_path(out / "bench.png") as temporary:
         temporary.write_bytes(picture(found))
 
 
-def measure(loop: Loop, device: torch.device, machine: dict[str, Any], seconds: float) -> dict[str, Any]:
+def compare(loop: Loop, device: torch.device, machine: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Both loops' rates, our arithmetic and its share of the peak, and both loops' memory."""
     ours, our_memory = with_peak_memory(loop.ours, device)
     plain, plain_memory = with_peak_memory(loop.plain, device)
@@ -63,6 +63,15 @@ def measure(loop: Loop, device: torch.device, machine: dict[str, Any], seconds: 
         "ours_peak_mib": our_memory,
         "plain_peak_mib": plain_memory,
     }
+
+
+def table(found: dict[str, Any]) -> list[str]:
+    """The lines that are printed of what bench.json holds."""
+    return [*_head(found), *map(_row, found["loops"]), EVALUATION.format(**found["evaluation"])]
+
+
+def _head(found: dict[str, Any]) -> list[str]:
+    return [f"{found['device']}: measured peak {found['peak_gflops']:.0f} GFLOP/s (bf16 matrix product)", COLUMNS.format(*HEADINGS)]
 
 
 def _row(result: dict[str, Any]) -> str:

@@ -47,34 +47,34 @@ def _growth(axes: Axes, name: str, label: str, rows: Sequence[dict[str, Any]]) -
     for row in rows:
         place = (row[name], row["images_per_second"])
         axes.annotate(f"{row['peak_share']:.0%}", place, xytext=(0, 6), textcoords="offset points", ha="center", fontsize=7, color=SOFT_INK)
-    _logarithmic(axes, sizes, label)
-    axes.set_ylabel("images / s (beside: share of peak)")
-    axes.margins(y=0.15)
+    _doublings(axes, sizes, label)
+    axes.set_ylabel("images / s (above: share of peak)")
     axes.set_title(f"Study 1's GAN against {label}")
 
 
 def _evaluation(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
     sizes = [row["images"] for row in rows]
     axes.plot(sizes, [row["seconds"] for row in rows], color=OURS, marker="o", markersize=4)
-    _logarithmic(axes, sizes, "images")
+    _doublings(axes, sizes, "images")
     axes.set_ylabel("seconds")
     axes.set_title("Evaluation, all metrics, judge")
 
 
 def _memory(axes: Axes, growth: dict[str, Sequence[dict[str, Any]]]) -> None:
-    """Peak memory against the size in units of the standard one."""
+    """Beyond what the process held before."""
     for name, label, line in (("batch_size", "batch size", "-"), ("width", "width", "--")):
         rows = [row for row in growth[name] if row["peak_mib"] is not None]
         axes.plot([row[name] for row in rows], [row["peak_mib"] for row in rows], color=MEMORY, linestyle=line, marker="o", markersize=4, label=label)
-    _logarithmic(axes, sorted({row[name] for name in ("batch_size", "width") for row in growth[name]}), "batch size, width")
+    _doublings(axes, sorted({row[name] for name in ("batch_size", "width") for row in growth[name]}), "batch size, width")
     axes.set_ylabel("MiB")
     axes.legend()
     axes.set_title("Peak memory of the training")
 
 
-def _logarithmic(axes: Axes, ticks: Sequence[int], label: str) -> None:
+def _doublings(axes: Axes, ticks: Sequence[int], label: str) -> None:
+    """Sizes on a logarithmic axis, costs from zero with room for a label above."""
     axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
+    axes.set_ylim(0, 1.12 * axes.dataLim.ymax)
     axes.set_xticks(ticks, [f"{tick // 1000}k" if tick >= 1000 else str(tick) for tick in ticks], fontsize=7.5)
     axes.minorticks_off()
     axes.set_xlabel(label)

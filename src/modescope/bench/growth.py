@@ -13,7 +13,7 @@ BATCH_SIZES = (4, 8, 16, 32, 64, 128, 256, 512)
 WIDTHS = (8, 16, 32, 64, 128, 256)
 
 
-def growth(device: torch.device, peak_gflops: float) -> dict[str, list[dict[str, Any]]]:
+def training_growth(device: torch.device, peak_gflops: float) -> dict[str, list[dict[str, Any]]]:
     """`batch_size` at the standard width, and `width` at the standard batch size: a row for each size."""
     return {
         "batch_size": [_trained(device, peak_gflops, batch_size=size) for size in BATCH_SIZES],

@@ -1,5 +1,6 @@
 """How fast a loop is, what it computes, and what it needs of the machine."""
 
+import ctypes
 import gc
 import statistics
 import time
@@ -80,6 +81,8 @@ def counted_flops(run: Run) -> int:
 def with_peak_memory(make: Callable[[], Run], device: torch.device) -> tuple[Run, float | None]:
     """Make a loop, run it, and say how many MiB it took at most: of the GPU, else of the process beyond what it had (None where that is not known)."""
     gc.collect()
+    if hasattr(ctypes.CDLL(None), "malloc_trim"):
+        ctypes.CDLL(None).malloc_trim(0)  # glibc keeps what the last loop freed, and the next would seem to need nothing
     before = torch.cuda.memory_allocated() if device.type == "cuda" else psutil.Process().memory_info().rss
     run = make()
     _forget_peak(device)
