@@ -155,6 +155,23 @@ def test_the_stage_has_a_name_outside_dvc(monkeypatch):
     assert stage_name() == "split"
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's")
+def test_freed_memory_is_used_again():
+    """In a process of its own: page faults of 50 allocations of 64 MiB each."""
+    faults = """
+import ctypes, resource, sys
+from modescope.process import keep_freed_memory
+if sys.argv[1] == "keep": keep_freed_memory()
+before = 0
+for count in range(51):
+    bytearray(2**26)
+    before = before or resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    kept, given_back = (int(subprocess.run([sys.executable, "-c", faults, how], capture_output=True, text=True, check=True).stdout) for how in ("keep", "give"))
+    assert kept < 1000 and given_back > 100 * kept
+
+
 def test_the_collector_rests_during_an_import_and_forgets_what_it_made():
     frozen = gc.get_freeze_count()
     with pytest.raises(ImportError), uncollected():

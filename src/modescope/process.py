@@ -23,11 +23,13 @@ ADVICE = {
     errno.EPERM: "give yourself the right to it",
 }
 PR_SET_PDEATHSIG = 1
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # man 3 mallopt
 
 
 def run_stage(main: Callable[..., None]) -> None:
     """Run a stage's `main`, whose typed arguments become the command line, and exit: 0 done, 2 the user's input, 1 our fault."""
     gc.freeze()  # what is imported by now, see `uncollected`
+    keep_freed_memory()
     sys.stdout.reconfigure(line_buffering=True)
     die_with_parent()
     stop_on_signals()
@@ -35,6 +37,17 @@ def run_stage(main: Callable[..., None]) -> None:
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command()(main)
     exit_readably(app)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc use freed memory again in place of giving it back to the system.
+
+    Large tensors come and go in every step, and each new page costs a fault: a sixth of a DCGAN's step on a CPU, a fourth of an adapter's with 256 pixels.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, 2**30)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 @contextmanager
