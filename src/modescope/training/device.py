@@ -43,6 +43,7 @@ def arithmetic(device_type: str, precision: str, deterministic: bool) -> Iterato
     was_deterministic = torch.are_deterministic_algorithms_enabled()
     matmul.allow_tf32 = precision != "fp32"
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a kernel for every new tensor, which nothing here reads before it is written
     try:
         with torch.backends.cudnn.flags(enabled=True, benchmark=not deterministic, deterministic=deterministic, allow_tf32=precision != "fp32"):
             yield
