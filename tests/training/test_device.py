@@ -1,0 +1,41 @@
+"""Arithmetic: what a device can do, and CUDA's settings, which need no GPU to be set."""
+
+import pytest
+import torch
+
+from modescope.training.device import arithmetic, autocast, fused, usable_precision
+
+
+def settings() -> tuple:
+    cudnn = torch.backends.cudnn
+    tf32 = torch.backends.cuda.matmul.allow_tf32, cudnn.allow_tf32
+    return (*tf32, torch.are_deterministic_algorithms_enabled(), cudnn.deterministic, cudnn.benchmark)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_cuda_is_set_for_the_training_and_set_back(precision, deterministic):
+    before, allows_tf32 = settings(), precision != "fp32"
+    with pytest.raises(KeyError), arithmetic("cuda", precision, deterministic):
+        assert settings() == (allows_tf32, allows_tf32, deterministic, deterministic, not deterministic)
+        raise KeyError
+    assert settings() == before
+
+
+def test_a_cpu_needs_no_settings():
+    before = settings()
+    with arithmetic("cpu", "bf16", deterministic=True):
+        assert settings() == before
+
+
+def test_a_cpu_has_no_tf32():
+    assert usable_precision("tf32", "cpu") == "fp32" and usable_precision("tf32", "cuda") == "tf32"
+    with autocast("cpu", "tf32"):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+def test_a_recordable_adam_has_a_tensor_for_its_rate():
+    assert fused(0.1, torch.device("cpu")) == {"lr": 0.1, "fused": True}
+    if torch.cuda.is_available():
+        options = fused(0.1, torch.device("cuda"))
+        assert options["capturable"] and options["lr"].is_cuda
