@@ -20,7 +20,7 @@ def metrics(folder, study):
 def test_the_demo_is_quick_and_names_its_page(demo):
     folder, printed, seconds = demo
     assert seconds is None or "reports/index.html" in printed
-    assert seconds is None or seconds < 600  # about eight minutes on two free cores; this machine may be busy
+    assert seconds is None or seconds < 600  # about six minutes on two free cores; this machine may be busy
     for name in ("index.html", "imbalance/index.html", "two-stage/index.html", "cgan/index.html", "classifiers/index.html"):
         page = (folder / "reports" / name).read_text()
         assert "digits" in page and "http://" not in page.replace("http://www.w3.org", "")
