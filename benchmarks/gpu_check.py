@@ -87,7 +87,7 @@ def run_tests(seconds: float) -> dict[str, Any]:
 def prepare(clone: Path, profile: str) -> list[str]:
     """The working tree's state in the clone, with the profile's values; `evaluation.extractors` without Inception where its weights are missing. Returns its stages."""
     copy_of_the_repository(clone)
-    subprocess.run(["modescope", "use", profile], cwd=clone, env=environment(clone), check=True)
+    subprocess.run(["modescope", "use", profile], cwd=clone, env=environment(clone), stdout=subprocess.DEVNULL, check=True)
     try:
         find_inception_weights()
     except UserError as error:
@@ -131,18 +131,18 @@ def main() -> None:
     def left(share: float = 1.0) -> float:
         return share * (ends - time.monotonic())
 
-    def keep(**facts: Any) -> None:
-        found.update(facts)
+    def keep(name: str, fact: Any) -> None:
+        found[name] = [*found[name], fact] if isinstance(found.get(name), list) else fact
         write_json(given.out / "check.json", found)
-        print(json.dumps(facts), flush=True)
+        print(json.dumps(fact), flush=True)
 
-    keep(tests=run_tests(left(0.3)))
+    keep("tests", run_tests(left(0.3)))
     code, printed, took = limited([sys.executable, "-m", "modescope.cli", "bench", "--seconds", "1", "--out", str(given.out)], left(0.3))
-    keep(bench={"ended": code == 0, "seconds": round(took, 1), "last_lines": printed.strip().splitlines()[-3:]})
+    keep("bench", {"ended": code == 0, "seconds": round(took, 1), "last_lines": printed.strip().splitlines()[-3:]})
     stages = prepare(clone, given.profile)
     for target in (row for row in ROWS if row in stages):
         if left() > LEAST_SECONDS:
-            keep(rows=[*found["rows"], train(clone, target, left(), given.out)])
+            keep("rows", train(clone, target, left(), given.out))
 
 
 if __name__ == "__main__":
