@@ -77,11 +77,19 @@ def limited(command: list[str], seconds: float, **options) -> tuple[int | None, 
     return None, printed, time.monotonic() - began
 
 
+def ending(code: int | None) -> str:
+    return "stopped" if code is None else "failed" if code else "done"
+
+
+def last_lines(printed: str) -> list[str]:
+    return printed.strip().splitlines()[-3:]
+
+
 def run_tests(seconds: float) -> dict[str, Any]:
     """The tests that meet the device."""
     code, printed, took = limited([sys.executable, "-m", "pytest", "-q", "-rf", *TESTS], seconds)
     failed = re.findall(r"^FAILED (.+)", printed, re.MULTILINE)
-    return {"passed": code == 0, "summary": printed.strip().splitlines()[-1] if printed.strip() else "", "failed": failed, "seconds": round(took, 1)}
+    return {"ended": ending(code), "seconds": round(took, 1), "failed": failed, "last_lines": last_lines(printed)[-1:]}
 
 
 def prepare(clone: Path, profile: str) -> list[str]:
@@ -102,9 +110,9 @@ def prepare(clone: Path, profile: str) -> list[str]:
 def train(clone: Path, target: str, seconds: float, out: Path) -> dict[str, Any]:
     """One row through the pipeline: how it ended, and what was measured."""
     code, printed, took = limited(["dvc", "repro", target], seconds, cwd=clone, env=environment(clone))
-    row = {"row": target, "ended": "stopped" if code is None else "done" if code == 0 else "failed", "seconds": round(took, 1)}
+    row = {"row": target, "ended": ending(code), "seconds": round(took, 1)}
     if code != 0:
-        return row | {"last_lines": printed.strip().splitlines()[-3:]}
+        return row | {"last_lines": last_lines(printed)}
     outs = yaml.safe_load((clone / "dvc.lock").read_text())["stages"][target]["outs"]
     metrics = next(clone / each["path"] for each in outs if each["path"].startswith("metrics/"))
     run = clone / "models" / metrics.parent.name / metrics.stem
@@ -138,7 +146,7 @@ def main() -> None:
 
     keep("tests", run_tests(left(0.3)))
     code, printed, took = limited([sys.executable, "-m", "modescope.cli", "bench", "--seconds", "1", "--out", str(given.out)], left(0.3))
-    keep("bench", {"ended": code == 0, "seconds": round(took, 1), "last_lines": printed.strip().splitlines()[-3:]})
+    keep("bench", {"ended": ending(code), "seconds": round(took, 1), "last_lines": last_lines(printed)})
     stages = prepare(clone, given.profile)
     for target in (row for row in ROWS if row in stages):
         if left() > LEAST_SECONDS:
