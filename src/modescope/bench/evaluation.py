@@ -1,4 +1,4 @@
-"""What it takes to measure a set of images: every metric of ours, against three of torchmetrics' used one by one."""
+"""What it takes to measure a set of images: every metric of ours, against torchmetrics' used one by one."""
 
 import statistics
 import time

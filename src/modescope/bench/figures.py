@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from modescope.report.figures import INK, SOFT_INK, render
 
-OURS, PLAIN, MEMORY = "#0072b2", "#b6bec7", "#d55e00"
+OURS, MEMORY = "#0072b2", "#d55e00"
 
 
 def picture(measured: dict[str, Any]) -> bytes:
