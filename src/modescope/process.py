@@ -44,8 +44,8 @@ def keep_freed_memory() -> None:
 
     Large tensors come and go in every step, and each new page costs a fault: a sixth of a DCGAN's step on a CPU, a fourth of an adapter's with 256 pixels.
     """
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if hasattr(libc, "mallopt"):  # musl has none
         libc.mallopt(M_MMAP_THRESHOLD, 2**30)
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 

@@ -9,7 +9,7 @@ from modescope.training.device import arithmetic, autocast, fused, usable_precis
 def settings() -> tuple:
     cudnn = torch.backends.cudnn
     tf32 = torch.backends.cuda.matmul.allow_tf32, cudnn.allow_tf32
-    return (*tf32, torch.are_deterministic_algorithms_enabled(), cudnn.deterministic, cudnn.benchmark)
+    return (*tf32, torch.are_deterministic_algorithms_enabled(), cudnn.deterministic, cudnn.benchmark, torch.utils.deterministic.fill_uninitialized_memory)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
@@ -17,7 +17,7 @@ def settings() -> tuple:
 def test_cuda_is_set_for_the_training_and_set_back(precision, deterministic):
     before, allows_tf32 = settings(), precision != "fp32"
     with pytest.raises(KeyError), arithmetic("cuda", precision, deterministic):
-        assert settings() == (allows_tf32, allows_tf32, deterministic, deterministic, not deterministic)
+        assert settings() == (allows_tf32, allows_tf32, deterministic, deterministic, not deterministic, False)
         raise KeyError
     assert settings() == before
 

@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -81,8 +82,9 @@ def counted_flops(run: Run) -> int:
 def with_peak_memory(make: Callable[[], Run], device: torch.device) -> tuple[Run, float | None]:
     """Make a loop, run it, and say how many MiB it took at most: of the GPU, else of the process beyond what it had (None where that is not known)."""
     gc.collect()
-    if hasattr(ctypes.CDLL(None), "malloc_trim"):
-        ctypes.CDLL(None).malloc_trim(0)  # glibc keeps what the last loop freed, and the next would seem to need nothing
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)  # glibc keeps what the last loop freed, and the next would seem to need nothing
     before = torch.cuda.memory_allocated() if device.type == "cuda" else psutil.Process().memory_info().rss
     run = make()
     _forget_peak(device)

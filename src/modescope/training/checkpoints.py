@@ -81,7 +81,7 @@ class Checkpoint:
             phase.optimizer.load_state_dict({"state": state["optimizer_state_dict"][phase.name]["state"], "param_groups": groups})
         objective.load_extra_state(state["objective"])
         device = next(objective.phases[0].module.parameters()).device
-        sums, *_, seconds = state["meter"]
+        sums, *_, seconds = state["meter"]  # an older trained.pt has a count between them
         meter.sums, meter.began = {name: value.to(device) for name, value in sums.items()}, meter.began - seconds
         meter.history = list(state["losses"])
         torch.set_rng_state(state["random"])

@@ -40,7 +40,7 @@ def arithmetic(device_type: str, precision: str, deterministic: bool) -> Iterato
         yield
         return
     matmul, was_allowed = torch.backends.cuda.matmul, torch.backends.cuda.matmul.allow_tf32
-    was_deterministic = torch.are_deterministic_algorithms_enabled()
+    was_deterministic, filled = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
     matmul.allow_tf32 = precision != "fp32"
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # a kernel for every new tensor, which nothing here reads before it is written
@@ -50,6 +50,7 @@ def arithmetic(device_type: str, precision: str, deterministic: bool) -> Iterato
     finally:
         matmul.allow_tf32 = was_allowed
         torch.use_deterministic_algorithms(was_deterministic)
+        torch.utils.deterministic.fill_uninitialized_memory = filled
 
 
 def fused(lr: float, device: torch.device) -> dict[str, Any]:
