@@ -1,6 +1,8 @@
-"""What the published BatchNorm momentum costs: a trained GAN, sampled with its own running statistics and with their mean over 500 batches.
+"""What the published BatchNorm momentum costs: a trained GAN, sampled with its own running statistics and with their
+mean over 500 batches.
 
-The momentum changes nothing but the running statistics (training normalises by the batch), so no training is needed to show its effect.
+The momentum changes nothing but the running statistics (training normalises by the batch), so no training is needed to
+show its effect.
 
     python benchmarks/batchnorm_momentum.py gan-split4
 """
@@ -9,13 +11,14 @@ import sys
 from pathlib import Path
 
 import torch
+from torch import nn
+
 from modescope.config import load_params
 from modescope.evaluation.evaluate import evaluate_images
 from modescope.evaluation.extractors import load_extractors
 from modescope.evaluation.reference import load_reference
 from modescope.evaluation.samplers import load_sampler
 from modescope.files import read_json
-from torch import nn
 
 BATCHES = 500
 

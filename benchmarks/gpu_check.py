@@ -1,9 +1,12 @@
-"""All that a machine with a CUDA GPU should show, in the minutes it is given: tests, speed, and the paper's rows, the most telling first.
+"""All that a machine with a CUDA GPU should show, in the minutes it is given: tests, speed, and the paper's rows, the
+most telling first.
 
     python benchmarks/gpu_check.py --minutes 25
 
-The rows are trained in a clone of their own, .gpu-check/, which the next call goes on with. Writes reports/gpu/: check.json (device, tests,
-rows), bench.json and bench.png, the rows' metrics and their last sample grids. Needs no network where MODESCOPE_MIRROR holds the data.
+The rows are trained in a clone of their own, .gpu-check/, which the next call goes on with. Writes reports/gpu/:
+check.json (device, tests,
+rows), bench.json and bench.png, the rows' metrics and their last sample grids. Needs no network where MODESCOPE_MIRROR
+holds the data.
 """
 
 import argparse
@@ -26,32 +29,44 @@ from ruamel.yaml import YAML
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from clones import BIN, copy_of_the_repository
-
 from modescope.errors import UserError
 from modescope.evaluation.extractors import find_inception_weights
 from modescope.files import read_json, write_json
 
 TESTS = ["tests/training", "tests/evaluation"]
-ROWS = [  # what is worth most first: the report's two clocks, study 1's question, study 2's start and its best row, then the rest
+# what is worth most first: the report's two clocks, study 1's question, study 2's start and its best row, then the rest
+ROWS = [
     *("evaluate-cgan@cgan-bce", "evaluate-cgan@cgan-wgan-gp", "evaluate-imbalance@gan-split4", "evaluate-imbalance@vae-split4"),
     *("evaluate-cgan@cgan-ours", "evaluate-cgan@cgan-hinge", "evaluate-cgan@cgan-lsgan", "evaluate-imbalance@gan-balanced"),
     *("evaluate-imbalance@vae-balanced", "evaluate-stage1@stage1", "evaluate-stage2@d-ff-0.5", "evaluate-stage2@d-ff"),
     *("evaluate-stage2@a-0.5-n20", "evaluate-cgan@dcgan-bce", "evaluate-cgan@dcgan-wgan-gp", "evaluate-hybrid"),
 ]  # fmt: skip
-MEASURED, TRAINED = ("fid_classifier", "class_consistency"), ("steps", "steps_per_second", "device", "precision", "deterministic")
+MEASURED, TRAINED = (
+    ("fid_classifier", "class_consistency"),
+    ("steps", "steps_per_second", "device", "precision", "deterministic"),
+)
 SECONDS_TO_CLOSE = 60
 LEAST_SECONDS = 20  # a row is not begun with less
 
 
 def environment(clone: Path) -> dict[str, str]:
-    return {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(clone / "src"), "DVC_NO_ANALYTICS": "1"}
+    return {
+        **os.environ,
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "PYTHONPATH": str(clone / "src"),
+        "DVC_NO_ANALYTICS": "1",
+    }
 
 
 def machine() -> dict[str, Any]:
     """Device, versions, commit and date."""
-    described = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True
+    ).stdout.strip()
     return {
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine(),
+        "device": torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else platform.processor() or platform.machine(),
         "cuda": torch.version.cuda if torch.cuda.is_available() else None,
         "torch": torch.__version__,
         "python": platform.python_version(),
@@ -61,9 +76,13 @@ def machine() -> dict[str, Any]:
 
 
 def limited(command: list[str], seconds: float, **options) -> tuple[int | None, str, float]:
-    """Run a command for `seconds` at most: its exit code (None if it was stopped), what it printed, and the seconds it took."""
+    """Run a command for `seconds` at most: its exit code (None if it was stopped), what it printed, and the seconds it
+    took.
+    """
     began = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True, **options)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True, **options
+    )
     try:
         printed, _ = process.communicate(timeout=max(1.0, seconds))
         return process.returncode, printed, time.monotonic() - began
@@ -93,9 +112,13 @@ def run_tests(seconds: float) -> dict[str, Any]:
 
 
 def prepare(clone: Path, profile: str) -> list[str]:
-    """The working tree's state in the clone, with the profile's values; `evaluation.extractors` without Inception where its weights are missing. Returns its stages."""
+    """The working tree's state in the clone, with the profile's values; `evaluation.extractors` without Inception where
+    its weights are missing. Returns its stages.
+    """
     copy_of_the_repository(clone)
-    subprocess.run(["modescope", "use", profile], cwd=clone, env=environment(clone), stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        ["modescope", "use", profile], cwd=clone, env=environment(clone), stdout=subprocess.DEVNULL, check=True
+    )
     try:
         find_inception_weights()
     except UserError as error:
@@ -104,7 +127,14 @@ def prepare(clone: Path, profile: str) -> list[str]:
         params = editor.load(file)
         params["evaluation"]["extractors"] = ["judge"]
         editor.dump(params, file)
-    return subprocess.run(["dvc", "stage", "list", "--name-only"], cwd=clone, env=environment(clone), capture_output=True, text=True, check=True).stdout.split()
+    return subprocess.run(
+        ["dvc", "stage", "list", "--name-only"],
+        cwd=clone,
+        env=environment(clone),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
 
 
 def train(clone: Path, target: str, seconds: float, out: Path) -> dict[str, Any]:
@@ -121,7 +151,9 @@ def train(clone: Path, target: str, seconds: float, out: Path) -> dict[str, Any]
     if grids:
         shutil.copy(grids[-1], out / f"{metrics.stem}.png")
     measured, trained = read_json(metrics), read_json(run / "run.json")
-    kept = {name: measured[name] for name in MEASURED if name in measured} | {name: trained[name] for name in TRAINED if name in trained}
+    kept = {name: measured[name] for name in MEASURED if name in measured} | {
+        name: trained[name] for name in TRAINED if name in trained
+    }
     return row | kept | {"training_seconds": trained["seconds"]}
 
 
@@ -145,7 +177,9 @@ def main() -> None:
         print(json.dumps(fact), flush=True)
 
     keep("tests", run_tests(left(0.3)))
-    code, printed, took = limited([sys.executable, "-m", "modescope.cli", "bench", "--seconds", "1", "--out", str(given.out)], left(0.3))
+    code, printed, took = limited(
+        [sys.executable, "-m", "modescope.cli", "bench", "--seconds", "1", "--out", str(given.out)], left(0.3)
+    )
     keep("bench", {"ended": ending(code), "seconds": round(took, 1), "last_lines": last_lines(printed)})
     stages = prepare(clone, given.profile)
     for target in (row for row in ROWS if row in stages):

@@ -2,7 +2,8 @@
 
     python benchmarks/kills.py --tries 20 --seed 0
 
-Works in a clone of its own (profile `demo`, one GAN and its evaluation, 1,000 steps), prints a line per try and writes reports/kills.json.
+Works in a clone of its own (profile `demo`, one GAN and its evaluation, 1,000 steps), prints a line per try and writes
+reports/kills.json.
 """
 
 import argparse
@@ -29,7 +30,6 @@ from ruamel.yaml import YAML
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from clones import commit, copy_of_the_repository, environment, run
-
 from modescope.files import read_json, sha256, write_json
 
 TARGET, NEEDS = "evaluate-imbalance@gan-split4", "reference@split4"  # the stages up to NEEDS run once
@@ -52,9 +52,12 @@ class Try:
     """One command that was killed, and what came after.
 
     Attributes:
-        moment: seconds from the start to the kill. reached: where the command was. died: seconds until the last process was gone.
-        found: `modescope doctor`'s findings before the next command, if it needed one. resumed_from: step, 0 where training began anew.
-        left: findings afterwards, of things that disturb nobody. seconds: of the next command. same: its results are the undisturbed ones.
+        moment: seconds from the start to the kill. reached: where the command was. died: seconds until the last process
+            was gone.
+        found: `modescope doctor`'s findings before the next command, if it needed one. resumed_from: step, 0 where
+            training began anew.
+        left: findings afterwards, of things that disturb nobody. seconds: of the next command. same: its results are
+            the undisturbed ones.
     """
 
     command: str
@@ -100,8 +103,10 @@ def results(folder: Path) -> dict[str, Any]:
 
 
 def disturb(folder: Path, attempt: Try, expected: dict[str, Any]) -> bool:
-    """Start the command, kill it at its moment, repair, run `dvc repro`, and fill in `attempt`. False: it had ended before the kill."""
-    with tempfile.TemporaryFile("w+") as output:
+    """Start the command, kill it at its moment, repair, run `dvc repro`, and fill in `attempt`. False: it had ended
+    before the kill.
+    """
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
         process, began = begin(folder, attempt.command, output), time.monotonic()
         try:
             process.wait(attempt.moment)
@@ -115,7 +120,14 @@ def disturb(folder: Path, attempt: Try, expected: dict[str, Any]) -> bool:
 
 def begin(folder: Path, command: str, output: IO[str]) -> subprocess.Popen:
     """Start a command as a terminal does, in a process group of its own."""
-    return subprocess.Popen(command.split(), cwd=folder, env=environment(folder, **OFTEN), stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+    return subprocess.Popen(
+        command.split(),
+        cwd=folder,
+        env=environment(folder, **OFTEN),
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
 
 
 def kill(folder: Path, attempt: Try, process: subprocess.Popen, output: IO[str]) -> None:
@@ -132,7 +144,9 @@ def kill(folder: Path, attempt: Try, process: subprocess.Popen, output: IO[str])
 
 
 def finish(folder: Path, attempt: Try, expected: dict[str, Any]) -> None:
-    """What the user does next: `dvc repro`, after `modescope doctor --mend` where an experiment was killed or DVC refuses."""
+    """What the user does next: `dvc repro`, after `modescope doctor --mend` where an experiment was killed or DVC
+    refuses.
+    """
     if attempt.command == EXPERIMENT:
         attempt.found = mend(folder)
     began = time.monotonic()
@@ -140,7 +154,9 @@ def finish(folder: Path, attempt: Try, expected: dict[str, Any]) -> None:
     if again.returncode != 0:
         print(again.stdout[-2000:], again.stderr[-2000:], file=sys.stderr)
         attempt.found += mend(folder)
-        again = subprocess.run(REPRO.split(), cwd=folder, env=environment(folder, **OFTEN), capture_output=True, text=True, check=True)
+        again = subprocess.run(
+            REPRO.split(), cwd=folder, env=environment(folder, **OFTEN), capture_output=True, text=True, check=True
+        )
     attempt.seconds = round(time.monotonic() - began, 1)
     attempt.resumed_from = int((re.findall(r"goes on from step (\d+)", again.stdout) or [0])[-1])
     attempt.same = results(folder) == expected and run("git symbolic-ref --short HEAD", folder)[0].strip() != ""
@@ -161,7 +177,11 @@ def processes(folder: Path) -> list[str]:
     found = []
     for process in psutil.process_iter(["cmdline", "cwd", "status"]):
         line, place = " ".join(process.info["cmdline"] or []), process.info["cwd"] or ""
-        if "modescope.stages." in line and Path(place).is_relative_to(folder) and process.info["status"] != psutil.STATUS_ZOMBIE:
+        if (
+            "modescope.stages." in line
+            and Path(place).is_relative_to(folder)
+            and process.info["status"] != psutil.STATUS_ZOMBIE
+        ):
             found.append(line)
     return found
 
@@ -175,7 +195,12 @@ def stage_reached(output: IO[str]) -> str:
 
 def step_reached(folder: Path) -> str:
     """The last step in the log of an unfinished training."""
-    lines = [line for file in (folder / ".ckpt").glob("*/curves.jsonl") for line in file.read_text().splitlines() if line.endswith("}")]
+    lines = [
+        line
+        for file in (folder / ".ckpt").glob("*/curves.jsonl")
+        for line in file.read_text().splitlines()
+        if line.endswith("}")
+    ]
     return f", step {json.loads(lines[-1])['step']}" if lines else ""
 
 
@@ -186,7 +211,16 @@ import json
 from modescope.tracking.mlflow_store import open_store
 store = open_store()
 print(json.dumps([[run.data.tags["key"], run.info.status] for run in store.client.search_runs(list(store.experiments().values()))]))"""
-    pairs = json.loads(subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment(folder), capture_output=True, text=True, check=True).stdout)
+    pairs = json.loads(
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=folder,
+            env=environment(folder),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    )
     return {key: [status for other, status in pairs if other == key] for key, _ in pairs}
 
 
@@ -209,7 +243,12 @@ def measure(folder: Path, tries: int, seed: int) -> dict[str, Any]:
             whole = max(whole, attempt.seconds)  # the machine may be busier by now,
         else:
             whole = attempt.seconds  # or less busy
-    return {"undisturbed_seconds": round(whole, 1), "expected": expected, "runs": stored_runs(folder), "tries": [asdict(each) for each in done]}
+    return {
+        "undisturbed_seconds": round(whole, 1),
+        "expected": expected,
+        "runs": stored_runs(folder),
+        "tries": [asdict(each) for each in done],
+    }
 
 
 def summary(measured: dict[str, Any]) -> list[str]:
@@ -235,14 +274,20 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--out", type=Path, default=Path("reports/kills.json"))
     given = parser.parse_args()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes its background processes deaf to Ctrl-C, and their children
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell makes its background processes deaf to Ctrl-C, and their children
     with tempfile.TemporaryDirectory() as folder:
         measured = measure(copy_of_the_repository(Path(folder).resolve() / "clone"), given.tries, given.seed)
     print("\n".join(summary(measured)))
     versions = {name: version(name) for name in ("dvc", "mlflow", "torch")}
     command = f"python benchmarks/kills.py --tries {given.tries} --seed {given.seed}"
-    write_json(given.out, {"command": command, "date": datetime.now(UTC).date().isoformat(), "versions": versions, **measured})
-    sound = all(each["same"] for each in measured["tries"]) and all(each == ["FINISHED"] for each in measured["runs"].values())
+    write_json(
+        given.out, {"command": command, "date": datetime.now(UTC).date().isoformat(), "versions": versions, **measured}
+    )
+    sound = all(each["same"] for each in measured["tries"]) and all(
+        each == ["FINISHED"] for each in measured["runs"].values()
+    )
     sys.exit(0 if sound else 1)
 
 

@@ -1,6 +1,6 @@
 """What live monitoring costs: the part of a training's time that goes into curves, gradient norms, pictures and MLflow.
 
-    python benchmarks/monitoring.py cgan-bce
+python benchmarks/monitoring.py cgan-bce
 """
 
 import os
@@ -38,19 +38,32 @@ def main(row: str) -> None:
     params, device = load_params(), training_device()
     config = params.cgan.config(row)
     given = load_training_data(Path("data/grey"), Path("data/splits-grey/balanced.json"), device)
-    info = describe_run("modescope.stages.cgan", "monitoring", row, "cgan", config.model_dump(), given.files, given.described, hardware(device, params))
+    info = describe_run(
+        "modescope.stages.cgan",
+        "monitoring",
+        row,
+        "cgan",
+        config.model_dump(),
+        given.files,
+        given.described,
+        hardware(device, params),
+    )
     training = conditional_training(config, given.images, given.labels, given.num_classes, params.seed)
     timed(training.objective, "preview")
     timed(iteration, "gradient_norm")
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"  # a store of its own: this is no run of the study
+        os.environ["MLFLOW_TRACKING_URI"] = (
+            f"sqlite:///{folder}/mlflow.db"  # a store of its own: this is no run of the study
+        )
         with RunLog(info, Path(folder) / "run") as log:
             timed(log, "log")  # curves and, now and then, MLflow
             timed(log, "image")
             timing = loop.train(training, log=log, checkpoint=Checkpoint(log.folder), precision=info["precision"])
             log.finish(Path(folder) / "out")
     parts = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in spent.items())
-    print(f"{row}: {timing.steps} steps in {timing.seconds:.1f} s, of which {parts}: {sum(spent.values()) / timing.seconds:.2%}")
+    print(
+        f"{row}: {timing.steps} steps in {timing.seconds:.1f} s, of which {parts}: {sum(spent.values()) / timing.seconds:.2%}"
+    )
 
 
 if __name__ == "__main__":

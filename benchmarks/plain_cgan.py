@@ -1,10 +1,13 @@
-"""Study 3's conditional GAN as a tutorial writes it: PIL images, DataLoader, float32, contiguous memory, one optimiser call after the other."""
+"""Study 3's conditional GAN as a tutorial writes it: PIL images, DataLoader, float32, contiguous memory, one optimiser
+call after the other.
+"""
 
 import torch
-from modescope.vision import torchvision
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.utils.data import DataLoader
+
+from modescope.vision import torchvision
 
 transforms = torchvision.transforms
 
@@ -98,7 +101,9 @@ def critic() -> Discriminator:
 
 
 class PlainCgan:
-    """`run(n)` trains n generator steps on `pictures`, a list of PIL images, and their labels; `loss` is bce or wgan-gp."""
+    """`run(n)` trains n generator steps on `pictures`, a list of PIL images, and their labels; `loss` is bce or
+    wgan-gp.
+    """
 
     def __init__(self, pictures: list, labels: list, device: torch.device, loss: str = "bce", batch_size: int = 128):
         prepare = transforms.Compose([transforms.ToTensor(), transforms.Normalize([0.5], [0.5])])
@@ -110,7 +115,10 @@ class PlainCgan:
         self.loader = DataLoader(dataset, batch_size, shuffle=True, drop_last=True, collate_fn=collate)
         self.device, self.batch_size, self.is_wgan = device, batch_size, loss == "wgan-gp"
         self.n_critic, betas = (5, (0.0, 0.9)) if self.is_wgan else (1, (0.5, 0.999))
-        self.generator, self.discriminator = Generator().to(device), (critic() if self.is_wgan else discriminator()).to(device)
+        self.generator, self.discriminator = (
+            Generator().to(device),
+            (critic() if self.is_wgan else discriminator()).to(device),
+        )
         self.generator_optimizer = torch.optim.Adam(self.generator.parameters(), lr=1e-4, betas=betas)
         self.discriminator_optimizer = torch.optim.Adam(self.discriminator.parameters(), lr=4e-4, betas=betas)
         self.criterion = nn.BCEWithLogitsLoss()
@@ -129,7 +137,10 @@ class PlainCgan:
         for _ in range(steps):
             for _ in range(self.n_critic):
                 d_loss = self.discriminator_step()
-            self.last_losses = d_loss.item(), self.generator_step().item()  # as the progress line of a tutorial reads them
+            self.last_losses = (
+                d_loss.item(),
+                self.generator_step().item(),
+            )  # as the progress line of a tutorial reads them
 
     def discriminator_step(self):
         real, labels = (tensor.to(self.device) for tensor in next(self.batches))

@@ -1,9 +1,12 @@
-"""Study 2's DCGAN as a tutorial writes it: PIL images, DataLoader, float32, contiguous memory, one optimiser call after the other."""
+"""Study 2's DCGAN as a tutorial writes it: PIL images, DataLoader, float32, contiguous memory, one optimiser call after
+the other.
+"""
 
 import torch
-from modescope.vision import torchvision
 from torch import nn
 from torch.utils.data import DataLoader
+
+from modescope.vision import torchvision
 
 transforms = torchvision.transforms
 
@@ -45,12 +48,20 @@ def discriminator(ndf: int = 64) -> nn.Module:
 
 
 class PlainDcgan:
-    """`run(n)` trains n steps of both players on `pictures`, a list of PIL images; `generator_steps(n)` trains the generator alone."""
+    """`run(n)` trains n steps of both players on `pictures`, a list of PIL images; `generator_steps(n)` trains the
+    generator alone.
+    """
 
     def __init__(self, pictures: list, device: torch.device, batch_size: int = 128):
         prepare = transforms.Compose([transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)])
         dataset = [(picture, 0) for picture in pictures]
-        self.loader = DataLoader(dataset, batch_size, shuffle=True, drop_last=True, collate_fn=lambda rows: torch.stack([prepare(p) for p, _ in rows]))
+        self.loader = DataLoader(
+            dataset,
+            batch_size,
+            shuffle=True,
+            drop_last=True,
+            collate_fn=lambda rows: torch.stack([prepare(p) for p, _ in rows]),
+        )
         self.device, self.batch_size = device, batch_size
         self.generator, self.discriminator = generator().to(device), discriminator().to(device)
         self.generator_optimizer = torch.optim.Adam(self.generator.parameters(), lr=2e-4, betas=(0.5, 0.999))
@@ -76,7 +87,9 @@ class PlainDcgan:
             z, _ = self.sample()
             images = self.generator(z).detach()
             self.discriminator_optimizer.zero_grad()
-            d_loss = self.criterion(self.discriminator(real), self.valid) + self.criterion(self.discriminator(images), self.fake)
+            d_loss = self.criterion(self.discriminator(real), self.valid) + self.criterion(
+                self.discriminator(images), self.fake
+            )
             d_loss.backward()
             self.discriminator_optimizer.step()
             self.generator_steps(1)

@@ -1,12 +1,13 @@
-"""Evaluation as torchmetrics' documentation writes it: one metric after the other, each with its own pass of the network over the images.
+"""Evaluation as torchmetrics' documentation writes it: one metric after the other, each with its own pass of the
+network over the images.
 
-torchmetrics has no precision, recall, density, coverage, no class shares against a reference, and nothing for long tails.
+torchmetrics has no precision, recall, density, coverage, no class shares against a reference, and nothing for long
+tails.
 """
 
 import warnings
 
 import torch
-from modescope.vision import torchvision  # noqa: F401  (before torchmetrics, which imports it)
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassConfusionMatrix
 from torchmetrics.image import MultiScaleStructuralSimilarityIndexMeasure
@@ -16,6 +17,7 @@ from torchmetrics.image.kid import KernelInceptionDistance
 
 from modescope.config import Evaluation
 from modescope.evaluation.features import BATCH_SIZE, Extractor
+from modescope.vision import torchvision  # noqa: F401  (before torchmetrics, which imports it)
 
 
 class Network(nn.Module):
@@ -39,12 +41,20 @@ class PlainEvaluation:
         labels: (N,) int64, the classes that the generated images are meant to be of.
         per_class: images of a class whose MS-SSIM is taken.
         settings: number and size of KID's subsets, splits of IS.
-        keep_real: the real images pass through FID and KID once, here, and are kept (`reset_real_features=False`), as for the
+        keep_real: the real images pass through FID and KID once, here, and are kept (`reset_real_features=False`), as
+            for the
             second of many models. Else they pass through both every time.
     """
 
     def __init__(
-        self, extractor: Extractor, real: Tensor, generated: Tensor, labels: Tensor, per_class: int, settings: Evaluation, keep_real: bool = False
+        self,
+        extractor: Extractor,
+        real: Tensor,
+        generated: Tensor,
+        labels: Tensor,
+        per_class: int,
+        settings: Evaluation,
+        keep_real: bool = False,
     ):
         warnings.filterwarnings("ignore", message=".*will save all extracted features in buffer")
         self.real, self.generated, self.labels, self.keep_real = real, generated, labels, keep_real
@@ -53,11 +63,16 @@ class PlainEvaluation:
         features, logits = Network(extractor, 0, width), Network(extractor, 1, num_classes)
         self.fid = FrechetInceptionDistance(feature=features, reset_real_features=not keep_real)
         self.kid = KernelInceptionDistance(
-            feature=features, subsets=settings.kid_subsets, subset_size=settings.kid_subset_size, reset_real_features=not keep_real
+            feature=features,
+            subsets=settings.kid_subsets,
+            subset_size=settings.kid_subset_size,
+            reset_real_features=not keep_real,
         )
         self.inception_score = InceptionScore(feature=logits, splits=settings.is_splits)
         self.classify, self.confusion = logits, MulticlassConfusionMatrix(num_classes)
-        self.ms_ssim = MultiScaleStructuralSimilarityIndexMeasure(sigma=1.5, kernel_size=11, data_range=1.0, betas=(0.0448 / 0.3304, 0.2856 / 0.3304))
+        self.ms_ssim = MultiScaleStructuralSimilarityIndexMeasure(
+            sigma=1.5, kernel_size=11, data_range=1.0, betas=(0.0448 / 0.3304, 0.2856 / 0.3304)
+        )
         self.classes = [generated[labels == label][:per_class] for label in range(num_classes)]
         for metric in (self.fid, self.kid, self.inception_score, self.confusion, self.ms_ssim):
             metric.to(self.device)
@@ -75,7 +90,7 @@ class PlainEvaluation:
                     metric.update(batch, real=False)
             for batch in self.generated.split(BATCH_SIZE):
                 self.inception_score.update(batch)
-            for batch, labels in zip(self.generated.split(BATCH_SIZE), self.labels.split(BATCH_SIZE)):
+            for batch, labels in zip(self.generated.split(BATCH_SIZE), self.labels.split(BATCH_SIZE), strict=False):
                 self.confusion.update(self.classify(batch), labels.to(self.device))
             self.metrics = {
                 "fid": self.fid.compute().item(),
@@ -93,6 +108,6 @@ class PlainEvaluation:
     def similarity(self, images: Tensor) -> float:
         self.ms_ssim.reset()
         images = images[torch.randperm(len(images))].to(self.device) / 255
-        for batch, others in zip(images.split(BATCH_SIZE), images.roll(1, 0).split(BATCH_SIZE)):
+        for batch, others in zip(images.split(BATCH_SIZE), images.roll(1, 0).split(BATCH_SIZE), strict=False):
             self.ms_ssim.update(batch, others)
         return self.ms_ssim.compute().item()

@@ -1,9 +1,10 @@
 """Study 1's GAN as a tutorial writes it: PIL images, DataLoader, float32, one optimiser call after the other."""
 
 import torch
-from modescope.vision import torchvision
 from torch import nn
 from torch.utils.data import DataLoader
+
+from modescope.vision import torchvision
 
 transforms = torchvision.transforms
 
@@ -56,7 +57,13 @@ class PlainGan:
     def __init__(self, pictures: list, device: torch.device, batch_size: int = 32):
         prepare = transforms.Compose([transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)])
         dataset = [(picture, 0) for picture in pictures]
-        self.loader = DataLoader(dataset, batch_size, shuffle=True, drop_last=True, collate_fn=lambda rows: torch.stack([prepare(p) for p, _ in rows]))
+        self.loader = DataLoader(
+            dataset,
+            batch_size,
+            shuffle=True,
+            drop_last=True,
+            collate_fn=lambda rows: torch.stack([prepare(p) for p, _ in rows]),
+        )
         self.device = device
         self.generator, self.discriminator = generator().to(device), discriminator().to(device)
         self.generator_optimizer = torch.optim.Adam(self.generator.parameters(), lr=2e-4, betas=(0.5, 0.999))

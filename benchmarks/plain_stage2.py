@@ -1,4 +1,6 @@
-"""Study 2's stage 2 as a tutorial writes it: the plain DCGAN with layers around its frozen generator, and the guide's cross-entropy."""
+"""Study 2's stage 2 as a tutorial writes it: the plain DCGAN with layers around its frozen generator, and the guide's
+cross-entropy.
+"""
 
 import torch
 from benchmarks.plain_dcgan import PlainDcgan
@@ -7,7 +9,14 @@ from torch.nn import functional as F
 
 
 def feed_forward_layer(hidden: int = 128) -> nn.Module:
-    return nn.Sequential(nn.Flatten(), nn.Linear(3072, hidden), nn.ReLU(), nn.Linear(hidden, 3072), nn.Unflatten(1, (3, 32, 32)), nn.Tanh())
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(3072, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, 3072),
+        nn.Unflatten(1, (3, 32, 32)),
+        nn.Tanh(),
+    )
 
 
 def convolutional_layer(hidden: int) -> nn.Module:
@@ -38,7 +47,15 @@ def adapted(generator: nn.Module, kind: str, conv_hidden: int) -> nn.Module:
 class PlainStage2(PlainDcgan):
     """`run(n)` trains n steps of both players; `guide` gives logits of images in [0, 1]."""
 
-    def __init__(self, pictures: list, device: torch.device, kind: str, guide: nn.Module, conv_hidden: int = 256, batch_size: int = 128):
+    def __init__(
+        self,
+        pictures: list,
+        device: torch.device,
+        kind: str,
+        guide: nn.Module,
+        conv_hidden: int = 256,
+        batch_size: int = 128,
+    ):
         super().__init__(pictures, device, batch_size)
         self.guide = guide
         self.generator = adapted(self.generator, kind, conv_hidden).to(device)

@@ -13,7 +13,9 @@ from pythae.trainers import BaseTrainer, BaseTrainerConfig
 
 
 class PlainVae:
-    """`run(n)` trains n steps on images (N, 3, 32, 32) float in [0, 1]: one epoch of pythae's trainer over the first n batches."""
+    """`run(n)` trains n steps on images (N, 3, 32, 32) float in [0, 1]: one epoch of pythae's trainer over the first n
+    batches.
+    """
 
     def __init__(self, images: torch.Tensor, device: torch.device, batch_size: int = 64):
         logging.disable(logging.INFO)
@@ -23,7 +25,11 @@ class PlainVae:
 
     def run(self, steps: int) -> None:
         images = self.images[: steps * self.batch_size]
-        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
             config = BaseTrainerConfig(
                 output_dir=folder,
                 learning_rate=1e-4,

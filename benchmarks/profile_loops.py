@@ -1,13 +1,12 @@
 """Where a training step's time goes: our loops under torch's profiler, in parts.
 
-    python benchmarks/profile_loops.py imbalance-gan cgan-bce
+python benchmarks/profile_loops.py imbalance-gan cgan-bce
 """
 
 import re
 import sys
 import time
 
-import torch
 from torch.profiler import ProfilerActivity, profile
 
 from modescope.bench.loops import all_loops
@@ -25,7 +24,9 @@ PARTS = {  # the first that an operation's name matches
 
 
 def parts(run) -> tuple[dict[str, float], float]:
-    """Shares of the wall time of a step by part, the rest being what no operation accounts for; and the milliseconds of a step."""
+    """Shares of the wall time of a step by part, the rest being what no operation accounts for; and the milliseconds of
+    a step.
+    """
     device = training_device()
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device.type == "cuda" else [])]
     run(4)
@@ -52,7 +53,12 @@ def main(names: list[str]) -> None:
     with arithmetic(device.type, "bf16", deterministic=False):
         for loop in loops:
             shares, milliseconds = parts(loop.ours())
-            print(f"| {loop.name} | {milliseconds:.0f} | " + " | ".join(f"{share:.0%}" for share in shares.values()) + " |", flush=True)
+            print(
+                f"| {loop.name} | {milliseconds:.0f} | "
+                + " | ".join(f"{share:.0%}" for share in shares.values())
+                + " |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -17,14 +17,25 @@ def environment(folder, **more):
 
     It is sh, which unlike bash stays beside the stage that it starts, unless told to `exec`.
     """
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_", "MODESCOPE_"))} | {"SHELL": "/bin/sh"}
-    return {**clean, **OFFLINE, **IDENTITY, "PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(folder / "src"), **more}
+    clean = {
+        key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_", "MODESCOPE_"))
+    } | {"SHELL": "/bin/sh"}
+    return {
+        **clean,
+        **OFFLINE,
+        **IDENTITY,
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "PYTHONPATH": str(folder / "src"),
+        **more,
+    }
 
 
 def run(command, folder, expect=0, **more):
     """Run a command line in `folder` and return what it printed and the seconds it took."""
     began = time.monotonic()
-    process = subprocess.run(command, shell=True, cwd=folder, env=environment(folder, **more), capture_output=True, text=True)
+    process = subprocess.run(
+        command, shell=True, cwd=folder, env=environment(folder, **more), capture_output=True, text=True
+    )
     assert process.returncode == expect, f"{command}\n{process.stdout[-6000:]}\n{process.stderr[-6000:]}"
     return process.stdout + process.stderr, time.monotonic() - began
 
@@ -36,8 +47,14 @@ def commit(folder, message):
 
 def copy_of_the_repository(folder):
     """What a clone of the working tree would hold, as a repository of its own."""
-    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], capture_output=True, text=True)
-    names = listed.stdout.splitlines() if listed.returncode == 0 else [str(path) for path in Path().rglob("*") if ".venv" not in path.parts and path.is_file()]
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], capture_output=True, text=True
+    )
+    names = (
+        listed.stdout.splitlines()
+        if listed.returncode == 0
+        else [str(path) for path in Path().rglob("*") if ".venv" not in path.parts and path.is_file()]
+    )
     for name in names:
         if Path(name).is_file():
             target = folder / name
@@ -50,4 +67,6 @@ def copy_of_the_repository(folder):
 
 def without_a_store(folder, copy):
     """Copy a clone but for its MLflow store (whose paths are absolute) and its unfinished trainings."""
-    return shutil.copytree(folder, copy, symlinks=True, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts", ".ckpt", ".venv"))
+    return shutil.copytree(
+        folder, copy, symlinks=True, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts", ".ckpt", ".venv")
+    )

@@ -30,17 +30,54 @@ OURS = {
     "cgan-ours": {"loss": "hinge", "ema_decay": 0.999, "discriminator_labels": "projection"},
     "cgan-ours-no-ema": {"loss": "hinge", "discriminator_labels": "projection"},
 }
-FID = {"real": 1.5, "gan": 40.0, "vae": 80.0, "vae-gmm": 70.0, "stage 1": 60.0, "A": 45.0, "B": 55.0, "C": 58.0, "D": 50.0, "hybrid": 75.0}
+FID = {
+    "real": 1.5,
+    "gan": 40.0,
+    "vae": 80.0,
+    "vae-gmm": 70.0,
+    "stage 1": 60.0,
+    "A": 45.0,
+    "B": 55.0,
+    "C": 58.0,
+    "D": 50.0,
+    "hybrid": 75.0,
+}
 FID |= {"bce": 4.0, "lsgan": 5.0, "hinge": 6.0, "wgan-gp": 3.0}
-CONSISTENCY = {"stage 1": 0.1, "A": 0.5, "B": 0.2, "C": 0.15, "D": 0.3, "real": 0.9, "bce": 0.8, "lsgan": 0.7, "hinge": 0.6, "wgan-gp": 0.85}
+CONSISTENCY = {
+    "stage 1": 0.1,
+    "A": 0.5,
+    "B": 0.2,
+    "C": 0.15,
+    "D": 0.3,
+    "real": 0.9,
+    "bce": 0.8,
+    "lsgan": 0.7,
+    "hinge": 0.6,
+    "wgan-gp": 0.85,
+}
 GRADIENTS = ("train/g_gradient", "train/g_adversarial_gradient", "train/g_class_gradient")
 LOSSES = {
     "gan": ("train/d_loss", "train/g_loss"),
     "vae": ("train/loss", "eval/loss"),
     "stage1": ("train/d_loss", "train/d_real", "train/d_fake", "train/g_loss"),
-    "stage2": ("train/d_loss", "train/d_real", "train/d_fake", "train/g_loss", "train/g_adversarial", "train/g_class", *GRADIENTS),
+    "stage2": (
+        "train/d_loss",
+        "train/d_real",
+        "train/d_fake",
+        "train/g_loss",
+        "train/g_adversarial",
+        "train/g_class",
+        *GRADIENTS,
+    ),
 }
-LOSSES["cgan"] = LOSSES["dcgan"] = ("train/d_loss", "train/d_real", "train/d_fake", "train/d_gradient_norm", "train/g_loss", "train/g_gradient_norm")
+LOSSES["cgan"] = LOSSES["dcgan"] = (
+    "train/d_loss",
+    "train/d_real",
+    "train/d_fake",
+    "train/d_gradient_norm",
+    "train/g_loss",
+    "train/g_gradient_norm",
+)
 PICTURES = {"vae": ("samples", "reconstructions"), "cgan": ("samples", "fixed_z")}
 
 
@@ -79,11 +116,26 @@ class Project:
     def add_run(self, study: str, run: str, folder: Path, metrics: dict, data: str, **more) -> None:
         """Write run.json (with `more` in it) and the metrics file, and file the same numbers in the made-up store."""
         key = self.keys[run] = f"{len(self.keys):016x}"
-        info = {"key": key, "study": study, "run": run, "stage": f"{study}@{run}", "model": "made-up", "status": "finished", "device": "cpu", "precision": "fp32"}
+        info = {
+            "key": key,
+            "study": study,
+            "run": run,
+            "stage": f"{study}@{run}",
+            "model": "made-up",
+            "status": "finished",
+            "device": "cpu",
+            "precision": "fp32",
+        }
         info |= {"params": {"seed": 42}, "started": "2025-01-01T00:00:00+00:00", "versions": {"torch": "2.13.0"}}
         classes = CLASSES_OF.get(study, CLASSES)
         info |= {"data": {"name": data, "digest": "0" * 64, "classes": list(classes)}}
-        info |= {"seconds": 90.0, "steps": 200, "steps_per_second": 20.0, "images_per_second": 640.0, "resumed_from_step": 0}
+        info |= {
+            "seconds": 90.0,
+            "steps": 200,
+            "steps_per_second": 20.0,
+            "images_per_second": 640.0,
+            "resumed_from_step": 0,
+        }
         write_json(folder / "run.json", info | more)
         write_json(self.folders.metrics_file(study, run), metrics)
         self.tracked[key] = flatten(metrics, classes)
@@ -94,9 +146,13 @@ class Project:
         self.tracked[self.keys[run]] |= flatten(metrics, CLASSES_OF.get(study, CLASSES))
 
 
-def write_params(root: Path, splits: list[str], extractors: list[str], evaluated: list[str], profile: str, more_seeds: list[int]) -> None:
+def write_params(
+    root: Path, splits: list[str], extractors: list[str], evaluated: list[str], profile: str, more_seeds: list[int]
+) -> None:
     """A profile's parameters with fewer splits and models."""
-    standard, changes = (yaml.safe_load((REPOSITORY / "profiles" / f"{name}.yaml").read_text()) for name in ("standard", profile))
+    standard, changes = (
+        yaml.safe_load((REPOSITORY / "profiles" / f"{name}.yaml").read_text()) for name in ("standard", profile)
+    )
     values = merge(standard, changes)
     values["imbalance"]["splits"] = splits
     values["imbalance"]["evaluated"] = evaluated
@@ -135,7 +191,11 @@ def invented_metrics(model: str, split: Split, extractors: list[str], rng: np.ra
     metrics |= {"class_share": share.tolist(), "reference_share": trained.tolist()}
     if split.rho is not None:
         for group, part in (("many", 0.5), ("medium", 0.3), ("few", 0.2)):
-            metrics |= {f"num_{group}": int(10000 * part), f"fid_classifier_{group}": FID[model] / part, f"kid_classifier_{group}": 0.01 / part}
+            metrics |= {
+                f"num_{group}": int(10000 * part),
+                f"fid_classifier_{group}": FID[model] / part,
+                f"kid_classifier_{group}": 0.01 / part,
+            }
             metrics |= {f"recall_{group}": part, f"coverage_{group}": part}
         metrics["recall_of_class"] = rng.uniform(0.1, 0.9, len(CLASSES)).tolist()
     return metrics | {"class_share_kl": 0.1, "class_share_tv": float(abs(share - trained).sum() / 2)}
@@ -144,13 +204,21 @@ def invented_metrics(model: str, split: Split, extractors: list[str], rng: np.ra
 def invented_consistency(group: str, rng: np.random.Generator) -> dict:
     """How often the judge sees 1,000 images of every class in it."""
     hits = rng.binomial(1000, CONSISTENCY[group] * rng.uniform(0.9, 1.1), len(CLASSES))
-    confusion = [rng.multinomial(1000 - hit, np.full(len(CLASSES) - 1, 1 / (len(CLASSES) - 1))).tolist() for hit in hits]
+    confusion = [
+        rng.multinomial(1000 - hit, np.full(len(CLASSES) - 1, 1 / (len(CLASSES) - 1))).tolist() for hit in hits
+    ]
     for place, hit in enumerate(hits):
         confusion[place].insert(place, int(hit))
-    return {"class_consistency": hits.sum() / 10000, "class_consistency_per_class": (hits / 1000).tolist(), "confusion": confusion}
+    return {
+        "class_consistency": hits.sum() / 10000,
+        "class_consistency_per_class": (hits / 1000).tolist(),
+        "confusion": confusion,
+    }
 
 
-def write_training(folder: Path, kind: str, rng: np.random.Generator, size: int, steps=(100, 200), previews=64, channels=3) -> None:
+def write_training(
+    folder: Path, kind: str, rng: np.random.Generator, size: int, steps=(100, 200), previews=64, channels=3
+) -> None:
     """Curves and preview grids as the training loop writes them."""
     columns = LOSSES.get(kind, ())
     lines = [",".join(("step", *columns))]
@@ -160,7 +228,9 @@ def write_training(folder: Path, kind: str, rng: np.random.Generator, size: int,
         write_previews(folder / name, rng, size, steps, previews, channels)
 
 
-def write_previews(folder: Path, rng: np.random.Generator, size: int, steps=(100, 200), previews=64, channels=3) -> None:
+def write_previews(
+    folder: Path, rng: np.random.Generator, size: int, steps=(100, 200), previews=64, channels=3
+) -> None:
     """The same images of random squares at every step."""
     folder.mkdir(parents=True)
     squares = rng.integers(0, 256, (previews, channels, 4, 4), dtype=np.uint8)
@@ -174,20 +244,38 @@ def add_two_stage(project: Project, params: Params, data: str, size: int, extrac
     rng, split = np.random.default_rng(1), make_split(params.two_stage.split, params, 0)
     for row in all_rows(params):
         folder = project.folders.models / "two-stage" / row.run
-        metrics = invented_metrics(row.group, split, extractors, rng) | (invented_consistency(row.group, rng) if row.has_classes else {})
+        metrics = invented_metrics(row.group, split, extractors, rng) | (
+            invented_consistency(row.group, rng) if row.has_classes else {}
+        )
         adapted = row.stage2 is not None and row.stage2.has_adapters
         metrics |= {} if row.stage2 is None else {"guide_consistency": 0.95}
         more = {"adapter_parameters": 806000, "start_mse": 0.012} if adapted else {}
         project.add_run("two-stage", row.run, folder, metrics, data, **more)
-        write_training(folder, "stage1" if row.stage2 is None else "stage2", rng, size, (0, 200) if adapted else (200,), 80 if row.has_classes else 64)
-    codes = {f"{test}_{moment}": 0.25 for test in ("ks_rejected", "ks_max", "mmd", "mmd_p") for moment in ("untrained", "vae", "joint")}
+        write_training(
+            folder,
+            "stage1" if row.stage2 is None else "stage2",
+            rng,
+            size,
+            (0, 200) if adapted else (200,),
+            80 if row.has_classes else 64,
+        )
+    codes = {
+        f"{test}_{moment}": 0.25
+        for test in ("ks_rejected", "ks_max", "mmd", "mmd_p")
+        for moment in ("untrained", "vae", "joint")
+    }
     folder = project.folders.models / "two-stage" / "hybrid"
     project.add_run("two-stage", "hybrid", folder, invented_metrics("hybrid", split, extractors, rng) | codes, data)
 
 
 def within_digits(rng: np.random.Generator) -> dict:
     """What is measured on the images of each digit."""
-    ranges = {"pixel_std": (0.5, 0.7), "ms_ssim": (0.2, 0.4), "recall_per_class": (0.1, 0.9), "coverage_per_class": (0.1, 0.9)}
+    ranges = {
+        "pixel_std": (0.5, 0.7),
+        "ms_ssim": (0.2, 0.4),
+        "recall_per_class": (0.1, 0.9),
+        "coverage_per_class": (0.1, 0.9),
+    }
     return {name: rng.uniform(*ends, len(DIGITS)).tolist() for name, ends in ranges.items()}
 
 
@@ -213,7 +301,11 @@ def add_cgan(project: Project, params: Params, data: str, extractors: list[str])
             metrics = invented_metrics("bce", split, extractors, rng) | invented_consistency("bce", rng) | speed
             project.add_run("cgan", run, folders.models / "cgan" / run, metrics, data)
     for loss in (*params.stacked.losses, "real"):
-        folder = folders.data / "reference-grey" / "stacked" if loss == "real" else folders.models / "cgan" / f"stacked-{loss}"
+        folder = (
+            folders.data / "reference-grey" / "stacked"
+            if loss == "real"
+            else folders.models / "cgan" / f"stacked-{loss}"
+        )
         modes = int(rng.integers(100, 1000))
         metrics = {"modes_covered": modes, "modes_enough": modes // 2, "kl_to_uniform": 1.5, "num_samples": 26000}
         run = "stacked-real" if loss == "real" else f"stacked-{loss}"
@@ -222,7 +314,14 @@ def add_cgan(project: Project, params: Params, data: str, extractors: list[str])
 
 
 def build_project(
-    root: Path, splits=("balanced", "split1"), extractors=("judge",), data="cifar10-jpeg", size=8, evaluated=MODELS[1:], profile="standard", more_seeds=()
+    root: Path,
+    splits=("balanced", "split1"),
+    extractors=("judge",),
+    data="cifar10-jpeg",
+    size=8,
+    evaluated=MODELS[1:],
+    profile="standard",
+    more_seeds=(),
 ) -> Project:
     """Write a whole made-up project below `root`."""
     rng = np.random.default_rng(0)
@@ -234,9 +333,21 @@ def build_project(
     train = Dataset(data, "parquet", images, torch.arange(16) % len(CLASSES), CLASSES)
     save_prepared(train, project.folders.data / "rgb" / "train.safetensors", "train")
     for name in params.classifiers:
-        metrics = {"accuracy": 0.85, "accuracy_per_class": [0.85] * 10, "nll": 0.5, "ece_before": 0.06, "ece_after": 0.01}
+        metrics = {
+            "accuracy": 0.85,
+            "accuracy_per_class": [0.85] * 10,
+            "nll": 0.5,
+            "ece_before": 0.06,
+            "ece_after": 0.01,
+        }
         folder = project.folders.models / "classifiers" / name
-        project.add_run("classifiers", name, folder, metrics | {"temperature": 1.4, "num_test": 10000, "seconds": 60.0}, grey if name == "grey-judge" else data)
+        project.add_run(
+            "classifiers",
+            name,
+            folder,
+            metrics | {"temperature": 1.4, "num_test": 10000, "seconds": 60.0},
+            grey if name == "grey-judge" else data,
+        )
         (folder / "model.safetensors").write_bytes(name.encode())
     for name in splits:
         split = make_split(name, params, len(images))
@@ -247,7 +358,9 @@ def build_project(
                 if model == "real"
                 else project.folders.models / "imbalance" / f"{model}-{name}"
             )
-            project.add_run("imbalance", f"{model}-{name}", folder, invented_metrics(model, split, extractors, rng), data)
+            project.add_run(
+                "imbalance", f"{model}-{name}", folder, invented_metrics(model, split, extractors, rng), data
+            )
             if model != "real":
                 write_training(folder, model, rng, size)
     for row, runs in imbalance_again(params).items():
@@ -262,5 +375,5 @@ def build_project(
 
 def rewrite(path: Path, **changes) -> None:
     """Change values of a JSON file; None removes one."""
-    content = json.loads(path.read_text()) | changes
-    path.write_text(json.dumps({name: value for name, value in content.items() if value is not None}))
+    content = json.loads(path.read_text(encoding="utf-8")) | changes
+    path.write_text(json.dumps({name: value for name, value in content.items() if value is not None}), encoding="utf-8")

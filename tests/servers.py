@@ -40,8 +40,19 @@ def ssh_server(folder: Path) -> Iterator[SSHServer]:
     for name in ("host", "client"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
     port = free_port()
-    options = {"ListenAddress": f"127.0.0.1:{port}", "HostKey": folder / "host", "AuthorizedKeysFile": folder / "client.pub", "PidFile": "none"}
-    options |= {"StrictModes": "no", "UsePAM": "no", "PasswordAuthentication": "no", "PermitRootLogin": "yes", "Subsystem": "sftp internal-sftp"}
+    options = {
+        "ListenAddress": f"127.0.0.1:{port}",
+        "HostKey": folder / "host",
+        "AuthorizedKeysFile": folder / "client.pub",
+        "PidFile": "none",
+    }
+    options |= {
+        "StrictModes": "no",
+        "UsePAM": "no",
+        "PasswordAuthentication": "no",
+        "PermitRootLogin": "yes",
+        "Subsystem": "sftp internal-sftp",
+    }
     (folder / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in options.items()))
     if AS_ROOT:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where root's sshd locks its unprivileged half in
@@ -52,7 +63,9 @@ def ssh_server(folder: Path) -> Iterator[SSHServer]:
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """An empty PostgreSQL database; gives its URI. It listens on a socket in a folder of its own, which no other user can enter."""
+    """An empty PostgreSQL database; gives its URI. It listens on a socket in a folder of its own, which no other user
+    can enter.
+    """
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     path = f"{os.environ['PATH']}:{programs[-1] if programs else ''}"
     initdb, server, ready = (shutil.which(name, path=path) for name in ("initdb", "postgres", "pg_isready"))
@@ -63,7 +76,12 @@ def postgres() -> Iterator[str]:
         owner = {"user": "postgres", "cwd": folder} if AS_ROOT else {}  # it refuses to run as root
         if AS_ROOT:
             shutil.chown(folder, "postgres")
-        subprocess.run([initdb, "-D", folder / "data", "-U", "tester", "--auth=trust", "--no-sync"], check=True, capture_output=True, **owner)
+        subprocess.run(
+            [initdb, "-D", folder / "data", "-U", "tester", "--auth=trust", "--no-sync"],
+            check=True,
+            capture_output=True,
+            **owner,
+        )
         options = ["-c", "listen_addresses=", "-c", "fsync=off", "-k", folder]
         with _running([server, "-D", folder / "data", *options], folder / "log", signal.SIGINT, **owner) as process:
             _wait(process, folder / "log", lambda: subprocess.run([ready, "-q", "-h", folder]).returncode == 0)
@@ -96,7 +114,7 @@ def kill(server: subprocess.Popen) -> None:
 
 @contextmanager
 def _running(command: list, log: Path, end: signal.Signals = signal.SIGTERM, **options) -> Iterator[subprocess.Popen]:
-    with open(log, "w") as output:
+    with open(log, "w", encoding="utf-8") as output:
         server = subprocess.Popen([*map(str, command)], stdout=output, stderr=output, start_new_session=True, **options)
     try:
         yield server
@@ -112,7 +130,7 @@ def _running(command: list, log: Path, end: signal.Signals = signal.SIGTERM, **o
 def _wait(server: subprocess.Popen, log: Path, is_up) -> None:
     deadline = time.monotonic() + SECONDS_TO_START
     while not is_up():
-        assert server.poll() is None and time.monotonic() < deadline, log.read_text()
+        assert server.poll() is None and time.monotonic() < deadline, log.read_text(encoding="utf-8")
         time.sleep(0.1)
 
 

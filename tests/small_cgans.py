@@ -1,8 +1,8 @@
 """Study 3's trainings, as small as they get."""
 
 import torch
-from fakes import ListLog
 
+from fakes import ListLog
 from modescope.config import CganConfig, parse_params, profile_values
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.conditional import conditional_training
@@ -10,7 +10,14 @@ from modescope.training.iteration import Training
 from modescope.training.loop import train
 
 PARAMS = parse_params(profile_values("standard"), "standard")
-SMALL = {"latent_dim": 6, "generator_width": 4, "discriminator_width": 2, "critic_width": 2, "batch_size": 8, "generator_steps": 6}
+SMALL = {
+    "latent_dim": 6,
+    "generator_width": 4,
+    "discriminator_width": 2,
+    "critic_width": 2,
+    "batch_size": 8,
+    "generator_steps": 6,
+}
 IMAGES = torch.randint(0, 256, (40, 1, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 LABELS = torch.arange(40) % 10
 

@@ -17,7 +17,16 @@ ROWS = {
     "D-conv": {"add_stage2_ff": False, "add_stage2_conv": True},
 }
 ADAPTED = [name for name in ROWS if name != "A"]
-SMALL = {"latent_dim": 10, "sft_input_dim": 10, "ngf": 2, "ndf": 2, "sft_ff_dim": 8, "sft_conv_hidden": 2, "batch_size": 4, "n_gen": 2}
+SMALL = {
+    "latent_dim": 10,
+    "sft_input_dim": 10,
+    "ngf": 2,
+    "ndf": 2,
+    "sft_ff_dim": 8,
+    "sft_conv_hidden": 2,
+    "batch_size": 4,
+    "n_gen": 2,
+}
 IMAGES = torch.randint(0, 256, (40, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 LABELS = torch.arange(40) % 10
 
@@ -43,4 +52,6 @@ def stage2(row: str = "D", device: str = "cpu", **changes) -> Training:
     settings, data = config(row, **changes), (IMAGES.to(device), LABELS.to(device))
     start = stage1(settings)
     generator, _ = adapted_generator(settings, start, data[0])
-    return stage2_training(settings, start._replace(generator=generator), ClassGuidance(guide().to(device), settings.ce_loss_weight), data)
+    return stage2_training(
+        settings, start._replace(generator=generator), ClassGuidance(guide().to(device), settings.ce_loss_weight), data
+    )

@@ -37,7 +37,11 @@ def test_study_1s_plain_networks_are_ours():
 
     settings = PARAMS.imbalance.gan
     assert_same(plain_gan.generator(), build_generator(settings, 3), torch.randn(4, 100))
-    assert_same(plain_gan.discriminator(), nn.Sequential(build_discriminator(settings, 3), nn.Sigmoid()), torch.randn(4, 3, 32, 32))
+    assert_same(
+        plain_gan.discriminator(),
+        nn.Sequential(build_discriminator(settings, 3), nn.Sigmoid()),
+        torch.randn(4, 3, 32, 32),
+    )
 
 
 def test_study_2s_plain_networks_are_ours():
@@ -51,15 +55,24 @@ def test_study_2s_plain_networks_are_ours():
 def test_stage_2s_plain_generators_are_ours(kind):
     from benchmarks import plain_dcgan, plain_stage2
 
-    values = {name: getattr(PARAMS, name) for name in GANConfig.model_fields} | loops.ARCHITECTURES[kind] | {"sft_conv_hidden": 4}
-    plain, ours = plain_stage2.adapted(plain_dcgan.generator(4), kind, 4), adapt(DCGANGenerator(100, 4), GANConfig(**values), 3, 32)
-    assert [weight.requires_grad for weight in plain.parameters()] == [weight.requires_grad for weight in ours.parameters()]
+    values = (
+        {name: getattr(PARAMS, name) for name in GANConfig.model_fields}
+        | loops.ARCHITECTURES[kind]
+        | {"sft_conv_hidden": 4}
+    )
+    plain, ours = (
+        plain_stage2.adapted(plain_dcgan.generator(4), kind, 4),
+        adapt(DCGANGenerator(100, 4), GANConfig(**values), 3, 32),
+    )
+    assert [weight.requires_grad for weight in plain.parameters()] == [
+        weight.requires_grad for weight in ours.parameters()
+    ]
     assert_same(plain, ours, torch.randn(4, 100))
 
 
 class Guide(nn.Module):
     def forward(self, images):
-        assert 0 <= images.min() and images.max() <= 1
+        assert images.min() >= 0 and images.max() <= 1
         return images.flatten(1)[:, :10]
 
 
@@ -70,7 +83,11 @@ def test_plain_stage_2_trains_what_surrounds_the_frozen_generator():
     loop = PlainStage2(pictures, CPU, "d", Guide(), batch_size=4)
     before = {name: value.clone() for name, value in loop.generator.state_dict().items()}
     loop.run(1)
-    changed = {name.split(".")[0] for name, value in loop.generator.state_dict().items() if not torch.equal(value, before[name])}
+    changed = {
+        name.split(".")[0]
+        for name, value in loop.generator.state_dict().items()
+        if not torch.equal(value, before[name])
+    }
     assert changed == {"0", "2"} and loop.last_loss > 0
 
 
@@ -79,7 +96,19 @@ def test_every_loop_of_ours_and_its_plain_one_make_a_step(monkeypatch):
     monkeypatch.setattr(loops, "IMAGES", 640)
     every = loops.all_loops(CPU)
     assert [loop.name for loop in every] == [
-        *("imbalance-gan", "imbalance-vae", "dcgan", "dcgan-g-step", "mixture-draws", "stage2-a", "stage2-b", "stage2-c", "stage2-d", "cgan-bce", "cgan-wgan-gp")
+        *(
+            "imbalance-gan",
+            "imbalance-vae",
+            "dcgan",
+            "dcgan-g-step",
+            "mixture-draws",
+            "stage2-a",
+            "stage2-b",
+            "stage2-c",
+            "stage2-d",
+            "cgan-bce",
+            "cgan-wgan-gp",
+        )
     ]
     small = next(loop for loop in every if loop.name == "imbalance-gan")
     small.ours()(1)
@@ -125,13 +154,26 @@ def measured() -> dict:
         "ours_peak_mib": 100.0,
         "plain_peak_mib": None,
     }
-    sizes = [{"images_per_second": 100.0 * size, "peak_share": 0.1, "peak_mib": 10.0, "batch_size": size, "width": size} for size in (8, 16)]
+    sizes = [
+        {"images_per_second": 100.0 * size, "peak_share": 0.1, "peak_mib": 10.0, "batch_size": size, "width": size}
+        for size in (8, 16)
+    ]
     return {
         "device": "cpu",
         "peak_gflops": 400.0,
         "loops": [loop],
-        "evaluation": {"images": 10_000, "ratio": 3.0, "ratio_min": 2.9, "ratio_max": 3.1, **dict.fromkeys(SECONDS, 10.0)},
-        "growth": {"batch_size": sizes, "width": sizes, "evaluation": [{"images": 1000, "seconds": 1.0}, {"images": 2000, "seconds": 2.0}]},
+        "evaluation": {
+            "images": 10_000,
+            "ratio": 3.0,
+            "ratio_min": 2.9,
+            "ratio_max": 3.1,
+            **dict.fromkeys(SECONDS, 10.0),
+        },
+        "growth": {
+            "batch_size": sizes,
+            "width": sizes,
+            "evaluation": [{"images": 1000, "seconds": 1.0}, {"images": 2000, "seconds": 2.0}],
+        },
     }
 
 
@@ -146,7 +188,11 @@ def test_json_is_an_object_a_loop(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(bench, "compare", lambda *_: result)
     monkeypatch.setattr(bench, "machine", lambda device: {"device": "cpu", "peak_gflops": 400.0})
     monkeypatch.setattr(bench, "evaluation_seconds", lambda device: measured()["evaluation"])
-    monkeypatch.setattr(bench, "training_growth", lambda device, peak: {name: measured()["growth"][name] for name in ("batch_size", "width")})
+    monkeypatch.setattr(
+        bench,
+        "training_growth",
+        lambda device, peak: {name: measured()["growth"][name] for name in ("batch_size", "width")},
+    )
     monkeypatch.setattr(bench, "evaluation_growth", lambda device: measured()["growth"]["evaluation"])
     bench.main(as_json=True, out=tmp_path)
     assert json.loads(capsys.readouterr().out) == result
@@ -158,12 +204,20 @@ def test_growth_and_evaluation_give_a_row_a_size(monkeypatch):
     monkeypatch.setattr(growth, "WIDTHS", (8,))
     found = growth.training_growth(CPU, 100.0)
     assert [row["batch_size"] for row in found["batch_size"]] == [4] and found["width"][0]["images_per_second"] > 0
-    assert all(0 < row["peak_share"] for rows in found.values() for row in rows)
+    assert all(row["peak_share"] > 0 for rows in found.values() for row in rows)
     images, labels = evaluation.smooth_images(20, 1)
-    assert images.shape == (20, 3, 32, 32) and images.dtype == torch.uint8 and images.float().std() > 20 and labels.tolist() == [*range(10)] * 2
+    assert (
+        images.shape == (20, 3, 32, 32)
+        and images.dtype == torch.uint8
+        and images.float().std() > 20
+        and labels.tolist() == [*range(10)] * 2
+    )
 
 
 def test_docs_show_the_committed_figures():
-    found, page = json.loads(Path("reports/bench.json").read_text()), Path("docs/performance.md").read_text()
+    found, page = (
+        json.loads(Path("reports/bench.json").read_text(encoding="utf-8")),
+        Path("docs/performance.md").read_text(encoding="utf-8"),
+    )
     for line in bench.table(found):
         assert line in page

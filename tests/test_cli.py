@@ -41,7 +41,7 @@ def modescope(tmp_path, monkeypatch, capsys):
 
 
 def write_profile(text: str) -> None:
-    Path("profiles/mine.yaml").write_text(text)
+    Path("profiles/mine.yaml").write_text(text, encoding="utf-8")
 
 
 def test_use_says_what_changed_and_keeps_comments(modescope):
@@ -55,7 +55,7 @@ def test_use_says_what_changed_and_keeps_comments(modescope):
         "imbalance.gan.ema_decay: null -> 0.999",
         "seeds.more: [43, 44] -> []",
     ]
-    text = Path("params.yaml").read_text()
+    text = Path("params.yaml").read_text(encoding="utf-8")
     assert "# BatchNorm" in text and "  splits: [balanced]\n" in text
     params = load_params()
     assert (params.seed, params.imbalance.gan.epochs, params.imbalance.gan.width) == (7, 1, 128)
@@ -71,40 +71,46 @@ def test_null_in_a_profile_is_null(modescope):
 
 def test_every_profile_has_a_lock_of_its_own(modescope):
     lock = Path("dvc.lock")
-    lock.write_text("of standard")
+    lock.write_text("of standard", encoding="utf-8")
     modescope("use", "demo")
     assert not lock.exists()
-    lock.write_text("of demo")
+    lock.write_text("of demo", encoding="utf-8")
     modescope("use", "standard")
-    assert lock.read_text() == "of standard"
+    assert lock.read_text(encoding="utf-8") == "of standard"
     modescope("use", "demo")
-    assert lock.read_text() == "of demo"
-    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("seed: 42", "seed: 43", 1))
+    assert lock.read_text(encoding="utf-8") == "of demo"
+    Path("params.yaml").write_text(
+        Path("params.yaml").read_text(encoding="utf-8").replace("seed: 42", "seed: 43", 1), encoding="utf-8"
+    )
     modescope("use", "standard")
-    assert lock.read_text() == "of demo"  # values of no profile: the lock stays
+    assert lock.read_text(encoding="utf-8") == "of demo"  # values of no profile: the lock stays
 
 
 @pytest.mark.parametrize("profile", ["demo", "paper"])
 def test_standard_comes_back_to_the_byte(modescope, profile):
     assert modescope("use", profile)[0] == 0
-    assert Path("params.yaml").read_text() != Path("profiles/standard.yaml").read_text()
+    assert Path("params.yaml").read_text(encoding="utf-8") != Path("profiles/standard.yaml").read_text(encoding="utf-8")
     assert modescope("use", "standard")[0] == 0
-    assert Path("params.yaml").read_text() == Path("profiles/standard.yaml").read_text()
+    assert Path("params.yaml").read_text(encoding="utf-8") == Path("profiles/standard.yaml").read_text(encoding="utf-8")
 
 
 def test_demo_leaves_its_own_rows_and_no_others(modescope):
     modescope("use", "demo")
-    assert list(load_params().two_stage.rows) == ["a", "b-ff", "c-conv", "d-ff"] and list(load_params().two_stage.stage1) == ["stage1"]
+    assert list(load_params().two_stage.rows) == ["a", "b-ff", "c-conv", "d-ff"] and list(
+        load_params().two_stage.stage1
+    ) == ["stage1"]
     assert load_params() == parse_params(profile_values("demo"), "demo")
     code, output, _ = modescope("use", "standard")
     assert code == 0 and "two_stage.rows.d-ff.from: stage1 -> (none)" in output.splitlines()
 
 
 def test_using_what_is_in_use_leaves_the_file_alone(modescope):
-    Path("params.yaml").write_text(yaml.safe_dump(yaml.safe_load(Path("params.yaml").read_text())))
-    before = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(
+        yaml.safe_dump(yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))), encoding="utf-8"
+    )
+    before = Path("params.yaml").read_text(encoding="utf-8")
     assert modescope("use", "standard") == (0, "nothing changed\n", "")
-    assert Path("params.yaml").read_text() == before
+    assert Path("params.yaml").read_text(encoding="utf-8") == before
 
 
 @pytest.mark.parametrize(
@@ -116,10 +122,10 @@ def test_using_what_is_in_use_leaves_the_file_alone(modescope):
 )
 def test_a_profile_with_a_wrong_value_changes_nothing(modescope, text, words):
     write_profile(text)
-    before = Path("params.yaml").read_text()
+    before = Path("params.yaml").read_text(encoding="utf-8")
     code, output, errors = modescope("use", "mine")
     assert (code, output) == (2, "") and words in errors and errors.count("\n") == 1
-    assert Path("params.yaml").read_text() == before
+    assert Path("params.yaml").read_text(encoding="utf-8") == before
 
 
 def test_an_unknown_profile_is_answered_with_the_known_ones(modescope):
@@ -129,14 +135,18 @@ def test_an_unknown_profile_is_answered_with_the_known_ones(modescope):
 
 @pytest.mark.parametrize("content", [None, "a: [", "just text"])
 def test_use_mends_a_missing_or_broken_params_file(modescope, content):
-    Path("params.yaml").unlink() if content is None else Path("params.yaml").write_text(content)
+    Path("params.yaml").unlink() if content is None else Path("params.yaml").write_text(content, encoding="utf-8")
     code, output, _ = modescope("use", "standard")
     assert code == 0 and "seed: (none) -> 42" in output
-    assert Path("params.yaml").read_text() == Path("profiles/standard.yaml").read_text()
+    assert Path("params.yaml").read_text(encoding="utf-8") == Path("profiles/standard.yaml").read_text(encoding="utf-8")
 
 
 def test_differences_name_additions_and_removals():
-    assert differences({"a": {"b": 1, "c": True}}, {"a": {"b": 2}, "d": "x"}) == ["a.b: 1 -> 2", "d: (none) -> x", "a.c: true -> (none)"]
+    assert differences({"a": {"b": 1, "c": True}}, {"a": {"b": 2}, "d": "x"}) == [
+        "a.b: 1 -> 2",
+        "d: (none) -> x",
+        "a.c: true -> (none)",
+    ]
 
 
 class Drawn(NamedTuple):
@@ -167,10 +177,18 @@ def trained(modescope, monkeypatch):
 
 
 def test_sample_writes_arrays(trained):
-    assert trained("sample", "gan-split1", "-n", 5, "--out", "a/b.npz", "--seed", 9) == (0, "5 images of gan-split1, seed 9: a/b.npz\n", "")
+    assert trained("sample", "gan-split1", "-n", 5, "--out", "a/b.npz", "--seed", 9) == (
+        0,
+        "5 images of gan-split1, seed 9: a/b.npz\n",
+        "",
+    )
     with np.load("a/b.npz") as arrays:
         assert arrays.files == ["images"]
-        assert arrays["images"].shape == (5, 3, 4, 4) and arrays["images"].dtype == np.uint8 and (arrays["images"] == 9).all()
+        assert (
+            arrays["images"].shape == (5, 3, 4, 4)
+            and arrays["images"].dtype == np.uint8
+            and (arrays["images"] == 9).all()
+        )
     trained("sample", "gan-labelled", "-n", 3, "--out", "c.npz")
     with np.load("c.npz") as arrays:
         assert arrays["labels"].tolist() == [0, 1, 2] and arrays["labels"].dtype == np.int64
@@ -199,7 +217,9 @@ def test_sample_asks_for_labels(trained, options, labels):
         assert arrays["labels"].tolist() == labels and len(arrays["images"]) == len(labels)
 
 
-@pytest.mark.parametrize("run, size", [("gan-labelled", (3 * 6 + 2, 8 * 6 + 2)), ("gan-split1", (8 * 6 + 2, 8 * 6 + 2))])
+@pytest.mark.parametrize(
+    "run, size", [("gan-labelled", (3 * 6 + 2, 8 * 6 + 2)), ("gan-split1", (8 * 6 + 2, 8 * 6 + 2))]
+)
 def test_a_grid_has_a_column_for_every_class(trained, run, size):
     assert trained("sample", run, "--grid", "--out", "a.png")[0] == 0
     with PIL.Image.open("a.png") as sheet:
@@ -254,7 +274,9 @@ def test_bench_is_passed_on(modescope, monkeypatch):
     assert modescope("bench", "--out", "there", "--seconds", "1") == (0, "table there 1.0\n", "")
 
 
-@pytest.mark.parametrize("arguments", [["fly"], ["use"], ["sample", "x", "-n", "0", "--out", "a.npz"], ["ui", "--port", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [["fly"], ["use"], ["sample", "x", "-n", "0", "--out", "a.npz"], ["ui", "--port", "0"]]
+)
 def test_a_wrong_command_line_is_the_users_error(modescope, arguments):
     code, _, errors = modescope(*arguments)
     assert code == 2 and "Error: " in errors
@@ -278,7 +300,11 @@ def test_help_and_use_start_at_once(modescope, arguments):
     def seconds() -> float:
         command = [sys.executable, "-c", STARTED.format(arguments=arguments)]
         environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
-        spent, *heavy = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()[-1].split("|")
+        spent, *heavy = (
+            subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+            .stdout.splitlines()[-1]
+            .split("|")
+        )
         assert heavy == []
         return float(spent)
 

@@ -3,7 +3,16 @@
 import pytest
 import yaml
 
-from modescope.config import PARAMS, load_params, merge, parse_params, profile_name, profile_names, profile_values, read_yaml
+from modescope.config import (
+    PARAMS,
+    load_params,
+    merge,
+    parse_params,
+    profile_name,
+    profile_names,
+    profile_values,
+    read_yaml,
+)
 from modescope.errors import UserError
 from modescope.report.results import REPORTED
 from modescope.report.two_stage.runs import TABLE_5
@@ -54,26 +63,53 @@ def test_every_profile_is_valid_and_known_by_its_values(name):
         (changed(imbalance__gan__lr=-1.0), "`imbalance.gan.lr` = -1.0: input should be greater than 0"),
         (changed(precision="fp8"), "`precision` = 'fp8': input should be 'fp32', 'tf32' or 'bf16'"),
         (changed(datasets__rgb="mnist"), "`datasets.rgb` = 'mnist'"),
-        (changed(imbalance__splits=["balanced", "split9"]), r"imbalance.splits names \['split9'\], which neither split.counts nor split.long_tailed draws"),
+        (
+            changed(imbalance__splits=["balanced", "split9"]),
+            r"imbalance.splits names \['split9'\], which neither split.counts nor split.long_tailed draws",
+        ),
         (changed(two_stage__split="lt1000"), r"two_stage.split names \['lt1000'\], which neither"),
-        (changed(split__long_tailed={"split1": 10.0}), "split.long_tailed.split1: split.counts has a split of this name"),
-        (changed(split__long_tailed={"lt10": 0.1}), "`split.long_tailed.lt10` = 0.1: input should be greater than or equal to 1"),
+        (
+            changed(split__long_tailed={"split1": 10.0}),
+            "split.long_tailed.split1: split.counts has a split of this name",
+        ),
+        (
+            changed(split__long_tailed={"lt10": 0.1}),
+            "`split.long_tailed.lt10` = 0.1: input should be greater than or equal to 1",
+        ),
         (changed(seeds__more=[43, 42]), r"seeds.more \[43, 42\] names a seed twice, or 42, which is `seed`"),
         (changed(seeds__rows=["cgan-best"]), "seeds.rows names cgan-best, which is not trained: name some of cgan-bce"),
         ({key: value for key, value in STANDARD.items() if key != "seed"}, "`seed` is missing"),
         ("nonsense", "input should be a valid dictionary"),
-        (changed(add_stage2_ff=True, add_stage2_conv=True), "add_stage2_ff and add_stage2_conv are both true: .+ switch one off"),
+        (
+            changed(add_stage2_ff=True, add_stage2_conv=True),
+            "add_stage2_ff and add_stage2_conv are both true: .+ switch one off",
+        ),
         (changed(sft_input_dim=64), "sft_input_dim is 64 and latent_dim 100: .+ make them equal"),
         (changed(n_gen=0), "`n_gen` = 0: input should be greater than or equal to 1"),
         (changed(n_critic=0), "`n_critic` = 0: input should be greater than or equal to 1"),
         (changed(ce_loss_weight=-0.5), "`ce_loss_weight` = -0.5: input should be greater than or equal to 0"),
-        (changed(prior="uniform"), "`prior` = 'uniform': input should be 'diagonal', 'sphere', 'orthogonal' or 'normal'"),
+        (
+            changed(prior="uniform"),
+            "`prior` = 'uniform': input should be 'diagonal', 'sphere', 'orthogonal' or 'normal'",
+        ),
         (changed(prior="normal"), "two_stage.rows.a-0.1-n5: the normal prior has no classes"),
-        (with_row(**{"from": "stage9"}), "two_stage.rows.mine: `from` must name a training of two_stage.stage1: stage1, .+"),
+        (
+            with_row(**{"from": "stage9"}),
+            "two_stage.rows.mine: `from` must name a training of two_stage.stage1: stage1, .+",
+        ),
         (with_row(**{"from": ["stage1"]}), "two_stage.rows.mine: `from` must name a training of two_stage.stage1"),
-        (changed(two_stage__rows={"mine": {"n_gen": 5}}), "two_stage.rows.mine: `from` must name a training of two_stage.stage1"),
-        (with_row(**{"from": "stage1-normal"}), "two_stage.rows.mine: the normal prior has no classes to guide towards"),
-        (with_row(prior="sphere"), "two_stage.rows.mine: prior is what stage 1 was trained with: set it in two_stage.stage1"),
+        (
+            changed(two_stage__rows={"mine": {"n_gen": 5}}),
+            "two_stage.rows.mine: `from` must name a training of two_stage.stage1",
+        ),
+        (
+            with_row(**{"from": "stage1-normal"}),
+            "two_stage.rows.mine: the normal prior has no classes to guide towards",
+        ),
+        (
+            with_row(prior="sphere"),
+            "two_stage.rows.mine: prior is what stage 1 was trained with: set it in two_stage.stage1",
+        ),
         (with_row(ngf=8, latent_dim=10), "two_stage.rows.mine: latent_dim, ngf is what stage 1 was trained with"),
         (with_row(n_generator=5), "two_stage.rows.mine: unknown key `n_generator`"),
         (with_row(n_gen=0), "two_stage.rows.mine: `n_gen` = 0: input should be greater than or equal to 1"),
@@ -88,14 +124,35 @@ def test_every_profile_is_valid_and_known_by_its_values(name):
         (changed(cgan__losses=["bce", "bec"]), "cgan: unknown loss `bec`: cgan.recipes has bce, "),
         (changed(cgan__losses=[]), r"`cgan.losses` = \[\]: list should have at least 1 item"),
         (changed(cgan__modes=["cgan", "gan"]), "`cgan.modes.1` = 'gan': input should be 'cgan' or 'dcgan'"),
-        (changed(cgan__recipes__bce__n_critic=0), "`cgan.recipes.bce.n_critic` = 0: input should be greater than or equal to 1"),
-        (changed(cgan__recipes__bce__real_label=0.5), "`cgan.recipes.bce.real_label` = 0.5: input should be greater than 0.5"),
-        (changed(cgan__recipes__bce__real_label=1.1), "`cgan.recipes.bce.real_label` = 1.1: input should be less than or equal to 1"),
-        (changed(cgan__recipes__hinge__discriminator="patch"), "`cgan.recipes.hinge.discriminator` = 'patch': input should be 'spectral' or 'critic'"),
-        (changed(cgan__recipes__bce__betas=[0.5]), r"`cgan.recipes.bce.betas` = \[0.5\]: list should have at least 2 items"),
-        (changed(cgan__training__generator_width=33), "`cgan.training.generator_width` = 33: input should be a multiple of 2"),
+        (
+            changed(cgan__recipes__bce__n_critic=0),
+            "`cgan.recipes.bce.n_critic` = 0: input should be greater than or equal to 1",
+        ),
+        (
+            changed(cgan__recipes__bce__real_label=0.5),
+            "`cgan.recipes.bce.real_label` = 0.5: input should be greater than 0.5",
+        ),
+        (
+            changed(cgan__recipes__bce__real_label=1.1),
+            "`cgan.recipes.bce.real_label` = 1.1: input should be less than or equal to 1",
+        ),
+        (
+            changed(cgan__recipes__hinge__discriminator="patch"),
+            "`cgan.recipes.hinge.discriminator` = 'patch': input should be 'spectral' or 'critic'",
+        ),
+        (
+            changed(cgan__recipes__bce__betas=[0.5]),
+            r"`cgan.recipes.bce.betas` = \[0.5\]: list should have at least 2 items",
+        ),
+        (
+            changed(cgan__training__generator_width=33),
+            "`cgan.training.generator_width` = 33: input should be a multiple of 2",
+        ),
         (changed(cgan__training__dropout=1.0), "`cgan.training.dropout` = 1.0: input should be less than 1"),
-        (changed(cgan__training__generator_labels="add"), "`cgan.training.generator_labels` = 'add': input should be 'multiply' or 'concat'"),
+        (
+            changed(cgan__training__generator_labels="add"),
+            "`cgan.training.generator_labels` = 'add': input should be 'multiply' or 'concat'",
+        ),
         (with_ours("dcgan-bce", loss="bce"), "cgan.ours.dcgan-bce: a published row has this name, choose another"),
         (with_ours(loss="bce", widht=3), "cgan.ours.mine: unknown key `widht`"),
         (with_ours(loss="bec"), "cgan.ours.mine: unknown loss `bec`: cgan.recipes has bce"),
@@ -103,12 +160,18 @@ def test_every_profile_is_valid_and_known_by_its_values(name):
         (with_ours(mode="cgan"), "cgan.ours.mine: unknown loss `None`"),
         (with_ours(loss="bce", mode="gan"), "cgan.ours.mine: `mode` = 'gan': input should be 'cgan' or 'dcgan'"),
         (with_ours(loss="bce", real_label=0.5), "cgan.ours.mine: `real_label` = 0.5: input should be greater than 0.5"),
-        (with_ours(loss="bce", generator_width=3), "cgan.ours.mine: `generator_width` = 3: input should be a multiple of 2"),
+        (
+            with_ours(loss="bce", generator_width=3),
+            "cgan.ours.mine: `generator_width` = 3: input should be a multiple of 2",
+        ),
         (with_ours(loss="bce", ema_decay=1.0), "cgan.ours.mine: `ema_decay` = 1.0: input should be less than 1"),
         (changed(cgan__ours={"mine": None}), "`cgan.ours.mine` = None: input should be a valid dictionary"),
         (changed(stacked__losses=["bec"]), "stacked.training: unknown loss `bec`"),
         (changed(stacked__training={"steps": 5}), "stacked.training: unknown key `steps`"),
-        (changed(stacked__training={"batch_size": 1}), "stacked.training: `batch_size` = 1: input should be greater than or equal to 2"),
+        (
+            changed(stacked__training={"batch_size": 1}),
+            "stacked.training: `batch_size` = 1: input should be greater than or equal to 2",
+        ),
     ],
 )
 def test_bad_values_are_refused_by_name(values, message, tmp_path):
@@ -119,7 +182,9 @@ def test_bad_values_are_refused_by_name(values, message, tmp_path):
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize(("text", "message"), [("a: [1", "not valid YAML"), (None, "is missing: run `modescope use standard`")])
+@pytest.mark.parametrize(
+    ("text", "message"), [("a: [1", "not valid YAML"), (None, "is missing: run `modescope use standard`")]
+)
 def test_unreadable_files_are_one_line(text, message, tmp_path):
     path = tmp_path / "params.yaml"
     if text is not None:
@@ -146,9 +211,16 @@ def test_seed_zero_is_a_seed():
 
 def test_a_row_inherits_from_its_stage1_and_that_from_the_top():
     rows = {"mine": {"from": "other", "n_gen": 7}}
-    params = parse_params(changed(seed=5, two_stage__stage1={"other": {"prior": "sphere", "batch_size": 32}}, two_stage__rows=rows), "test")
+    params = parse_params(
+        changed(seed=5, two_stage__stage1={"other": {"prior": "sphere", "batch_size": 32}}, two_stage__rows=rows),
+        "test",
+    )
     first, second = params.stage1_config("other"), params.stage2_config("mine")
-    assert (first.prior, first.batch_size, first.seed) == ("sphere", 32, 5) == (second.prior, second.batch_size, second.seed)
+    assert (
+        (first.prior, first.batch_size, first.seed)
+        == ("sphere", 32, 5)
+        == (second.prior, second.batch_size, second.seed)
+    )
     assert (second.n_gen, second.ce_loss_weight, params.n_gen) == (7, params.ce_loss_weight, 20)
 
 
@@ -170,7 +242,9 @@ def test_the_layers_decide_the_letter(layers, letter):
 
 def test_the_published_rows_are_every_mode_with_every_loss_and_ours_follow():
     params = parse_params(with_ours(loss="bce"), "test")
-    assert list(params.cgan.rows) == [f"{mode}-{loss}" for mode in ("cgan", "dcgan") for loss in ("bce", "lsgan", "hinge", "wgan-gp")] + ["mine"]
+    assert list(params.cgan.rows) == [
+        f"{mode}-{loss}" for mode in ("cgan", "dcgan") for loss in ("bce", "lsgan", "hinge", "wgan-gp")
+    ] + ["mine"]
 
 
 @pytest.mark.parametrize(
@@ -184,13 +258,29 @@ def test_the_published_rows_are_every_mode_with_every_loss_and_ours_follow():
 )
 def test_a_loss_brings_its_recipe_along(row, mode, recipe):
     config = parse_params(STANDARD, "test").cgan.config(row)
-    found = (config.loss, config.discriminator, config.real_label, config.d_loss_scale, config.n_critic, config.betas, config.lambda_gp)
+    found = (
+        config.loss,
+        config.discriminator,
+        config.real_label,
+        config.d_loss_scale,
+        config.n_critic,
+        config.betas,
+        config.lambda_gp,
+    )
     assert config.mode == mode and found == recipe
-    assert (config.latent_dim, config.batch_size, config.lr_generator, config.lr_discriminator) == (100, 128, 1e-4, 4e-4)
+    assert (config.latent_dim, config.batch_size, config.lr_generator, config.lr_discriminator) == (
+        100,
+        128,
+        1e-4,
+        4e-4,
+    )
 
 
 def test_a_row_of_ours_overrides_both_its_recipe_and_what_is_shared():
-    values = merge(with_ours(loss="wgan-gp", n_critic=2, dropout=0.5, mode="dcgan"), {"cgan": {"recipes": {"wgan-gp": {"lambda_gp": 3.0}}}})
+    values = merge(
+        with_ours(loss="wgan-gp", n_critic=2, dropout=0.5, mode="dcgan"),
+        {"cgan": {"recipes": {"wgan-gp": {"lambda_gp": 3.0}}}},
+    )
     params = parse_params(values, "test")
     config, published = params.cgan.config("mine"), params.cgan.config("dcgan-wgan-gp")
     assert config.model_dump() == published.model_dump() | {"n_critic": 2, "dropout": 0.5} and config.lambda_gp == 3.0
@@ -201,7 +291,11 @@ def test_stacked_digits_have_no_labels_and_override_what_is_shared():
     params = parse_params(changed(stacked__training={"generator_steps": 7, "critic_width": 5}), "test")
     config, published = params.stacked_config("wgan-gp"), params.cgan.config("dcgan-wgan-gp")
     expected = published.model_dump() | params.stacked.training
-    assert config.model_dump() == expected and (config.mode, config.generator_steps, config.critic_width) == ("dcgan", 7, 5)
+    assert config.model_dump() == expected and (config.mode, config.generator_steps, config.critic_width) == (
+        "dcgan",
+        7,
+        5,
+    )
 
 
 @pytest.mark.parametrize("profile", ["standard", "paper"])

@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
-from clones import environment, run
-from tracked_runs import start_python, stored_run, work_folder
 
+from clones import environment, run
 from modescope import doctor
 from modescope.tracking.mlflow_store import Store, open_store
+from tracked_runs import start_python, stored_run, work_folder
 
 PIPELINE = """
 stages:
@@ -115,7 +115,9 @@ def enter(folder, monkeypatch):
 
 def killed(command, folder):
     """Run a command in a session of its own, which a kill ends."""
-    done = subprocess.run(command, cwd=folder, env=environment(folder), start_new_session=True, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=folder, env=environment(folder), start_new_session=True, capture_output=True, text=True
+    )
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
 
 
@@ -155,7 +157,14 @@ def test_nothing_is_wrong_with_a_new_folder(command, tmp_path, monkeypatch, caps
 def test_a_killed_experiment_in_the_workspace(repository, capsys):
     killed(["dvc", "exp", "run", "-n", "late", "-S", "second=kill"], repository)
     assert "HEAD detached" in printed("git status")
-    check(capsys, "HEAD left branch `work`", "params.yaml keeps what it has now", "refs of a killed", "record of experiment `late`", "locks of DVC")
+    check(
+        capsys,
+        "HEAD left branch `work`",
+        "params.yaml keeps what it has now",
+        "refs of a killed",
+        "record of experiment `late`",
+        "locks of DVC",
+    )
     assert_work_is_there(repository, "first: 1\nsecond: kill # mine\n")
     assert "EXEC_MERGE" not in printed("git for-each-ref") and printed("git stash list") == ""
     run("git checkout -q HEAD params.yaml && dvc repro", repository)
@@ -168,7 +177,11 @@ def test_a_killed_experiment_in_the_workspace(repository, capsys):
         (f"{QUEUE}._stash_commit_deps", 1, "what the workspace has instead goes there"),
         (f"{STASH}.apply", 1, "git stash pop --index"),  # HEAD is detached, the workspace clean
         (f"{STASH}.apply", 2, "git stash pop --index"),  # HEAD is back, the workspace clean
-        (f"{STASH}.apply", 3, "refs of a killed experiment"),  # HEAD is detached again, the changes nowhere but in a ref
+        (
+            f"{STASH}.apply",
+            3,
+            "refs of a killed experiment",
+        ),  # HEAD is detached again, the changes nowhere but in a ref
     ],
 )
 def test_changes_that_a_killed_experiment_had_put_aside_come_back(repository, capsys, where, calls, words):
@@ -219,7 +232,9 @@ def test_a_killed_queue_worker(repository, capsys):
 def test_a_lock_whose_number_another_process_has_now(repository, capsys):
     entry = {"pid": os.getpid(), "cmd": "dvc repro"}
     file = repository / ".dvc" / "tmp" / "rwlock"
-    file.write_text(json.dumps({"write": {str(repository / "second"): entry}, "read": {str(repository / "first"): [entry]}}))
+    file.write_text(
+        json.dumps({"write": {str(repository / "second"): entry}, "read": {str(repository / "first"): [entry]}})
+    )
     assert "is busy" in run("dvc repro -f -s second", repository, expect=255)[0]
     check(capsys, f"locks of DVC processes that are gone ({os.getpid()}): rm .dvc/tmp/rwlock")
     file.write_text('{"write": {')
@@ -260,7 +275,9 @@ def test_a_file_that_was_being_written(project, capsys):
 
 def test_a_stage_without_its_dvc(project, capsys):
     """At work as long as its parent lives, which is called `dvc`; an orphan, which is ended, when it is gone."""
-    (project / "dvc").write_text(f"{sys.executable} -c 'import time; print(flush=True); time.sleep(60)' modescope.stages.imbalance gan; echo")
+    (project / "dvc").write_text(
+        f"{sys.executable} -c 'import time; print(flush=True); time.sleep(60)' modescope.stages.imbalance gan; echo"
+    )
     parent = subprocess.Popen(["sh", "dvc"], env={**os.environ, "DVC_STAGE": "imbalance@gan"}, stdout=subprocess.PIPE)
     parent.stdout.readline()
     well, lines = examined(capsys)
@@ -289,7 +306,9 @@ def test_a_repository_that_was_copied_keeps_its_pictures_itself(project, tmp_pat
     assert start_python("from tracked_runs import *; train_run(Path('models/imbalance/gan-split1'))").wait() == 0
     copy = enter(shutil.copytree(project, tmp_path / "copy"), monkeypatch)
     shutil.rmtree(copy / "mlartifacts")
-    check(capsys, f"MLflow keeps the pictures of `imbalance` in {project}/mlartifacts/imbalance, not beside its database")
+    check(
+        capsys, f"MLflow keeps the pictures of `imbalance` in {project}/mlartifacts/imbalance, not beside its database"
+    )
     run_id = stored_run().info.run_id
     assert stored_run().info.artifact_uri == f"{copy}/mlartifacts/imbalance/{run_id}/artifacts"
     assert len([*(copy / "mlartifacts").rglob("*.png")]) == 2
@@ -307,5 +326,8 @@ def test_a_database_of_another_schema_is_for_the_user(project, capsys):
 def test_the_command_line_says_whether_something_is_left(project):
     (project / "models").mkdir()
     (project / "models" / ".run-abcdefgh").mkdir()
-    assert "rm -r models/.run-abcdefgh" in run("modescope doctor", project, expect=2, PYTHONPATH=os.environ.get("PYTHONPATH", ""))[0]
+    assert (
+        "rm -r models/.run-abcdefgh"
+        in run("modescope doctor", project, expect=2, PYTHONPATH=os.environ.get("PYTHONPATH", ""))[0]
+    )
     assert "mended" in run("modescope doctor --mend", project, PYTHONPATH=os.environ.get("PYTHONPATH", ""))[0]

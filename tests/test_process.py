@@ -99,7 +99,9 @@ def test_a_signal_lets_the_stage_close_what_it_opened(command, tmp_path, number)
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
 def test_a_stage_dies_with_its_parent(command, tmp_path):
     code = "import subprocess, sys; subprocess.Popen(sys.argv[1:]).wait()"
-    parent = subprocess.Popen([sys.executable, "-c", code, *command("wait", tmp_path / "out")], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code, *command("wait", tmp_path / "out")], stdout=subprocess.PIPE, text=True
+    )
     assert [parent.stdout.readline() for _ in range(2)][1] == "out 2\n"
     (stage,) = psutil.Process(parent.pid).children()
     parent.kill()
@@ -145,7 +147,9 @@ def test_disk_trouble_is_recognised(error, words):
     assert words in disk_trouble(error)
 
 
-@pytest.mark.parametrize("error", [ValueError("wrong"), FileNotFoundError(errno.ENOENT, "x", "a"), RuntimeError("CUDA out of memory")])
+@pytest.mark.parametrize(
+    "error", [ValueError("wrong"), FileNotFoundError(errno.ENOENT, "x", "a"), RuntimeError("CUDA out of memory")]
+)
 def test_other_trouble_is_not(error):
     assert disk_trouble(error) is None
 
@@ -168,7 +172,10 @@ for count in range(51):
     before = before or resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
-    kept, given_back = (int(subprocess.run([sys.executable, "-c", faults, how], capture_output=True, text=True, check=True).stdout) for how in ("keep", "give"))
+    kept, given_back = (
+        int(subprocess.run([sys.executable, "-c", faults, how], capture_output=True, text=True, check=True).stdout)
+        for how in ("keep", "give")
+    )
     assert kept < 1000 and given_back > 100 * kept
 
 

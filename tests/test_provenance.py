@@ -14,13 +14,18 @@ def test_equal_parts_give_equal_keys():
     assert len(run_key(**PARTS)) == 16
 
 
-@pytest.mark.parametrize("change", [{"stage": "x"}, {"params": {"seed": 0}}, {"data_digests": {"train": "ab"}}, {"code": "bc"}])
+@pytest.mark.parametrize(
+    "change", [{"stage": "x"}, {"params": {"seed": 0}}, {"data_digests": {"train": "ab"}}, {"code": "bc"}]
+)
 def test_any_changed_part_changes_the_key(change):
     assert run_key(**{**PARTS, **change}) != run_key(**PARTS)
 
 
 def test_imports_are_followed_and_filing_is_left_out():
-    names = {Path(*path.parts[path.parts.index("modescope") :]).as_posix() for path in local_imports("modescope.stages.imbalance")}
+    names = {
+        Path(*path.parts[path.parts.index("modescope") :]).as_posix()
+        for path in local_imports("modescope.stages.imbalance")
+    }
     assert {"modescope/stages/imbalance.py", "modescope/training/loop.py", "modescope/models/layers.py"} <= names
     assert not names & {"modescope/tracking.py", "modescope/config.py", "modescope/report/tables.py"}
 

@@ -1,4 +1,6 @@
-"""The house rules: limits of size, imports that point down, dvc.yaml that names all the code and the parameters of its stages."""
+"""The house rules: limits of size, imports that point down, dvc.yaml that names all the code and the parameters of its
+stages.
+"""
 
 import ast
 import re
@@ -11,7 +13,10 @@ from modescope.provenance import local_imports
 
 SOURCE = Path("src/modescope")
 FILES = sorted(SOURCE.rglob("*.py"))
-STAGES = {name: stage.get("do", stage) for name, stage in yaml.safe_load(Path("dvc.yaml").read_text())["stages"].items()}
+STAGES = {
+    name: stage.get("do", stage)
+    for name, stage in yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"].items()
+}
 MODULES = {name: re.search(r"python -m modescope\.stages\.(\w+)", stage["cmd"])[1] for name, stage in STAGES.items()}
 # A package may import packages further down this list, and itself.
 LAYERS = [{"cli", "stages", "bench", "doctor"}, {"report", "tracking"}, {"evaluation"}, {"training"}, {"models"}, {"data"}, {"process", "profile", "provenance", "vision"}, {"config", "dotted", "errors", "files"}]  # fmt: skip
@@ -26,7 +31,9 @@ def test_sizes(path):
     assert len(path.read_text().splitlines()) <= 300, "split the file"
     for node in functions(path):
         assert node.end_lineno - node.lineno < 50, f"{node.name} is longer than 50 lines"
-        arguments = [a for a in node.args.posonlyargs + node.args.args + node.args.kwonlyargs if a.arg not in ("self", "cls")]
+        arguments = [
+            a for a in node.args.posonlyargs + node.args.args + node.args.kwonlyargs if a.arg not in ("self", "cls")
+        ]
         assert len(arguments) <= 8, f"{node.name} takes more than 8 arguments"
 
 
@@ -49,12 +56,22 @@ def layer(module):
 def test_imports_point_down(path):
     module = ".".join(path.relative_to("src").with_suffix("").parts)
     for node in ast.walk(ast.parse(path.read_text())):
-        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        names = (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [a.name for a in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
         for name in names:
             if name.startswith("modescope."):
                 same_package = module.split(".")[1] == name.split(".")[1]
-                assert same_package or layer(name) > layer(module) or layer(module) == len(LAYERS) - 1, f"{module} imports {name}"
-            assert name.split(".")[0] != "mlflow" or module == "modescope.tracking.mlflow_store", f"{module} imports mlflow"
+                assert same_package or layer(name) > layer(module) or layer(module) == len(LAYERS) - 1, (
+                    f"{module} imports {name}"
+                )
+            assert name.split(".")[0] != "mlflow" or module == "modescope.tracking.mlflow_store", (
+                f"{module} imports mlflow"
+            )
 
 
 def test_the_loop_names_no_model():
@@ -74,5 +91,5 @@ def test_every_stage_is_described_and_is_a_module(name):
     assert STAGES[name]["desc"]
     assert name == MODULES[name] or name.startswith(f"{MODULES[name]}-")
     main = next(node for node in functions(SOURCE / "stages" / f"{MODULES[name]}.py") if node.name == "main")
-    statements = [line for line in range(main.lineno, main.end_lineno + 1)]
+    statements = list(range(main.lineno, main.end_lineno + 1))
     assert len(statements) <= 30

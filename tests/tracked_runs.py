@@ -67,11 +67,19 @@ def steps_of(name, key=INFO["key"]):
 
 
 def artifacts_of(folder=None, key=INFO["key"]):
-    return sorted(Path(file.path).name for file in open_store().client.list_artifacts(stored_run(key).info.run_id, folder))
+    return sorted(
+        Path(file.path).name for file in open_store().client.list_artifacts(stored_run(key).info.run_id, folder)
+    )
 
 
 def start_python(code: str, *arguments, **environment) -> subprocess.Popen:
     """A process of its own with our package and the tests' helpers, in the working folder."""
     path = os.pathsep.join([str(SOURCE), str(Path(__file__).parent)])
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        env={**os.environ, "PYTHONPATH": path, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

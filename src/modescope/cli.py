@@ -1,4 +1,6 @@
-"""The command line: `modescope use | sample | sync | ui | promote | doctor | bench`. Heavy imports happen inside the commands."""
+"""The command line: `modescope use | sample | sync | ui | promote | doctor | bench`. Heavy imports happen inside the
+commands.
+"""
 
 import math
 from pathlib import Path
@@ -57,10 +59,19 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1", min=1, max=65
 @app.command()
 def sample(
     run: Annotated[str, typer.Argument(help="A trained model: a folder in models/*/, say cgan-wgan-gp")],
-    out: Annotated[Path, typer.Option(help="FILE.png (a sheet) or FILE.npz (images, and labels where the run has them)")],
-    n: Annotated[int | None, typer.Option("-n", help="How many images [default: 1; with --grid 8 of every class, or 64]", min=1)] = None,
-    seed: Annotated[int, typer.Option(help="Decides everything; the same seed and another label give the same latent vectors", min=0)] = 0,
-    label: Annotated[int | None, typer.Option(help="The class of all images, for a run that was trained with labels")] = None,
+    out: Annotated[
+        Path, typer.Option(help="FILE.png (a sheet) or FILE.npz (images, and labels where the run has them)")
+    ],
+    n: Annotated[
+        int | None, typer.Option("-n", help="How many images [default: 1; with --grid 8 of every class, or 64]", min=1)
+    ] = None,
+    seed: Annotated[
+        int,
+        typer.Option(help="Decides everything; the same seed and another label give the same latent vectors", min=0),
+    ] = 0,
+    label: Annotated[
+        int | None, typer.Option(help="The class of all images, for a run that was trained with labels")
+    ] = None,
     grid: Annotated[bool, typer.Option("--grid", help="A column of images for every class")] = False,
 ) -> None:
     """Draw images from a trained model."""
@@ -82,7 +93,9 @@ def sample(
 
 
 @app.command()
-def doctor(mend: Annotated[bool, typer.Option("--mend", help="Mend what can be mended without losing work")] = False) -> None:
+def doctor(
+    mend: Annotated[bool, typer.Option("--mend", help="Mend what can be mended without losing work")] = False,
+) -> None:
     """Find what killed commands left behind in the repository and in MLflow. Exit code 2 if something stays wrong."""
     from modescope import doctor as the_doctor
 
@@ -100,8 +113,12 @@ def promote(
 
     promotion.refuse_unfinished(run)
     done = promotion.promote(find_run(run), alias)
-    print(f"{run} {'is' if done.is_new else 'was already'} version {done.version} of {done.model}, alias {alias}: {done.link}")
-    print(f'mlflow.pyfunc.load_model("models:/{done.model}@{alias}").predict(pandas.DataFrame({{"n": [8], "seed": [7]}}))')
+    print(
+        f"{run} {'is' if done.is_new else 'was already'} version {done.version} of {done.model}, alias {alias}: {done.link}"
+    )
+    print(
+        f'mlflow.pyfunc.load_model("models:/{done.model}@{alias}").predict(pandas.DataFrame({{"n": [8], "seed": [7]}}))'
+    )
 
 
 @app.command()
@@ -118,7 +135,11 @@ def bench(
 
 def find_run(name: str) -> Path:
     """Folder of a trained generator. Raises UserError that names those there are."""
-    folders = {file.parent.name: file.parent for file in sorted(Path("models").glob("*/*/run.json")) if file.parent.parent.name != "classifiers"}
+    folders = {
+        file.parent.name: file.parent
+        for file in sorted(Path("models").glob("*/*/run.json"))
+        if file.parent.parent.name != "classifiers"
+    }
     if name not in folders:
         known = ", ".join(folders) or "none yet (`dvc repro` trains them, `dvc checkout` brings them back)"
         raise UserError(f"unknown run `{name}`: there are {known}")
@@ -155,7 +176,9 @@ def save_sheet(drawn: Any, path: Path, columns: int | None = None) -> None:
     from modescope.training.loop import grid
 
     count = len(drawn.images)
-    sheet = grid(drawn.images.cpu(), columns=columns or math.ceil(math.sqrt(count)), padding=2 if count > 1 else 0).numpy()
+    sheet = grid(
+        drawn.images.cpu(), columns=columns or math.ceil(math.sqrt(count)), padding=2 if count > 1 else 0
+    ).numpy()
     with atomic_path(path) as temporary:
         PIL.Image.fromarray(sheet[..., 0] if sheet.shape[2] == 1 else sheet).save(temporary, format="PNG")
 

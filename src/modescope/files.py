@@ -14,13 +14,17 @@ from modescope.errors import UserError
 
 
 def root() -> Path:
-    """The repository: `$DVC_ROOT` inside a DVC stage (the parent repository in a temporary workspace), else the working folder."""
+    """The repository: `$DVC_ROOT` inside a DVC stage (the parent repository in a temporary workspace), else the working
+    folder.
+    """
     return Path(os.environ.get("DVC_ROOT") or ".").resolve()
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling of `path` (to become a file or a folder); it takes `path`'s place on success and vanishes on failure."""
+    """Yield a temporary sibling of `path` (to become a file or a folder); it takes `path`'s place on success and
+    vanishes on failure.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
@@ -43,7 +47,7 @@ def write_json(path: Path, content: Any) -> None:
 def read_json(path: Path) -> Any:
     """Raises UserError if the file is missing or is no JSON."""
     try:
-        return json.loads(Path(path).read_text())
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `dvc repro`, or `dvc checkout` if it ran before") from None
     except json.JSONDecodeError as error:

@@ -27,7 +27,9 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # man 3 mallopt
 
 
 def run_stage(main: Callable[..., None]) -> None:
-    """Run a stage's `main`, whose typed arguments become the command line, and exit: 0 done, 2 the user's input, 1 our fault."""
+    """Run a stage's `main`, whose typed arguments become the command line, and exit: 0 done, 2 the user's input, 1 our
+    fault.
+    """
     gc.freeze()  # what is imported by now, see `uncollected`
     keep_freed_memory()
     sys.stdout.reconfigure(line_buffering=True)
@@ -42,7 +44,8 @@ def run_stage(main: Callable[..., None]) -> None:
 def keep_freed_memory() -> None:
     """Let glibc use freed memory again in place of giving it back to the system.
 
-    Large tensors come and go in every step, and each new page costs a fault: a sixth of a DCGAN's step on a CPU, a fourth of an adapter's with 256 pixels.
+    Large tensors come and go in every step, and each new page costs a fault: a sixth of a DCGAN's step on a CPU, a
+        fourth of an adapter's with 256 pixels.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if hasattr(libc, "mallopt"):  # musl has none
@@ -54,7 +57,8 @@ def keep_freed_memory() -> None:
 def uncollected() -> Iterator[None]:
     """For the import of something large: Python's cycle collector rests, and never looks at what was made.
 
-    Modules live as long as the process. Going through them again and again takes a fourth of a stage's start, and once more its end.
+    Modules live as long as the process. Going through them again and again takes a fourth of a stage's start, and once
+    more its end.
     """
     gc.disable()
     try:
@@ -73,7 +77,8 @@ def stage_name() -> str:
 def die_with_parent() -> None:
     """Get SIGTERM when the parent dies (Linux); exit now if DVC started this process and is gone already.
 
-    A process whose parent died is adopted by process 1, which leads another session, unless it is DVC itself in a container.
+    A process whose parent died is adopted by process 1, which leads another session, unless it is DVC itself in a
+    container.
     """
     if sys.platform != "linux":
         return
@@ -83,7 +88,9 @@ def die_with_parent() -> None:
 
 
 def stop_on_signals() -> None:
-    """Turn SIGTERM and SIGINT into SystemExit (143, 130), so that `with` blocks close; later ones do not disturb the closing."""
+    """Turn SIGTERM and SIGINT into SystemExit (143, 130), so that `with` blocks close; later ones do not disturb the
+    closing.
+    """
 
     def stop(number: int, _frame: FrameType | None) -> None:
         for each in (signal.SIGTERM, signal.SIGINT):
@@ -96,7 +103,9 @@ def stop_on_signals() -> None:
 
 
 def exit_readably(command: Callable[[], Any]) -> None:
-    """Call `command`. What the user can mend ends in one line on stderr and exit code 2; our own faults raise (exit code 1)."""
+    """Call `command`. What the user can mend ends in one line on stderr and exit code 2; our own faults raise (exit
+    code 1).
+    """
     try:
         command()
     except UserError as error:
@@ -114,7 +123,9 @@ def _refuse(message: str) -> None:
 
 
 def disk_trouble(error: Exception) -> str | None:
-    """One line for a full disk or a file that may not be touched, also where a library hides the OSError in a text; else None."""
+    """One line for a full disk or a file that may not be touched, also where a library hides the OSError in a text;
+    else None.
+    """
     code = getattr(error, "errno", None) or _hidden_code(str(error))
     if code not in ADVICE:
         return None
@@ -123,7 +134,9 @@ def disk_trouble(error: Exception) -> str | None:
 
 
 def _hidden_code(text: str) -> int | None:
-    """The error number that a library's message tells of. torch.save on a full disk: `inline_container.cc: unexpected pos`."""
+    """The error number that a library's message tells of. torch.save on a full disk: `inline_container.cc: unexpected
+    pos`.
+    """
     if "inline_container.cc" in text and ("unexpected pos" in text or "failed writing" in text):
         return errno.ENOSPC
     return next((code for code in ADVICE if os.strerror(code) in text), None)

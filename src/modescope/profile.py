@@ -9,7 +9,16 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.error import YAMLError
 
-from modescope.config import PARAMS, PROFILES, load_params, parse_params, profile_name, profile_names, profile_values, read_yaml
+from modescope.config import (
+    PARAMS,
+    PROFILES,
+    load_params,
+    parse_params,
+    profile_name,
+    profile_names,
+    profile_values,
+    read_yaml,
+)
 from modescope.dotted import dotted
 from modescope.errors import UserError
 from modescope.files import atomic_path
@@ -20,11 +29,13 @@ LOCK = Path("dvc.lock")
 def use_profile(name: str) -> list[str]:
     """Make params.yaml hold the profile's values, and dvc.lock what the profile's last `dvc repro` left.
 
-    From one profile to another dvc.lock waits in profiles/NAME.lock: hardly a stage of another profile is up to date, and DVC reads and
+    From one profile to another dvc.lock waits in profiles/NAME.lock: hardly a stage of another profile is up to date,
+    and DVC reads and
     writes all of it for every stage that it runs, seconds each time. Values of no profile keep it where it is.
 
     Returns:
-        one line per changed value, `imbalance.gan.epochs: 10 -> 1`; none (and the file is left alone) where nothing changes.
+        one line per changed value, `imbalance.gan.epochs: 10 -> 1`; none (and the file is left alone) where nothing
+        changes.
 
     Raises:
         UserError: unknown profile, or a profile with a value that is refused; params.yaml stays as it was.
@@ -42,13 +53,21 @@ def use_profile(name: str) -> list[str]:
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """What turns `old` into `new`, by dotted name in `new`'s order, removals last."""
     before, after = dotted(old), dotted(new)
-    changed = [f"{key}: {show(before, key)} -> {show(after, key)}" for key in after if key not in before or before[key] != after[key]]
+    changed = [
+        f"{key}: {show(before, key)} -> {show(after, key)}"
+        for key in after
+        if key not in before or before[key] != after[key]
+    ]
     return changed + [f"{key}: {show(before, key)} -> (none)" for key in before if key not in after]
 
 
 def show(values: dict[str, Any], key: str) -> str:
     """A value as YAML writes it."""
-    return "(none)" if key not in values else yaml.safe_dump(values[key], default_flow_style=True, width=10_000).removesuffix("...\n").strip()
+    return (
+        "(none)"
+        if key not in values
+        else yaml.safe_dump(values[key], default_flow_style=True, width=10_000).removesuffix("...\n").strip()
+    )
 
 
 def _current() -> dict[str, Any]:
@@ -82,7 +101,9 @@ def _write(values: dict[str, Any]) -> None:
     """The text of the standard profile with `values` in place of its own; checked before it takes params.yaml's place."""
     editor = YAML()
     editor.width = 10_000
-    editor.representer.add_representer(type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null"))
+    editor.representer.add_representer(
+        type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
     document = editor.load((PROFILES / "standard.yaml").read_text())
     lay_over(document, values)
     with atomic_path(PARAMS) as temporary:

@@ -6,10 +6,10 @@ import json
 import os
 import platform
 from collections.abc import Mapping
-from functools import cache
-from importlib.util import find_spec
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,12 @@ def _module_path(name: str) -> Path | None:
 
 def _holds_code(source: Path) -> bool:
     """Whether there is more than a docstring."""
-    return any(not isinstance(node, ast.Expr) for node in ast.parse(source.read_text()).body)
+    return any(not isinstance(node, ast.Expr) for node in ast.parse(source.read_text(encoding="utf-8")).body)
 
 
 def _imported_names(source: Path) -> set[str]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse(source.read_text())):
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -81,7 +81,14 @@ def run_key(stage: str, params: Mapping[str, Any], data_digests: Mapping[str, st
 
 
 def describe_run(
-    module: str, study: str, run: str, model: str, params: Mapping[str, Any], inputs: Mapping[str, Path], data: Mapping[str, Any], hardware: Mapping[str, Any]
+    module: str,
+    study: str,
+    run: str,
+    model: str,
+    params: Mapping[str, Any],
+    inputs: Mapping[str, Path],
+    data: Mapping[str, Any],
+    hardware: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What run.json says of a run before it starts, its key first.
 
@@ -106,7 +113,10 @@ def describe_run(
         "data": {**data, **_count(inputs), "digest": hashlib.sha256("".join(digests.values()).encode()).hexdigest()},
         "code": code,
         **hardware,
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "torchvision", "torchmetrics", "pythae")}},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "torchvision", "torchmetrics", "pythae")},
+        },
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

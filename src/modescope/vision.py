@@ -4,7 +4,8 @@ PyPI's torchvision is built against CUDA torch. Beside a CPU torch its compiled 
 `import torchvision` then dies ("operator torchvision::nms does not exist") because it describes two operators that the
 extension would have defined. Naming them first lets the import pass; calling them still fails, which nothing here does.
 
-One of its operators takes a function from torch's compiler, `torch._dynamo`, whose import lasts a second: a fifth of what it takes
+One of its operators takes a function from torch's compiler, `torch._dynamo`, whose import lasts a second: a fifth of
+what it takes
 to measure a run. Until somebody calls that function, one of the same name stands for it.
 
 Import this module before any package that imports torchvision itself (torchmetrics, airbench).
@@ -55,7 +56,9 @@ def is_compile_supported(device: Any) -> bool:
 
 @contextmanager
 def compiler_left_out() -> Iterator[None]:
-    """Inside, `from torch._dynamo.utils import is_compile_supported` gives the function above, unless the compiler is there already."""
+    """Inside, `from torch._dynamo.utils import is_compile_supported` gives the function above, unless the compiler is
+    there already.
+    """
     if COMPILER in sys.modules:
         yield
         return

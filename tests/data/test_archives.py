@@ -24,7 +24,9 @@ def cached(tmp_path, monkeypatch):
 
 @pytest.fixture
 def serve():
-    """Start a mirror that answers with the given bodies, one after the other (None: 404; the last one stays); returns its URL."""
+    """Start a mirror that answers with the given bodies, one after the other (None: 404; the last one stays); returns
+    its URL.
+    """
     servers = []
 
     def start(*bodies):
@@ -132,12 +134,16 @@ def test_the_next_url_is_tried_when_one_is_out_of_reach(cached, serve):
     assert archives.download(NAME, check, [f"{CLOSED}/{NAME}", f"{serve(CONTENT)}/{NAME}"]) == cached
 
 
-@pytest.mark.parametrize(("mirror", "searched"), [(None, "no mirror is set"), ("mirror", "the mirror .* does not hold it")])
+@pytest.mark.parametrize(
+    ("mirror", "searched"), [(None, "no mirror is set"), ("mirror", "the mirror .* does not hold it")]
+)
 def test_no_mirror_and_no_network_names_both_ways_out(cached, tmp_path, monkeypatch, mirror, searched):
     if mirror:
         (tmp_path / mirror).mkdir()
         monkeypatch.setenv("MODESCOPE_MIRROR", mirror)
-    with pytest.raises(UserError, match=f"cannot fetch {NAME}: {searched}.*MODESCOPE_MIRROR.*`modescope use demo`") as error:
+    with pytest.raises(
+        UserError, match=f"cannot fetch {NAME}: {searched}.*MODESCOPE_MIRROR.*`modescope use demo`"
+    ) as error:
         archives.download(NAME, check, [f"{CLOSED}/{NAME}"])
     assert "\n" not in str(error.value)
     assert not cached.exists()

@@ -59,7 +59,9 @@ def _put_official_cifar10(folder, monkeypatch):
         f"{split}_batch": {"data": _pixels(rows, 3 * 32 * 32), "labels": [k % 10 for k in range(rows)]}
         for split, rows in ROWS.items()
     }
-    files = {name: pickle.dumps(batch) for name, batch in batches.items()} | {"meta": pickle.dumps({"label_names": list(CIFAR10)})}
+    files = {name: pickle.dumps(batch) for name, batch in batches.items()} | {
+        "meta": pickle.dumps({"label_names": list(CIFAR10)})
+    }
     with tarfile.open(folder / OFFICIAL_CIFAR10.filename, "w:gz") as archive:
         for name, content in files.items():
             info = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
@@ -67,7 +69,9 @@ def _put_official_cifar10(folder, monkeypatch):
             archive.addfile(info, io.BytesIO(content))
     for split in ROWS:
         monkeypatch.setattr(OFFICIAL_CIFAR10, f"{split}_list", [(f"{split}_batch", _md5(files[f"{split}_batch"]))])
-    monkeypatch.setattr(OFFICIAL_CIFAR10, "meta", {"filename": "meta", "key": "label_names", "md5": _md5(files["meta"])})
+    monkeypatch.setattr(
+        OFFICIAL_CIFAR10, "meta", {"filename": "meta", "key": "label_names", "md5": _md5(files["meta"])}
+    )
     monkeypatch.setattr(OFFICIAL_CIFAR10, "tgz_md5", _md5((folder / OFFICIAL_CIFAR10.filename).read_bytes()))
 
 

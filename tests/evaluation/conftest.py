@@ -45,7 +45,9 @@ def draw_images():
 
     def draw(count: int, probabilities: list[float], seed: int) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(seed)
-        labels = torch.multinomial(torch.tensor(probabilities, dtype=torch.float64), count, replacement=True, generator=generator)
+        labels = torch.multinomial(
+            torch.tensor(probabilities, dtype=torch.float64), count, replacement=True, generator=generator
+        )
         images = torch.randint(0, 100, (count, 1, 4, 4), dtype=torch.uint8, generator=generator)
         images.flatten(1)[torch.arange(count), labels] = 255
         return images, labels

@@ -30,7 +30,12 @@ def test_equal_histograms_have_no_distance():
 
 @pytest.mark.parametrize(
     ("labels", "message"),
-    [(torch.tensor([0, 4]), r"in \[0, 4\)"), (torch.tensor([-1]), r"in \[0, 4\)"), (torch.zeros(3), "int64"), (torch.zeros(3, 1).long(), "int64")],
+    [
+        (torch.tensor([0, 4]), r"in \[0, 4\)"),
+        (torch.tensor([-1]), r"in \[0, 4\)"),
+        (torch.zeros(3), "int64"),
+        (torch.zeros(3, 1).long(), "int64"),
+    ],
 )
 def test_bad_labels(labels, message):
     with pytest.raises(ValueError, match=message):

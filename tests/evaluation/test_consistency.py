@@ -26,7 +26,11 @@ def test_shares_by_hand():
 
 def test_a_class_without_images_counts_as_never():
     found = class_consistency(confusion(LOGITS[:3], INTENDED[:3]))
-    assert found["class_consistency"] == pytest.approx(2 / 3) and found["class_consistency_per_class"] == [1.0, 0.5, 0.0]
+    assert found["class_consistency"] == pytest.approx(2 / 3) and found["class_consistency_per_class"] == [
+        1.0,
+        0.5,
+        0.0,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +53,9 @@ def test_evaluation_gives_it_only_with_labels(draw_images, pixel_judge, settings
     shares = [0.4, 0.3, 0.2, 0.1]
     reference = build_reference("split1", *draw_images(400, shares, seed=0), 4, [pixel_judge], settings)
     images, labels = draw_images(300, shares, seed=1)
-    without, right, wrong = (evaluate_images(images, reference, [pixel_judge], settings, found) for found in (None, labels, (labels + 1) % 4))
+    without, right, wrong = (
+        evaluate_images(images, reference, [pixel_judge], settings, found) for found in (None, labels, (labels + 1) % 4)
+    )
     assert right.keys() - without.keys() == {"class_consistency", "class_consistency_per_class", "confusion"}
     assert (right["class_consistency"], wrong["class_consistency"]) == (1.0, 0.0)
     assert right["confusion"] == torch.bincount(labels, minlength=4).diag().tolist()

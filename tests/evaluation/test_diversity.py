@@ -16,7 +16,9 @@ def squares(count, seed, channels=1, side=28):
     """A white square at a random place of a black image: all are equally sharp, few are the same."""
     generator = torch.Generator().manual_seed(seed)
     images = torch.zeros(count, channels, side, side, dtype=torch.uint8)
-    for image, (top, left) in zip(images, torch.randint(0, side - 8, (count, 2), generator=generator).tolist(), strict=True):
+    for image, (top, left) in zip(
+        images, torch.randint(0, side - 8, (count, 2), generator=generator).tolist(), strict=True
+    ):
         image[:, top : top + 8, left : left + 8] = 255
     return images
 
@@ -26,7 +28,9 @@ def noise(*shape, seed=0):
 
 
 def by_hand(one, other, weights):
-    """Wang et al.'s formula with SciPy's filter: contrast and structure at full size inside the border, all of SSIM at half size."""
+    """Wang et al.'s formula with SciPy's filter: contrast and structure at full size inside the border, all of SSIM at
+    half size.
+    """
     factors = []
     for scale in (0, 1):
         x, y = (image.double().numpy() / 255 for image in (one, other))
@@ -37,7 +41,11 @@ def by_hand(one, other, weights):
             return np.stack([gaussian_filter(channel, 1.5, mode="mirror", truncate=3.5) for channel in image])
 
         mean_x, mean_y = blur(x), blur(y)
-        variance_x, variance_y, covariance = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2, blur(x * y) - mean_x * mean_y
+        variance_x, variance_y, covariance = (
+            blur(x * x) - mean_x**2,
+            blur(y * y) - mean_y**2,
+            blur(x * y) - mean_x * mean_y,
+        )
         luminance = (2 * mean_x * mean_y + 0.01**2) / (mean_x**2 + mean_y**2 + 0.01**2)
         contrast = (2 * covariance + 0.03**2) / (variance_x + variance_y + 0.03**2)
         factors.append((luminance * contrast).mean() if scale else contrast[:, 5:-5, 5:-5].mean())
@@ -85,7 +93,9 @@ def test_batch_size_changes_nothing(monkeypatch, pairs_at_once):
 
 @pytest.mark.parametrize(("shape", "found"), [((5, 1, 21, 28), "5 of 21 x 28"), ((1, 1, 28, 28), "1 of 28 x 28")])
 def test_too_small_for_ms_ssim(shape, found):
-    with pytest.raises(UserError, match=f"at least 2 images of 22 x 22 pixels or more, found {found}: take larger images"):
+    with pytest.raises(
+        UserError, match=f"at least 2 images of 22 x 22 pixels or more, found {found}: take larger images"
+    ):
         ms_ssim(torch.zeros(shape, dtype=torch.uint8))
 
 
@@ -103,7 +113,13 @@ def classes():
     images[labels == 1] = images[1].clone()
     features = seen(images)
     features[labels == 1] = features[1].clone()
-    return {"images": images, "labels": labels, "features": features, "real_features": seen(real), "real_labels": labels.clone()}
+    return {
+        "images": images,
+        "labels": labels,
+        "features": features,
+        "real_features": seen(real),
+        "real_labels": labels.clone(),
+    }
 
 
 def test_a_collapsed_class_is_seen_by_all_but_the_reports_measure(classes):
@@ -123,14 +139,26 @@ def test_only_the_first_images_of_each_class_count(classes):
 
 def test_classes_are_told_apart_by_label_and_not_by_place(classes):
     mixed = {name: tensor[classes["labels"].argsort(stable=True)] for name, tensor in classes.items()}
-    assert class_diversity(**mixed, per_class=PER_CLASS, neighbours=5) == class_diversity(**classes, per_class=PER_CLASS, neighbours=5)
+    assert class_diversity(**mixed, per_class=PER_CLASS, neighbours=5) == class_diversity(
+        **classes, per_class=PER_CLASS, neighbours=5
+    )
 
 
 @pytest.mark.parametrize(
     ("changes", "per_class", "error", "message"),
     [
-        ({}, 61, UserError, "class 0 has 60 generated images, 61 are compared: raise evaluation.num_samples or lower cgan.per_class_samples"),
-        ({"real_labels": lambda labels: labels * (torch.arange(120) > 1)}, 60, UserError, "class 1 has 59 reference .* evaluation.prdc_samples"),
+        (
+            {},
+            61,
+            UserError,
+            "class 0 has 60 generated images, 61 are compared: raise evaluation.num_samples or lower cgan.per_class_samples",
+        ),
+        (
+            {"real_labels": lambda labels: labels * (torch.arange(120) > 1)},
+            60,
+            UserError,
+            "class 1 has 59 reference .* evaluation.prdc_samples",
+        ),
         ({"labels": lambda labels: 2 * labels}, 30, UserError, "class 1 has 0 generated images"),
         ({}, 5, UserError, "raise cgan.per_class_samples above evaluation.neighbours"),
         ({"labels": lambda labels: labels[1:]}, 30, ValueError, "received 119 and 120 for 120"),

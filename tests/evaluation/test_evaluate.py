@@ -33,7 +33,11 @@ def test_every_key_is_there_and_finite(measure):
     metrics = measure(SHARES)
     assert set(metrics) == KEYS
     assert (metrics["num_samples"], metrics["num_reference"]) == (300, 400)
-    values = [value for value in metrics.values() if not isinstance(value, list)] + metrics["class_share"] + metrics["reference_share"]
+    values = (
+        [value for value in metrics.values() if not isinstance(value, list)]
+        + metrics["class_share"]
+        + metrics["reference_share"]
+    )
     assert all(isinstance(value, (int, float)) and math.isfinite(value) for value in values)
     assert sum(metrics["class_share"]) == pytest.approx(1) == pytest.approx(sum(metrics["reference_share"]))
 
@@ -66,7 +70,9 @@ def test_same_seed_same_metrics(measure):
 
 def test_warnings_name_what_is_small(measure, settings, draw_images, pixel_judge):
     metrics = measure(SHARES, count=100)
-    assert metrics["warnings"] == ["precision, recall, density, coverage: 100 images measured against 250 of the reference"]
+    assert metrics["warnings"] == [
+        "precision, recall, density, coverage: 100 images measured against 250 of the reference"
+    ]
     few, labels = draw_images(8, SHARES, seed=3)
     tiny = settings.model_copy(update={"kid_subset_size": 8, "prdc_samples": 8, "is_splits": 2})
     reference = build_reference("tiny", few, labels, 4, [pixel_judge], tiny)
@@ -98,10 +104,17 @@ def test_class_diversity_comes_with_labels_and_a_number_per_class(draw_images, p
     (images, labels), (real, real_labels) = (draw_images(300, [1, 1, 1, 1], seed) for seed in (1, 0))
     images, real = pad(images, (0, 24, 0, 24)), pad(real, (0, 24, 0, 24))
     reference = build_reference("split1", real, real_labels, 4, [pixel_judge], settings)
-    without, found = (evaluate_images(images, reference, [pixel_judge], settings, labels, per_class) for per_class in (None, 40))
+    without, found = (
+        evaluate_images(images, reference, [pixel_judge], settings, labels, per_class) for per_class in (None, 40)
+    )
     seen = extract_features(images, pixel_judge).features
-    expected = class_diversity(images, labels, seen, reference.features["judge"].sample, reference.sample_labels, 40, settings.neighbours)
+    expected = class_diversity(
+        images, labels, seen, reference.features["judge"].sample, reference.sample_labels, 40, settings.neighbours
+    )
     assert set(expected) == {"pixel_std", "ms_ssim", "recall_per_class", "coverage_per_class"}
     assert found == without | expected and not without.keys() & expected.keys()
     unlabelled = evaluate_images(images, reference, [pixel_judge], settings, None, 40)
-    assert unlabelled == {name: value for name, value in without.items() if name in unlabelled} and "ms_ssim" not in unlabelled
+    assert (
+        unlabelled == {name: value for name, value in without.items() if name in unlabelled}
+        and "ms_ssim" not in unlabelled
+    )

@@ -51,9 +51,13 @@ def test_judge_gives_features_and_logits_whatever_the_batch(classifier_folder, i
     judge = Judge(folder, "cpu")
     whole, single = extract_features(images, judge), extract_features(images, judge, batch_size=1)
     assert whole.features.shape == (3, 6) and whole.logits.shape == (3, 5)
-    assert torch.allclose(whole.features, single.features, atol=1e-6) and torch.allclose(whole.logits, single.logits, atol=1e-6)
+    assert torch.allclose(whole.features, single.features, atol=1e-6) and torch.allclose(
+        whole.logits, single.logits, atol=1e-6
+    )
     expected_features, expected_logits = judge.network.features(images.float() / 255)
-    assert torch.allclose(whole.features, expected_features, atol=1e-6) and torch.allclose(whole.logits, expected_logits, atol=1e-6)
+    assert torch.allclose(whole.features, expected_features, atol=1e-6) and torch.allclose(
+        whole.logits, expected_logits, atol=1e-6
+    )
     assert judge.identity == sha256(folder / "model.safetensors")
 
 
@@ -103,14 +107,20 @@ def nowhere(tmp_path, monkeypatch):
 
 
 def test_missing_weights_name_the_ways_out(nowhere):
-    with pytest.raises(UserError, match="MODESCOPE_INCEPTION, or take `inception` out of evaluation.extractors") as error:
+    with pytest.raises(
+        UserError, match="MODESCOPE_INCEPTION, or take `inception` out of evaluation.extractors"
+    ) as error:
         find_inception_weights()
     assert "\n" not in str(error.value)
 
 
 def test_weights_are_found_by_name_then_in_the_mirror_then_in_the_cache(nowhere, monkeypatch):
     monkeypatch.setattr(extractors, "INCEPTION_SHA256", "")
-    named, mirrored, cached = nowhere / "named.pth", nowhere / "mirror" / INCEPTION_WEIGHTS, nowhere / "data" / "raw" / INCEPTION_WEIGHTS
+    named, mirrored, cached = (
+        nowhere / "named.pth",
+        nowhere / "mirror" / INCEPTION_WEIGHTS,
+        nowhere / "data" / "raw" / INCEPTION_WEIGHTS,
+    )
     for path in (named, mirrored, cached):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"weights")

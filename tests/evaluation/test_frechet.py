@@ -28,8 +28,12 @@ def test_known_gaussians():
     torch.manual_seed(0)
     features = torch.randn(500, 3, dtype=torch.float64)
     centred = features - features.mean(0)
-    assert frechet_distance(feature_sums(features), features + torch.tensor([3.0, 4.0, 0.0])) == pytest.approx(25, rel=1e-9)
-    assert frechet_distance(feature_sums(centred), 3 * centred) == pytest.approx(4 * centred.T.cov().trace().item(), rel=1e-9)
+    assert frechet_distance(feature_sums(features), features + torch.tensor([3.0, 4.0, 0.0])) == pytest.approx(
+        25, rel=1e-9
+    )
+    assert frechet_distance(feature_sums(centred), 3 * centred) == pytest.approx(
+        4 * centred.T.cov().trace().item(), rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("count", [40, 400], ids=["rank-deficient", "full rank"])

@@ -17,7 +17,9 @@ def test_certain_and_uniform_scores_the_number_of_classes(num_classes, sharpness
     assert std == pytest.approx(0, abs=0.02)
 
 
-@pytest.mark.parametrize("logits", [torch.zeros(100, 7), torch.eye(7)[[3]].repeat(100, 1) * 5000], ids=["unsure", "one class"])
+@pytest.mark.parametrize(
+    "logits", [torch.zeros(100, 7), torch.eye(7)[[3]].repeat(100, 1) * 5000], ids=["unsure", "one class"]
+)
 def test_equal_predictions_score_one(logits):
     assert inception_score(logits, splits=10, seed=0) == pytest.approx((1, 0), abs=1e-9)
 
@@ -35,7 +37,9 @@ def test_agrees_with_the_definition():
         order = torch.randperm(60)
     for part in logits[order].double().softmax(1).numpy().reshape(3, 20, 5):
         scores.append(np.exp((part * np.log(part / part.mean(0))).sum(1).mean()))
-    assert inception_score(logits, splits=3, seed=4) == pytest.approx((np.mean(scores), np.std(scores, ddof=1)), rel=1e-9)
+    assert inception_score(logits, splits=3, seed=4) == pytest.approx(
+        (np.mean(scores), np.std(scores, ddof=1)), rel=1e-9
+    )
 
 
 def test_seed_decides_and_leaves_the_global_state():

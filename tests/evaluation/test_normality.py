@@ -23,8 +23,16 @@ def naive_mmd(first, second):
     total = 0.0
     for i, x in enumerate(pooled):
         for j, y in enumerate(pooled):
-            weight = -1 / (m * n) if (i < m) != (j < m) else 0.0 if i == j else 1 / (m * (m - 1)) if i < m else 1 / (n * (n - 1))
-            total += weight * math.exp(-math.dist(x, y) ** 2 / (2 * median**2))
+            weight = (
+                -1 / (m * n)
+                if (i < m) != (j < m)
+                else 0.0
+                if i == j
+                else 1 / (m * (m - 1))
+                if i < m
+                else 1 / (n * (n - 1))
+            )
+            total += weight * math.exp(-(math.dist(x, y) ** 2) / (2 * median**2))
     return total
 
 
@@ -50,7 +58,9 @@ def test_standard_normal_codes_pass(seed):
     assert result["mmd_p"] > 0.05 and abs(result["mmd"]) < 2e-3
 
 
-@pytest.mark.parametrize("change", [lambda z: z + 0.4, lambda z: 0.5 * z, lambda z: 2 * z, lambda z: z.sign() * z.square()])
+@pytest.mark.parametrize(
+    "change", [lambda z: z + 0.4, lambda z: 0.5 * z, lambda z: 2 * z, lambda z: z.sign() * z.square()]
+)
 def test_other_codes_fail(change):
     result = normality(change(draws(600, 8)), permutations=99, seed=0)
     assert result["ks_rejected"] == 1
@@ -72,7 +82,9 @@ def test_one_bad_dimension_of_eight_is_an_eighth():
 def test_p_values_are_uniform_under_the_hypothesis():
     """Of 200 samples about 5 % reach 0.05 (binomial, five standard errors), and means lie around a half."""
     _, ks = ks_tests(draws(100, 200))
-    mmd = torch.tensor([mmd_test(draws(20, 2, seed=2 * i), draws(20, 2, seed=2 * i + 1), 39, seed=i)[1] for i in range(200)])
+    mmd = torch.tensor(
+        [mmd_test(draws(20, 2, seed=2 * i), draws(20, 2, seed=2 * i + 1), 39, seed=i)[1] for i in range(200)]
+    )
     for p in (ks, mmd):
         assert (p <= 0.05).double().mean() == pytest.approx(0.05, abs=0.077)
         assert p.double().mean() == pytest.approx(0.51, abs=0.1)
@@ -127,4 +139,8 @@ def test_wrong_pairs_raise():
 
 
 def test_flat_names_metric_and_moment():
-    assert flat({"vae": {"mmd": 0.1, "ks_max": 0.2}, "joint": {"mmd": 0.3}}) == {"mmd_vae": 0.1, "ks_max_vae": 0.2, "mmd_joint": 0.3}
+    assert flat({"vae": {"mmd": 0.1, "ks_max": 0.2}, "joint": {"mmd": 0.3}}) == {
+        "mmd_vae": 0.1,
+        "ks_max_vae": 0.2,
+        "mmd_joint": 0.3,
+    }

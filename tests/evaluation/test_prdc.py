@@ -18,8 +18,8 @@ def naive_prdc(real: np.ndarray, fake: np.ndarray, k: int) -> Prdc:
 
     real_radius = [radius(real, i) for i in range(len(real))]
     fake_radius = [radius(fake, j) for j in range(len(fake))]
-    in_real = np.array([[distance(x, y) < r for x, r in zip(real, real_radius)] for y in fake])
-    in_fake = np.array([[distance(x, y) < r for y, r in zip(fake, fake_radius)] for x in real])
+    in_real = np.array([[distance(x, y) < r for x, r in zip(real, real_radius, strict=False)] for y in fake])
+    in_fake = np.array([[distance(x, y) < r for y, r in zip(fake, fake_radius, strict=False)] for x in real])
     return Prdc(
         precision=in_real.any(1).mean(),
         recall=in_fake.any(1).mean(),
@@ -34,7 +34,10 @@ def naive_prdc(real: np.ndarray, fake: np.ndarray, k: int) -> Prdc:
 def test_agrees_with_the_naive_loop(monkeypatch, rows_at_once, neighbours, dtype):
     monkeypatch.setattr(prdc, "ROWS_AT_ONCE", rows_at_once)
     generator = torch.Generator().manual_seed(0)
-    real, fake = torch.randn(60, 4, generator=generator, dtype=dtype), torch.randn(45, 4, generator=generator, dtype=dtype) * 0.7 + 0.5
+    real, fake = (
+        torch.randn(60, 4, generator=generator, dtype=dtype),
+        torch.randn(45, 4, generator=generator, dtype=dtype) * 0.7 + 0.5,
+    )
     expected = naive_prdc(real.double().numpy(), fake.double().numpy(), neighbours)
     assert vars(precision_recall_density_coverage(real, fake, neighbours)) == pytest.approx(vars(expected), abs=1e-12)
 

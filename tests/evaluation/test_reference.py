@@ -39,22 +39,30 @@ def test_comes_back_as_it_was_saved(reference, pixel_judge, tmp_path):
     assert (loaded.split, stored.sums.count, stored.identity) == ("split1", 400, "pixels")
     assert torch.equal(loaded.class_counts, reference.class_counts)
     assert loaded.sample_labels.dtype == torch.int64 and torch.equal(loaded.sample_labels, reference.sample_labels)
-    for got, wanted in ((stored.sums.total, expected.sums.total), (stored.sums.outer, expected.sums.outer), (stored.sample, expected.sample)):
+    for got, wanted in (
+        (stored.sums.total, expected.sums.total),
+        (stored.sums.outer, expected.sums.outer),
+        (stored.sample, expected.sample),
+    ):
         assert got.dtype == wanted.dtype and torch.equal(got, wanted)
 
 
 def test_every_extractor_stores_the_same_images(draw_images, pixel_judge, settings):
     other = type("Other", (type(pixel_judge),), {"name": "inception", "suffix": ""})()
-    reference = build_reference("split1", *draw_images(400, [0.7, 0.2, 0.1, 0], seed=0), 4, [pixel_judge, other], settings)
+    reference = build_reference(
+        "split1", *draw_images(400, [0.7, 0.2, 0.1, 0], seed=0), 4, [pixel_judge, other], settings
+    )
     assert torch.equal(reference.features["judge"].sample, reference.features["inception"].sample)
 
 
 def test_a_file_from_before_labels_were_stored_is_refused(reference, pixel_judge, tmp_path):
     save_reference(reference, tmp_path)
     with safe_open(tmp_path / REFERENCE, framework="pt") as file:
-        kept, about = {name: file.get_tensor(name) for name in file.keys() if name != "sample_labels"}, file.metadata()
+        kept, about = {name: file.get_tensor(name) for name in file if name != "sample_labels"}, file.metadata()
     save_file(kept, tmp_path / REFERENCE, about)
-    with pytest.raises(UserError, match="is no reference set .*sample_labels.*: delete it and run `dvc repro reference`"):
+    with pytest.raises(
+        UserError, match="is no reference set .*sample_labels.*: delete it and run `dvc repro reference`"
+    ):
         load_reference(tmp_path, [pixel_judge])
 
 
@@ -66,7 +74,10 @@ def test_another_extractor_is_refused(reference, pixel_judge, tmp_path, attribut
         load_reference(tmp_path, [pixel_judge])
 
 
-@pytest.mark.parametrize(("content", "message"), [(None, "is missing"), (b"not a tensor", "is no reference set"), (b"", "is no reference set")])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "is missing"), (b"not a tensor", "is no reference set"), (b"", "is no reference set")],
+)
 def test_missing_or_damaged_files(pixel_judge, tmp_path, content, message):
     if content is not None:
         (tmp_path / REFERENCE).write_bytes(content)

@@ -73,7 +73,10 @@ def test_mixture_samples_differ_between_batches(runs, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"model": "airbench96", "params": {}}, "which cannot be sampled: choose one of gan, stage1, stage2, vae, vae-gmm, hybrid"),
+        (
+            {"model": "airbench96", "params": {}},
+            "which cannot be sampled: choose one of gan, stage1, stage2, vae, vae-gmm, hybrid",
+        ),
         ({"model": "gan", "params": {}}, "model.safetensors is missing"),
     ],
 )

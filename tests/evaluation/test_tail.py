@@ -23,7 +23,11 @@ def measure(per_class, labels=None, seed=0):
 
 def test_groups_are_the_fields():
     groups = frequency_groups(COUNTS)
-    assert {name: classes.tolist() for name, classes in groups.items()} == {"many": [0, 1, 2], "medium": [3, 4, 5], "few": [6, 7, 8, 9]}
+    assert {name: classes.tolist() for name, classes in groups.items()} == {
+        "many": [0, 1, 2],
+        "medium": [3, 4, 5],
+        "few": [6, 7, 8, 9],
+    }
     assert frequency_groups(COUNTS.flip(0))["few"].tolist() == [3, 2, 1, 0]
 
 

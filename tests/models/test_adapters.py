@@ -2,13 +2,18 @@
 
 import pytest
 import torch
-from small_gans import ADAPTED, config
 from torch.nn.functional import interpolate
 
 from modescope.models.adapters import AdaptedGenerator, ConvOutput, FeedForwardOutput, InputLayer, adapt
 from modescope.models.dcgan import DCGANGenerator
+from small_gans import ADAPTED, config
 
-PARTS = {"B": [None, FeedForwardOutput], "C": [None, ConvOutput], "D": [InputLayer, FeedForwardOutput], "D-conv": [InputLayer, ConvOutput]}
+PARTS = {
+    "B": [None, FeedForwardOutput],
+    "C": [None, ConvOutput],
+    "D": [InputLayer, FeedForwardOutput],
+    "D-conv": [InputLayer, ConvOutput],
+}
 
 
 def adapted(row, **changes):

@@ -29,7 +29,11 @@ def images(network, count=3):
 def save_run(classifier, network, folder, role="judge", num_classes=5):
     save_weights(classifier.state_dict(), folder)
     settings = {"network": network, "widths": SMALL[network][0], "role": role}
-    info = {"run": "it", "params": {"classifiers": {"it": settings}}, "data": {"classes": list("abcdefgh")[:num_classes]}}
+    info = {
+        "run": "it",
+        "params": {"classifiers": {"it": settings}},
+        "data": {"classes": list("abcdefgh")[:num_classes]},
+    }
     write_json(folder / "run.json", info)
 
 
@@ -62,7 +66,9 @@ def test_airbench96_is_the_packages_network(monkeypatch):
     theirs = make_net96({"block1": 4, "block2": 6, "block3": 8})
     ours = build("airbench96", num_classes=10).layers
     assert str(ours) == str(theirs)
-    assert [weight.requires_grad for weight in ours.parameters()] == [weight.requires_grad for weight in theirs.parameters()]
+    assert [weight.requires_grad for weight in ours.parameters()] == [
+        weight.requires_grad for weight in theirs.parameters()
+    ]
     theirs.load_state_dict(ours.state_dict())
     x = torch.randn(2, 3, 32, 32)
     assert torch.equal(ours(x), theirs(x))
@@ -98,7 +104,11 @@ def test_loaded_is_what_was_saved(network, tmp_path):
     classifier.temperature.fill_(1.5)
     save_run(classifier, network, tmp_path)
     loaded = load_judge(tmp_path)
-    assert loaded.role == "judge" and not loaded.training and not any(weight.requires_grad for weight in loaded.parameters())
+    assert (
+        loaded.role == "judge"
+        and not loaded.training
+        and not any(weight.requires_grad for weight in loaded.parameters())
+    )
     assert torch.equal(loaded(images(network)), classifier.eval()(images(network)))
 
 
@@ -134,7 +144,12 @@ def forget_the_network(folder):
 
 @pytest.mark.parametrize(
     "harm, message",
-    [(remove_weights, "is missing"), (truncate_weights, "does not fit"), (add_a_class, "does not fit"), (forget_the_network, "does not fit")],
+    [
+        (remove_weights, "is missing"),
+        (truncate_weights, "does not fit"),
+        (add_a_class, "does not fit"),
+        (forget_the_network, "does not fit"),
+    ],
 )
 def test_a_damaged_run_is_refused(harm, message, tmp_path):
     save_run(build("resnet"), "resnet", tmp_path)

@@ -42,7 +42,9 @@ def linear(size_in, size_out):
 
 def body(*channels_in, width, hidden):
     """Two convolutions and two linear layers."""
-    return conv(sum(channels_in), width) + conv(width, 2 * width) + linear(2 * width * 7 * 7, hidden) + linear(hidden, 1)
+    return (
+        conv(sum(channels_in), width) + conv(width, 2 * width) + linear(2 * width * 7 * 7, hidden) + linear(hidden, 1)
+    )
 
 
 GENERATOR = linear(100, 128 * 7 * 7) + conv(128, 512) + 2 * 128 + conv(128, 256) + 2 * 64 + conv(64, 1)
@@ -91,11 +93,15 @@ def test_another_z_is_refused(shape):
 @judges
 @pytest.mark.parametrize("shape", [(2, 3, 28, 28), (2, 1, 32, 32), (2, 1, 28, 56), (1, 28, 28)])
 def test_other_images_are_refused(make_judge, shape):
-    with pytest.raises(ValueError, match=rf"expected images of shape \(N, 1, 28, 28\), got \({', '.join(map(str, shape))}\)"):
+    with pytest.raises(
+        ValueError, match=rf"expected images of shape \(N, 1, 28, 28\), got \({', '.join(map(str, shape))}\)"
+    ):
         make_judge()(torch.zeros(shape))
 
 
-@pytest.mark.parametrize(("num_classes", "labels", "message"), [(4, None, "expected labels, got none"), (None, LABELS, "expected no labels")])
+@pytest.mark.parametrize(
+    ("num_classes", "labels", "message"), [(4, None, "expected labels, got none"), (None, LABELS, "expected no labels")]
+)
 def test_labels_are_given_where_there_are_classes(num_classes, labels, message):
     images = torch.zeros(5, 1, 28, 28)
     for network, given in (
@@ -121,7 +127,9 @@ def test_weights_start_at_the_reports_deviation(network):
     torch.manual_seed(0)
     for name, parameter in network().named_parameters():
         if parameter.ndim > 1 and parameter.shape[1:] not in ((14, 14), (7, 7)):  # layer normalisation starts at 1
-            assert parameter.std().item() == pytest.approx(0.02, rel=0.25) and abs(parameter.mean().item()) < 0.005, name
+            assert parameter.std().item() == pytest.approx(0.02, rel=0.25) and abs(parameter.mean().item()) < 0.005, (
+                name
+            )
         elif name.endswith("bias"):
             assert not parameter.any(), name
 
@@ -136,7 +144,9 @@ def test_batchnorm_starts_around_one_with_the_reports_momentum():
 
 @pytest.mark.parametrize("labels", ["map", "projection"])
 def test_spectral_normalisation_starts_from_the_initial_weights(labels):
-    """Of weights that were initialised afterwards the norm would be several times off; torch's own 15 rounds leave a few percent."""
+    """Of weights that were initialised afterwards the norm would be several times off; torch's own 15 rounds leave a
+    few percent.
+    """
     torch.manual_seed(0)
     network = SpectralDiscriminator(32, 0.25, 1, 10, labels).eval()
     layers = [layer for layer in network.modules() if hasattr(layer, "parametrizations")]
@@ -150,7 +160,11 @@ def test_more_passes_bring_the_spectral_norm_to_one():
     network = SpectralDiscriminator(8, 0.25)
     for _ in range(200):
         network(torch.zeros(1, 1, 28, 28))
-    norms = [torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() for layer in network.modules() if hasattr(layer, "parametrizations")]
+    norms = [
+        torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item()
+        for layer in network.modules()
+        if hasattr(layer, "parametrizations")
+    ]
     assert norms == pytest.approx([1.0] * 4, abs=1e-3)
 
 
@@ -189,7 +203,9 @@ def test_what_the_first_layer_is_given():
 @pytest.mark.parametrize(("labels", "deviation"), [("multiply", 0.02), ("concat", 1.0)])
 def test_an_embedding_beside_z_starts_as_large_as_z(labels, deviation):
     torch.manual_seed(0)
-    assert ConditionalGenerator(100, 4, 0.8, 1, 10, labels).embedding.weight.std().item() == pytest.approx(deviation, rel=0.1)
+    assert ConditionalGenerator(100, 4, 0.8, 1, 10, labels).embedding.weight.std().item() == pytest.approx(
+        deviation, rel=0.1
+    )
 
 
 @judges

@@ -6,7 +6,9 @@ import torch
 from modescope.models.dcgan import DCGANDiscriminator, DCGANGenerator
 
 
-@pytest.mark.parametrize(("network", "count"), [(DCGANGenerator(100, 64), 3_581_443), (DCGANDiscriminator(64), 2_760_385)])
+@pytest.mark.parametrize(
+    ("network", "count"), [(DCGANGenerator(100, 64), 3_581_443), (DCGANDiscriminator(64), 2_760_385)]
+)
 def test_as_many_parameters_as_the_reports_code(network, count):
     assert sum(parameter.numel() for parameter in network.parameters()) == count
 
@@ -28,5 +30,7 @@ def test_another_z_is_refused(shape):
 
 @pytest.mark.parametrize("shape", [(2, 1, 32, 32), (2, 3, 28, 28), (2, 3, 32, 64), (3, 32, 32)])
 def test_other_images_are_refused(shape):
-    with pytest.raises(ValueError, match=rf"expected images of shape \(N, 3, 32, 32\), got \({', '.join(map(str, shape))}\)"):
+    with pytest.raises(
+        ValueError, match=rf"expected images of shape \(N, 3, 32, 32\), got \({', '.join(map(str, shape))}\)"
+    ):
         DCGANDiscriminator(2)(torch.zeros(shape))

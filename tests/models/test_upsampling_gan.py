@@ -31,9 +31,19 @@ def test_generator_computes_the_published_listing():
 def test_discriminator_has_the_published_layers():
     network = UpsamplingDiscriminator(128, dropout=0.25, momenta=[0.82, 0.82, 0.8])
     convolutions = [layer for layer in network.layers if isinstance(layer, nn.Conv2d)]
-    assert [(c.in_channels, c.out_channels, c.stride[0]) for c in convolutions] == [(3, 32, 2), (32, 64, 2), (64, 128, 2), (128, 256, 1)]
+    assert [(c.in_channels, c.out_channels, c.stride[0]) for c in convolutions] == [
+        (3, 32, 2),
+        (32, 64, 2),
+        (64, 128, 2),
+        (128, 256, 1),
+    ]
     assert [layer.momentum for layer in network.layers if isinstance(layer, nn.BatchNorm2d)] == [0.82, 0.82, 0.8]
-    assert [layer.negative_slope for layer in network.layers if isinstance(layer, nn.LeakyReLU)] == [0.2, 0.25, 0.2, 0.25]
+    assert [layer.negative_slope for layer in network.layers if isinstance(layer, nn.LeakyReLU)] == [
+        0.2,
+        0.25,
+        0.2,
+        0.25,
+    ]
     assert network.layers[-1].in_features == 256 * 5 * 5
     assert network(torch.zeros(2, 3, 32, 32)).shape == (2,)
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from clones import commit, copy_of_the_repository, run, without_a_store
 
 
@@ -11,7 +12,8 @@ from clones import commit, copy_of_the_repository, run, without_a_store
 def demo(tmp_path_factory):
     """A clone in which `make demo`'s commands have run, what they printed, and the seconds they took.
 
-    `$MODESCOPE_DEMO` names a clone in which they ran before, which is copied: for work on one test, minutes less. Nothing was printed then and
+    `$MODESCOPE_DEMO` names a clone in which they ran before, which is copied: for work on one test, minutes less.
+    Nothing was printed then and
     there are no seconds.
     """
     ready = os.environ.get("MODESCOPE_DEMO")

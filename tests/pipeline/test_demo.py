@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from clones import commit, run
 
+from clones import commit, run
 from modescope.evaluation.calibration import predict
 from modescope.evaluation.samplers import load_sampler
 from modescope.models.classifiers import load_judge
@@ -21,7 +21,13 @@ def test_the_demo_is_quick_and_names_its_page(demo):
     folder, printed, seconds = demo
     assert seconds is None or "reports/index.html" in printed
     assert seconds is None or seconds < 600  # about six minutes on two free cores; this machine may be busy
-    for name in ("index.html", "imbalance/index.html", "two-stage/index.html", "cgan/index.html", "classifiers/index.html"):
+    for name in (
+        "index.html",
+        "imbalance/index.html",
+        "two-stage/index.html",
+        "cgan/index.html",
+        "classifiers/index.html",
+    ):
         page = (folder / "reports" / name).read_text()
         assert "digits" in page and "http://" not in page.replace("http://www.w3.org", "")
     assert "<img" in (folder / "reports" / "two-stage" / "index.html").read_text()
@@ -29,14 +35,21 @@ def test_the_demo_is_quick_and_names_its_page(demo):
 
 def test_the_demo_measures_every_row(demo):
     found = metrics(demo[0], "imbalance")
-    rows = {name: found[name] for model in ("real", "gan", "vae", "vae-gmm") for split in ("balanced", "split4") for name in [f"{model}-{split}"]}
+    rows = {
+        name: found[name]
+        for model in ("real", "gan", "vae", "vae-gmm")
+        for split in ("balanced", "split4")
+        for name in [f"{model}-{split}"]
+    }
     for name, row in rows.items():
         assert row["num_samples"] <= 500 and sum(row["class_share"]) == pytest.approx(1)
         if not name.startswith("real-"):
             floor = rows[f"real-{name.rpartition('-')[2]}"]
             assert row["fid_classifier"] > floor["fid_classifier"]
     rows = metrics(demo[0], "two-stage")
-    rows = {name: rows[name] for name in ("stage1", "stage2-a", "stage2-b-ff", "stage2-c-conv", "stage2-d-ff", "hybrid")}
+    rows = {
+        name: rows[name] for name in ("stage1", "stage2-a", "stage2-b-ff", "stage2-c-conv", "stage2-d-ff", "hybrid")
+    }
     assert all(("class_consistency" in row) == (name != "hybrid") for name, row in rows.items())
     assert all(0 < rows["hybrid"][f"mmd_p_{moment}"] <= 1 for moment in ("untrained", "vae", "joint"))
     rows = metrics(demo[0], "cgan")
@@ -63,14 +76,21 @@ def test_a_device_or_a_store_is_no_parameter(demo):
 
 
 def test_a_changed_class_weight_runs_stage_2_alone(demo):
-    """`dvc exp run -S ce_loss_weight=1.0`: stage 2, its evaluation and the report, in at most 40 % of the whole demo's time."""
+    """`dvc exp run -S ce_loss_weight=1.0`: stage 2, its evaluation and the report, in at most 40 % of the whole demo's
+    time.
+    """
     folder, _, whole = demo
     commit(folder, "demo")
     printed, seconds = run("dvc exp run -S ce_loss_weight=1.0", folder)
     run("git reset -q --hard && dvc checkout -q", folder)
     ran = {line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")}
     rows = ("a", "b-ff", "c-conv", "d-ff")
-    assert ran == {"settings", *(f"{stage}@{row}" for stage in ("stage2", "evaluate-stage2") for row in rows), "report-two-stage", "overview"}
+    assert ran == {
+        "settings",
+        *(f"{stage}@{row}" for stage in ("stage2", "evaluate-stage2") for row in rows),
+        "report-two-stage",
+        "overview",
+    }
     assert whole is None or seconds <= 0.4 * whole
 
 
@@ -104,6 +124,9 @@ def test_bad_input_through_the_whole_pipeline(demo):
 
 
 def test_samples_for_somebody_elses_evaluator(demo, tmp_path):
-    run(f"modescope sample gan-split4 -n 32 --seed 7 --out {tmp_path}/a.npz && modescope sample gan-split4 -n 32 --seed 7 --out {tmp_path}/b.npz", demo[0])
+    run(
+        f"modescope sample gan-split4 -n 32 --seed 7 --out {tmp_path}/a.npz && modescope sample gan-split4 -n 32 --seed 7 --out {tmp_path}/b.npz",
+        demo[0],
+    )
     first, second = (np.load(tmp_path / name)["images"] for name in ("a.npz", "b.npz"))
     assert first.shape == (32, 3, 32, 32) and first.dtype == np.uint8 and (first == second).all()

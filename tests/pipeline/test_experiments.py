@@ -1,4 +1,6 @@
-"""Variations, as a user makes them: one value, a grid in the queue, a temporary workspace; and what DVC and MLflow then say of them."""
+"""Variations, as a user makes them: one value, a grid in the queue, a temporary workspace; and what DVC and MLflow then
+say of them.
+"""
 
 import json
 import time
@@ -6,9 +8,9 @@ from shutil import copy
 
 import mlflow
 import pytest
-from clones import commit, run, without_a_store
 from dvc.utils.hydra import apply_overrides
 
+from clones import commit, run, without_a_store
 from modescope.config import PARAMS, read_yaml
 from modescope.dotted import dotted
 
@@ -19,7 +21,9 @@ GRID = "-S 'imbalance.gan.lr=1e-4,4e-4,8e-4' -S 'imbalance.gan.max_steps=20,40'"
 
 @pytest.fixture(scope="module")
 def queued(demo, tmp_path_factory):
-    """A clone in which a grid of six experiments went through DVC's queue, two at a time, into a store that did not exist."""
+    """A clone in which a grid of six experiments went through DVC's queue, two at a time, into a store that did not
+    exist.
+    """
     folder = without_a_store(demo[0], tmp_path_factory.mktemp("queue") / "project")
     commit(folder, "demo")
     run(f"dvc exp run --queue {GRID} {TARGET}", folder)
@@ -32,7 +36,11 @@ def queued(demo, tmp_path_factory):
 
 
 def tasks(folder):
-    return [line for line in run("dvc queue status", folder)[0].splitlines() if line[:7].isalnum() and line[0].isdigit() or "Queued" in line or "Running" in line]
+    return [
+        line
+        for line in run("dvc queue status", folder)[0].splitlines()
+        if line[:7].isalnum() and line[0].isdigit() or "Queued" in line or "Running" in line
+    ]
 
 
 def state(line):
@@ -52,7 +60,9 @@ def shown(folder):
 
 
 def test_every_parameter_can_be_varied(tmp_path):
-    """-S takes every key; but for names with a dot (d-ff-0.5), which Hydra reads as two levels: docs/experiments.md says so."""
+    """-S takes every key; but for names with a dot (d-ff-0.5), which Hydra reads as two levels: docs/experiments.md
+    says so.
+    """
     file, values = tmp_path / "params.yaml", read_yaml(PARAMS)
     copy(PARAMS, file)
     keys = {key: value for key, value in dotted(values).items() if not key.startswith("two_stage.rows.")}
@@ -84,10 +94,12 @@ def test_the_queue_leaves_the_workspace_alone(queued):
 
 
 def test_dvc_compares_the_experiments(queued):
-    table, _ = run(f"dvc exp show --only-changed --csv", queued)
+    table, _ = run("dvc exp show --only-changed --csv", queued)
     header, *lines = table.splitlines()
     assert {"imbalance.gan.lr", "imbalance.gan.max_steps"} <= set(header.split(","))
-    assert sum(line.count("ms_exp") == 0 and ",branch_base," in line or ",branch_commit," in line for line in lines) >= 6
+    assert (
+        sum(line.count("ms_exp") == 0 and ",branch_base," in line or ",branch_commit," in line for line in lines) >= 6
+    )
     name = runs(queued)[0].data.tags["dvc.exp"]
     metrics, _ = run(f"dvc metrics diff HEAD {name} --md", queued)
     assert "fid_classifier" in metrics and f"{RUN}.json" in metrics

@@ -1,13 +1,15 @@
-"""A short form of benchmarks/kills.py: killed in the middle of the training, the pipeline ends where the undisturbed one does."""
+"""A short form of benchmarks/kills.py: killed in the middle of the training, the pipeline ends where the undisturbed
+one does.
+"""
 
 import tempfile
 import time
 
 import pytest
 import yaml
-from clones import commit
-
 from benchmarks import kills
+
+from clones import commit
 
 
 @pytest.fixture
@@ -24,11 +26,13 @@ def unfinished(clone):
 
 
 def test_killed_commands_change_nothing(unfinished):
-    """`dvc repro` goes on by itself after kill -9 of all its processes; after kill -9 of `dvc exp run`, the doctor brings the branch back first."""
+    """`dvc repro` goes on by itself after kill -9 of all its processes; after kill -9 of `dvc exp run`, the doctor
+    brings the branch back first.
+    """
     clone, expected = unfinished
     for attempt in (kills.Try(kills.REPRO, "kill -9 of all", 0), kills.Try(kills.EXPERIMENT, "kill -9 of dvc", 0)):
         kills.forget(clone)
-        with tempfile.TemporaryFile("w+") as output:
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
             process = kills.begin(clone, attempt.command, output)
             deadline = time.monotonic() + 180
             while not [*(clone / ".ckpt").glob("*/checkpoint.pt")]:

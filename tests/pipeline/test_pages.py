@@ -8,11 +8,11 @@ import sys
 import urllib.request
 
 import pytest
-from clones import environment
-from servers import free_port
 
+from clones import environment
 from modescope.files import read_json
 from modescope.tracking.description import place
+from servers import free_port
 
 SHOWN = ("gan-split4", "vae-split4", "gan-balanced")
 FILE_THEM = """
@@ -32,7 +32,9 @@ def pages(demo, tmp_path_factory):
     settings = environment(folder, MLFLOW_TRACKING_URI=store)
     subprocess.run([sys.executable, "-c", FILE_THEM, *SHOWN], cwd=folder, env=settings, check=True)
     port = free_port()
-    server = subprocess.Popen(["modescope", "ui", "--port", str(port)], cwd=folder, env=settings, stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        ["modescope", "ui", "--port", str(port)], cwd=folder, env=settings, stdout=subprocess.PIPE, text=True
+    )
     try:
         yield f"http://127.0.0.1:{port}", [server.stdout.readline().strip() for _ in range(3)]
     finally:
@@ -42,7 +44,11 @@ def pages(demo, tmp_path_factory):
 
 def ask(address, path, **content):
     """The answer to a question that the pages ask."""
-    request = urllib.request.Request(f"{address}/ajax-api/2.0/mlflow/{path}", json.dumps(content).encode() if content else None, {"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        f"{address}/ajax-api/2.0/mlflow/{path}",
+        json.dumps(content).encode() if content else None,
+        {"Content-Type": "application/json"},
+    )
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.load(answer)
 
@@ -59,7 +65,9 @@ def values(entries):
 
 def test_the_table_has_columns_and_the_best_run_first(demo, pages):
     experiment, runs = found_runs(pages)
-    assert any("compareRunsMode=CHART" in line for line in pages[1]) and any("viewStateShareKey=modescope" in line for line in pages[1])
+    assert any("compareRunsMode=CHART" in line for line in pages[1]) and any(
+        "viewStateShareKey=modescope" in line for line in pages[1]
+    )
     view = json.loads(values(experiment["tags"])["mlflow.sharedViewState.modescope"])
     fid = {run: read_json(demo[0] / f"metrics/imbalance/{run}.json")["fid_classifier"] for run in SHOWN}
     assert [run["info"]["run_name"] for run in runs] == sorted(SHOWN, key=fid.get)
@@ -69,13 +77,22 @@ def test_the_table_has_columns_and_the_best_run_first(demo, pages):
 def test_few_metrics_apart_from_those_of_single_classes(pages):
     for run in found_runs(pages)[1]:
         names = [metric["key"] for metric in run["data"]["metrics"]]
-        assert sum(name.count("/") == 1 for name in names) < 40 and all(name.split("/")[0] in ("train", "eval", "final") for name in names)
+        assert sum(name.count("/") == 1 for name in names) < 40 and all(
+            name.split("/")[0] in ("train", "eval", "final") for name in names
+        )
 
 
 def test_a_page_answers_by_itself(demo, pages):
     run = next(run for run in found_runs(pages)[1] if run["info"]["run_name"] == "gan-split4")
     tags, info = values(run["data"]["tags"]), read_json(demo[0] / "models/imbalance/gan-split4/run.json")
-    for fact in ("digits-rgb", "split4", info["weights_sha256"][:12], "reports/imbalance/tables/gan.md", "modescope sample gan-split4", "imbalance@gan-split4"):
+    for fact in (
+        "digits-rgb",
+        "split4",
+        info["weights_sha256"][:12],
+        "reports/imbalance/tables/gan.md",
+        "modescope sample gan-split4",
+        "imbalance@gan-split4",
+    ):
         assert fact in tags["mlflow.note.content"]
     assert tags["mlflow.source.name"] == "imbalance@gan-split4"
     assert run["inputs"]["dataset_inputs"][0]["dataset"]["name"] == "digits-rgb split4"
@@ -86,10 +103,19 @@ def test_sample_grids_have_a_slider_and_curves_a_history(pages):
     pictures = [file["path"] for file in ask(address, f"artifacts/list?run_id={run}&path=images")["files"]]
     steps = {int(path.split("+")[2]) for path in pictures}
     assert len(steps) > 1, pictures
-    with urllib.request.urlopen(f"{address}/get-artifact?run_id={run}&path={urllib.request.quote(pictures[0])}", timeout=30) as picture:
+    with urllib.request.urlopen(
+        f"{address}/get-artifact?run_id={run}&path={urllib.request.quote(pictures[0])}", timeout=30
+    ) as picture:
         assert len(picture.read()) > 100
-    names = [metric["key"] for metric in ask(address, f"runs/get?run_id={run}")["run"]["data"]["metrics"] if metric["key"].startswith("train/")]
-    assert len(ask(address, f"metrics/get-history?run_id={run}&metric_key={urllib.request.quote(names[0])}")["metrics"]) > 1
+    names = [
+        metric["key"]
+        for metric in ask(address, f"runs/get?run_id={run}")["run"]["data"]["metrics"]
+        if metric["key"].startswith("train/")
+    ]
+    assert (
+        len(ask(address, f"metrics/get-history?run_id={run}&metric_key={urllib.request.quote(names[0])}")["metrics"])
+        > 1
+    )
 
 
 def test_every_run_of_the_demo_stands_in_the_table_that_its_page_names(demo):
@@ -97,5 +123,7 @@ def test_every_run_of_the_demo_stands_in_the_table_that_its_page_names(demo):
     for file in [*folder.glob("models/*/*/run.json"), *folder.glob("data/reference*/*/run.json")]:
         info = read_json(file)
         table, row = place(info)
-        with open(folder / "reports" / info["study"] / "tables" / f"{table}.csv", newline="") as lines:
+        with open(
+            folder / "reports" / info["study"] / "tables" / f"{table}.csv", encoding="utf-8", newline=""
+        ) as lines:
             assert any(row in line for line in csv.reader(lines)), f"{info['run']}: no row {row} in {table}.csv"

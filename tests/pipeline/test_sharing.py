@@ -10,11 +10,11 @@ from urllib.parse import quote
 import numpy as np
 import PIL.Image
 import pytest
-from clones import commit, run
-from servers import free_port, mlflow_server, postgres, ssh_server
 
+from clones import commit, run
 from modescope.files import sha256
 from modescope.tracking.mlflow_store import Store
+from servers import free_port, mlflow_server, postgres, ssh_server
 
 STAGE, WEIGHTS = "imbalance@gan-split4", "models/imbalance/gan-split4/model.safetensors"
 EXPERIMENT = f"dvc exp run -S imbalance.gan.lr=0.0004 -s {STAGE}"
@@ -22,7 +22,9 @@ UNDO = "git reset -q --hard && dvc checkout -q"
 
 
 class Origin(NamedTuple):
-    """The first machine's clone, the remote to which it pushed everything, and the weights of an experiment that it tried."""
+    """The first machine's clone, the remote to which it pushed everything, and the weights of an experiment that it
+    tried.
+    """
 
     folder: Path
     remote: Path
@@ -99,11 +101,15 @@ def test_one_server_for_all(origin, other, tmp_path):
         assert set(Counter(found.data.tags["key"] for found in runs).values()) == {1}
         (gan,) = (found for found in runs if found.info.run_name == "gan-split4")
         assert gan.info.artifact_uri.startswith("mlflow-artifacts:/")
-        pictures = [file.path for file in store.client.list_artifacts(gan.info.run_id, "images") if file.path.endswith(".png")]
+        pictures = [
+            file.path for file in store.client.list_artifacts(gan.info.run_id, "images") if file.path.endswith(".png")
+        ]
         sent = {int(Path(path).name.split("+")[2]): path for path in pictures}
         for file in sorted((other / WEIGHTS).parent.glob("samples/*.png")):
             path = sent.pop(int(file.stem.removeprefix("step-")))
-            with urllib.request.urlopen(f"{uri}/get-artifact?path={quote(path, safe='')}&run_uuid={gan.info.run_id}") as answer:
+            with urllib.request.urlopen(
+                f"{uri}/get-artifact?path={quote(path, safe='')}&run_uuid={gan.info.run_id}"
+            ) as answer:
                 assert (np.asarray(PIL.Image.open(io.BytesIO(answer.read()))) == np.asarray(PIL.Image.open(file))).all()
         assert not sent
 
@@ -123,5 +129,8 @@ def test_through_ssh(origin, tmp_path):
         run(f"{add} && dvc push -q -r ssh --run-cache {STAGE}", origin.folder)
         run(f"{add} && dvc pull -q -r ssh --run-cache {STAGE}", folder)
     assert sha256(folder / WEIGHTS) == sha256(origin.folder / WEIGHTS)
-    runs = {path: [file.name for file in (path / ".dvc/cache/runs").rglob("*") if file.is_file()] for path in (folder, origin.folder)}
+    runs = {
+        path: [file.name for file in (path / ".dvc/cache/runs").rglob("*") if file.is_file()]
+        for path in (folder, origin.folder)
+    }
     assert sorted(runs[folder]) == sorted(runs[origin.folder]) != []

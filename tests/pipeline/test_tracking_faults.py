@@ -10,12 +10,12 @@ from contextlib import closing
 from functools import partial
 
 import pytest
-from clones import environment, run
-from servers import free_port, kill, mlflow_server
 
+from clones import environment, run
 from modescope.files import sha256
 from modescope.tracking.mlflow_store import Store
 from modescope.tracking.record import read_rows
+from servers import free_port, kill, mlflow_server
 
 ONE, OTHER = "gan-split4", "gan-balanced"
 
@@ -48,11 +48,19 @@ def check_complete(clone, store, name):
     (found,) = store.client.search_runs(list(store.experiments().values()), f"run_name = '{name}'")
     assert found.info.status == "FINISHED"
     folder = clone / "models" / "imbalance" / name
-    expected = Counter((metric, step, value) for step, values in read_rows(folder).items() for metric, value in values.items())
+    expected = Counter(
+        (metric, step, value) for step, values in read_rows(folder).items() for metric, value in values.items()
+    )
     curves = [metric for metric in found.data.metrics if not metric.startswith("final/")]
-    stored = Counter((metric, point.step, point.value) for metric in curves for point in store.client.get_metric_history(found.info.run_id, metric))
+    stored = Counter(
+        (metric, point.step, point.value)
+        for metric in curves
+        for point in store.client.get_metric_history(found.info.run_id, metric)
+    )
     assert stored == expected and len(expected) > 500 and set(stored.values()) == {1}
-    pictures = [file.path for file in store.client.list_artifacts(found.info.run_id, "images") if file.path.endswith(".png")]
+    pictures = [
+        file.path for file in store.client.list_artifacts(found.info.run_id, "images") if file.path.endswith(".png")
+    ]
     assert len(pictures) == len(list(folder.glob("*/*.png"))) > 5
 
 
@@ -67,7 +75,9 @@ def test_a_server_that_is_down_or_dies_costs_no_training_and_nothing_is_lost(clo
     down = start(retrain(ONE), clone, MLFLOW_TRACKING_URI=uri)
     lines = lines_of(down)
     assert down.wait() == 0 and trained(clone, ONE) == expected[ONE]
-    began, opened = (next(at for at, line in lines if line.startswith(words)) for words in ("stage imbalance", f"run {ONE}, key"))
+    began, opened = (
+        next(at for at, line in lines if line.startswith(words)) for words in ("stage imbalance", f"run {ONE}, key")
+    )
     assert opened - began < 10
     assert sum("tracking is off" in line for _, line in lines) == 1
 
@@ -102,7 +112,9 @@ def test_a_full_disk_costs_one_line_and_no_output(clone):
     expected, others = trained(clone, ONE), outputs(clone)
     (clone / ".ckpt").mkdir()
     full = f"unshare --map-root-user --mount sh -c 'mount -t tmpfs -o size=600k tmpfs {{}} && {retrain(ONE)}'"
-    if subprocess.run(full.format(".ckpt").partition(" && ")[0] + "'", shell=True, cwd=clone, capture_output=True).returncode:
+    if subprocess.run(
+        full.format(".ckpt").partition(" && ")[0] + "'", shell=True, cwd=clone, capture_output=True
+    ).returncode:
         pytest.skip("needs the right to mount a file system of one's own (unshare)")
     for place in (".ckpt", "models/imbalance"):
         printed, _ = run(full.format(place), clone, expect=255, MODESCOPE_CHECKPOINT_SECONDS="0.5")
@@ -123,7 +135,12 @@ def errors(printed):
 
 def outputs(clone):
     """Every file that the pipeline keeps, with its size and digest."""
-    files = [file for folder in ("data", "models", "metrics", "reports") for file in (clone / folder).rglob("*") if file.is_file()]
+    files = [
+        file
+        for folder in ("data", "models", "metrics", "reports")
+        for file in (clone / folder).rglob("*")
+        if file.is_file()
+    ]
     return {file.relative_to(clone): sha256(file) for file in files}
 
 

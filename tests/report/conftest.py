@@ -1,9 +1,10 @@
 """The made-up project that tables, figures and page are built from."""
 
 import pytest
-from made_up import build_project
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from made_up import build_project
 
 
 @pytest.fixture

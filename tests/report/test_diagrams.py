@@ -117,7 +117,10 @@ def test_fast_layers_are_named_by_what_they_stand_for():
     assert trace(nn.Sequential(fast, nn.Tanh()), torch.randn(1, 3, 4, 4))[0].text == "ConvT 3→2 k4 s2 p1 · Tanh"
     generator, discriminator = UpsamplingGenerator(LATENT, 8, 0.78), UpsamplingDiscriminator(8, 0.25, (0.8, 0.8, 0.8))
     assert trace(generator, torch.randn(1, LATENT))[1].text == "Nearest ×2, Conv 8→8 k3 p1 · BN · ReLU"
-    assert trace(discriminator, torch.randn(1, 3, 32, 32))[1].text == "Conv 2→4 k3 s2 p1 · ZeroPad2d · BN · LReLU 0.25 · Dropout 0.25"
+    assert (
+        trace(discriminator, torch.randn(1, 3, 32, 32))[1].text
+        == "Conv 2→4 k3 s2 p1 · ZeroPad2d · BN · LReLU 0.25 · Dropout 0.25"
+    )
 
 
 @pytest.mark.parametrize("module", [nn.Tanh(), nn.Sequential(nn.Flatten(), nn.Tanh()), nn.Linear(4, 4), nn.Identity()])
@@ -162,7 +165,17 @@ def test_trace_leaves_the_module_as_it_was():
 
 @pytest.mark.parametrize(
     ("parameters", "text"),
-    [(0, "0"), (195, "195"), (999, "999"), (1000, "1 k"), (1920, "1.92 k"), (131_072, "131 k"), (999_400, "999 k"), (999_600, "1 M"), (3_576_195, "3.58 M")],
+    [
+        (0, "0"),
+        (195, "195"),
+        (999, "999"),
+        (1000, "1 k"),
+        (1920, "1.92 k"),
+        (131_072, "131 k"),
+        (999_400, "999 k"),
+        (999_600, "1 M"),
+        (3_576_195, "3.58 M"),
+    ],
 )
 def test_count(parameters, text):
     assert count(parameters) == text
@@ -170,7 +183,10 @@ def test_count(parameters, text):
 
 def test_wrapped_puts_settings_below_and_short_steps_together():
     assert wrapped(("ConvT 512→256 k4 s2 p1", "BN", "ReLU")) == "ConvT 512→256\nk4 s2 p1\nBN · ReLU"
-    assert wrapped(("Flatten", "Linear 4→1", "LReLU 0.25", "Dropout 0.25")) == "Flatten\nLinear 4→1\nLReLU 0.25\nDropout 0.25"
+    assert (
+        wrapped(("Flatten", "Linear 4→1", "LReLU 0.25", "Dropout 0.25"))
+        == "Flatten\nLinear 4→1\nLReLU 0.25\nDropout 0.25"
+    )
 
 
 def test_the_same_modules_give_the_same_bytes():
@@ -220,7 +236,11 @@ def test_a_long_network_goes_on_in_the_next_row(drawn):
 @pytest.mark.parametrize(("ngf", "hidden"), [(4, 4), (64, 256)])
 def test_nothing_is_cut_hidden_or_too_small(drawn, ngf, hidden):
     pictures(ngf, hidden)
-    draw("plain", "Plain", [Flow("Plain", "z", "logit", (4,), trace(nn.Sequential(nn.Flatten(), nn.Tanh()), torch.randn(1, 4)))])
+    draw(
+        "plain",
+        "Plain",
+        [Flow("Plain", "z", "logit", (4,), trace(nn.Sequential(nn.Flatten(), nn.Tanh()), torch.randn(1, 4)))],
+    )
     for canvas_ in drawn:
         figure, renderer = canvas_.figure, canvas_.get_renderer()
         texts = [text for text in [*figure.axes[0].texts, *figure.legends[0].get_texts()] if text.get_text()]
@@ -231,8 +251,13 @@ def test_nothing_is_cut_hidden_or_too_small(drawn, ngf, hidden):
             assert place.x0 > page.x0 + 5 and place.x1 < page.x1 - 5 and place.y0 > page.y0 and place.y1 < page.y1, text
         for one, other in combinations(texts, 2):
             crossing = Bbox.intersection(places[one], places[other])
-            assert crossing is None or crossing.height < 4, (one, other)  # lines of a box stand close: tall letters, no ink
-        boxes = [patch.get_window_extent(renderer) for patch in figure.axes[0].patches if isinstance(patch, FancyBboxPatch)]
+            assert crossing is None or crossing.height < 4, (
+                one,
+                other,
+            )  # lines of a box stand close: tall letters, no ink
+        boxes = [
+            patch.get_window_extent(renderer) for patch in figure.axes[0].patches if isinstance(patch, FancyBboxPatch)
+        ]
         for text, place in places.items():
             for box in boxes:
                 inside = box.x0 < place.x0 and place.x1 < box.x1 and box.y0 < place.y0 and place.y1 < box.y1

@@ -5,13 +5,23 @@ import io
 import numpy as np
 import pytest
 import torch
-from made_up import build_project
 from matplotlib.figure import Figure
 from PIL import Image
 
+from made_up import build_project
 from modescope.errors import UserError
 from modescope.report import imbalance
-from modescope.report.figures import DPI, Look, Series, bars_on_target, image_sheet, mosaic, points_against, render, tiles
+from modescope.report.figures import (
+    DPI,
+    Look,
+    Series,
+    bars_on_target,
+    image_sheet,
+    mosaic,
+    points_against,
+    render,
+    tiles,
+)
 from modescope.training.loop import grid
 
 RNG = np.random.default_rng(0)
@@ -75,7 +85,9 @@ def test_bars_on_target_draws_every_value_before_its_target():
     heights = [[bar.get_height() for bar in container] for container in axes.containers]
     assert heights == [[40, 60], [30, 70], [50, 50]]
     target, *bars = axes.containers
-    inside = [abs(bar.get_x() + bar.get_width() / 2 - place) for container in bars for place, bar in enumerate(container)]
+    inside = [
+        abs(bar.get_x() + bar.get_width() / 2 - place) for container in bars for place, bar in enumerate(container)
+    ]
     assert max(inside) < target[0].get_width() / 2
 
 
@@ -102,7 +114,9 @@ def test_no_reported_panel_for_other_data(tmp_path, drawn):
 def test_class_share_bars_hold_the_measured_shares(results, drawn):
     figure = drawn(imbalance.figures, "class_shares", results)
     panel = next(
-        axes for axes in figure.axes if axes.get_title(loc="left").startswith("split1") or axes.get_title().startswith("split1")
+        axes
+        for axes in figure.axes
+        if axes.get_title(loc="left").startswith("split1") or axes.get_title().startswith("split1")
     )
     heights = [[bar.get_height() for bar in container] for container in panel.containers]
     share = results.runs["gan-split1"].values["class_share"]

@@ -3,8 +3,8 @@
 from html.parser import HTMLParser
 
 import pytest
-from made_up import build_project
 
+from made_up import build_project
 from modescope.errors import UserError
 from modescope.report import imbalance
 from modescope.report.contents import build_page
@@ -21,7 +21,10 @@ TABLE = Table(
 )
 PICTURE = Picture("dot", "Dot", "A dot.", "a dot", b"\x89PNG")
 PAGE = Page(
-    "Title", "Lead.", (("data", "digits"),), (Section("one", "One", [Finding("Head", "Text")], (TABLE, PICTURE), "Note."),)
+    "Title",
+    "Lead.",
+    (("data", "digits"),),
+    (Section("one", "One", [Finding("Head", "Text")], (TABLE, PICTURE), "Note."),),
 )
 
 
@@ -100,8 +103,25 @@ def test_same_inputs_give_the_same_bytes(real_page, results, tmp_path):
             f"tables/{name}.{kind}"
             for name in (
                 *("summary", "splits", "class_share", "gan", "vae", "runs", "classifiers"),
-                *("two_stage_summary", "two_stage", "class_consistency", "priors", "hybrid", "seeds_two_stage", "runs_two_stage"),
-                *("cgan_summary", "cgan", "cgan_consistency", "cgan_pixel_std", "cgan_diversity", "cgan_ours", "stacked", "runs_cgan"),
+                *(
+                    "two_stage_summary",
+                    "two_stage",
+                    "class_consistency",
+                    "priors",
+                    "hybrid",
+                    "seeds_two_stage",
+                    "runs_two_stage",
+                ),
+                *(
+                    "cgan_summary",
+                    "cgan",
+                    "cgan_consistency",
+                    "cgan_pixel_std",
+                    "cgan_diversity",
+                    "cgan_ours",
+                    "stacked",
+                    "runs_cgan",
+                ),
             )
             for kind in ("md", "csv")
         ),
@@ -109,8 +129,27 @@ def test_same_inputs_give_the_same_bytes(real_page, results, tmp_path):
             f"figures/{name}.png"
             for name in (
                 *("class_share", "figure1_gan", "figure2_vae", "samples", "reconstructions", "curves"),
-                *("architectures", "dcgan", "figure11", "adapter_starts", "consistency_fid", "confusion", "gradients", "curves_two_stage"),
-                *("figure7_1", "figure7_2", "samples_cgan", "fixed_z", "one_z", "per_class", "samples_dcgan", "stacked_samples", "curves_cgan"),
+                *(
+                    "architectures",
+                    "dcgan",
+                    "figure11",
+                    "adapter_starts",
+                    "consistency_fid",
+                    "confusion",
+                    "gradients",
+                    "curves_two_stage",
+                ),
+                *(
+                    "figure7_1",
+                    "figure7_2",
+                    "samples_cgan",
+                    "fixed_z",
+                    "one_z",
+                    "per_class",
+                    "samples_dcgan",
+                    "stacked_samples",
+                    "curves_cgan",
+                ),
             )
         ),
     }
@@ -130,7 +169,10 @@ def test_the_overview_has_every_studys_findings_and_leads_to_its_page(tmp_path):
     write_overview("Lead.", [tmp_path / "one", tmp_path / "two"], tmp_path / "index.html")
     html = (tmp_path / "index.html").read_text()
     assert html.count("<strong>Head.</strong> Text") == 2
-    assert {address for address in parsed(html).addresses if not address.startswith("#")} == {"one/index.html", "two/index.html"}
+    assert {address for address in parsed(html).addresses if not address.startswith("#")} == {
+        "one/index.html",
+        "two/index.html",
+    }
 
 
 def test_an_overview_without_a_page_says_which(tmp_path):
@@ -160,17 +202,34 @@ def test_findings_name_the_rarest_class_and_count_lost_ones(tmp_path):
     project = build_project(tmp_path, splits=("split4",))
     project.change("gan-split4", class_share=[0.2, 0.0, 0.001, 0.2, 0.2, 0.2, 0.0, 0.199, 0.0, 0.0])
     texts = {finding.head: finding.text for finding in all_findings(project.results)}
-    assert "split4 (IR 4.75) bird is 5.0% of the training images" in texts["Rarest class"] and "GAN 0.1%" in texts["Rarest class"]
+    assert (
+        "split4 (IR 4.75) bird is 5.0% of the training images" in texts["Rarest class"]
+        and "GAN 0.1%" in texts["Rarest class"]
+    )
     assert "of 5 over all splits: GAN 1, VAE 0, VAE-GMM 0" in texts["Lost classes"]
 
 
 @pytest.mark.parametrize(
     ("evaluated", "names"),
     [
-        (["gan"], ["summary", "splits", "class_share", "class_share", "gan", "figure1_gan", "samples", "curves", "runs"]),
+        (
+            ["gan"],
+            ["summary", "splits", "class_share", "class_share", "gan", "figure1_gan", "samples", "curves", "runs"],
+        ),
         (
             ["vae-gmm", "vae"],
-            ["summary", "splits", "class_share", "class_share", "vae", "figure2_vae", "samples", "reconstructions", "curves", "runs"],
+            [
+                "summary",
+                "splits",
+                "class_share",
+                "class_share",
+                "vae",
+                "figure2_vae",
+                "samples",
+                "reconstructions",
+                "curves",
+                "runs",
+            ],
         ),
     ],
 )

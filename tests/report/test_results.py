@@ -1,8 +1,8 @@
 """Reading the runs: what is missing, and what MLflow and the files disagree on."""
 
 import pytest
-from made_up import rewrite
 
+from made_up import rewrite
 from modescope.errors import UserError
 from modescope.report.contents import STUDIES, expected_runs
 from modescope.report.results import flatten, refuse_disagreement
@@ -18,7 +18,10 @@ def test_every_run_of_params_is_expected(project):
     assert set(names["classifiers"]) == set(project.params.classifiers)
     stages = {*project.params.two_stage.stage1, *(f"stage2-{row}" for row in project.params.two_stage.rows)}
     assert set(names["two-stage"]) == stages | {"hybrid"}
-    digits = {*(f"{mode}-{loss}" for mode in project.params.cgan.modes for loss in project.params.cgan.losses), *project.params.cgan.ours}
+    digits = {
+        *(f"{mode}-{loss}" for mode in project.params.cgan.modes for loss in project.params.cgan.losses),
+        *project.params.cgan.ours,
+    }
     stacked = {f"stacked-{name}" for name in (*project.params.stacked.losses, "real")}
     assert set(names["cgan"]) == digits | stacked | {"real-digits"}
 
@@ -48,7 +51,12 @@ def test_a_disagreement_names_run_metric_and_both_values(project, metric, comple
     filed = project.tracked[key][metric]
     project.tracked[key][metric] = 0.987654
     with pytest.raises(UserError) as error:
-        refuse_disagreement(project.folders, expected_runs(project.params, project.folders, STUDIES.values()), project.read_final, complete)
+        refuse_disagreement(
+            project.folders,
+            expected_runs(project.params, project.folders, STUDIES.values()),
+            project.read_final,
+            complete,
+        )
     for part in (RUN, metric, repr(filed), "0.987654"):
         assert part in str(error.value)
     assert "\n" not in str(error.value)

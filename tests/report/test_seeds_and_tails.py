@@ -1,8 +1,8 @@
 """Rows over several seeds: spreads, paired differences, and the tables of the studies."""
 
 import pytest
-from made_up import build_project
 
+from made_up import build_project
 from modescope.report import seeds
 from modescope.report.cgan import tables as cgan_tables
 from modescope.report.imbalance import section, tables
@@ -11,7 +11,9 @@ from modescope.report.two_stage import tables as two_stage_tables
 
 @pytest.fixture(scope="module")
 def repeated(tmp_path_factory):
-    return build_project(tmp_path_factory.mktemp("repeated"), splits=("balanced", "split1", "lt100"), more_seeds=(43, 44))
+    return build_project(
+        tmp_path_factory.mktemp("repeated"), splits=("balanced", "split1", "lt100"), more_seeds=(43, 44)
+    )
 
 
 def test_pairs_are_of_one_seed():
@@ -40,7 +42,9 @@ def test_spreads_have_mean_deviation_and_n(repeated):
     row = next(row for row in spread.rows if row["row"] == "gan-split1")
     assert (row["n"], row["seeds"], row["fid_classifier"]) == (3, "42, 43, 44", 3.0)
     assert row["fid_classifier_sd"] == pytest.approx(7**0.5)
-    assert {row["row"] for row in spread.rows} == {f"{model}-{split}" for model in ("gan", "vae") for split in ("split1", "lt100")}
+    assert {row["row"] for row in spread.rows} == {
+        f"{model}-{split}" for model in ("gan", "vae") for split in ("split1", "lt100")
+    }
     assert "25%" in difference.caption
 
 
@@ -50,7 +54,9 @@ def test_a_difference_of_one_sign_outlasts_the_seeds(repeated, values, verdict):
         repeated.change(f"gan-split1{run}", fid_classifier=ours)
         repeated.change(f"vae-split1{run}", fid_classifier=theirs)
     _, difference = tables.over_seeds(repeated.results)
-    row = next(row for row in difference.rows if row["pair"] == "gan-split1 − vae-split1" and row["metric"].startswith("FID"))
+    row = next(
+        row for row in difference.rows if row["pair"] == "gan-split1 − vae-split1" and row["metric"].startswith("FID")
+    )
     assert (row["verdict"], row["n"]) == (verdict, 3)
 
 
@@ -81,7 +87,9 @@ def test_the_long_tail_has_a_table_a_figure_and_a_finding(repeated):
     table = found.content[names.index("long_tail")]
     assert [row["split"] for row in table.rows] == ["lt100"] * 4 and table.rows[0]["num_few"] == 2000
     (finding,) = [finding for finding in found.findings if finding.head == "Long tail, lt100"]
-    assert "4 rarest classes are 4.1% of lt100's training images (IR 100.0)" in finding.text  # 232 + 139 + 83 + 50 of 12,406
+    assert (
+        "4 rarest classes are 4.1% of lt100's training images (IR 100.0)" in finding.text
+    )  # 232 + 139 + 83 + 50 of 12,406
 
 
 def test_study_2_on_a_long_tail_has_its_groups(repeated):

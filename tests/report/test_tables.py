@@ -5,8 +5,8 @@ import io
 from dataclasses import replace
 
 import pytest
-from made_up import build_project, rewrite
 
+from made_up import build_project, rewrite
 from modescope.errors import UserError
 from modescope.report import classifiers
 from modescope.report.imbalance import tables
@@ -142,7 +142,9 @@ def test_class_share_table_compares_with_the_training_split(results):
     gan = rows["split1", "GAN"]
     share = dict(zip(results.runs["gan-split1"].classes, results.runs["gan-split1"].values["class_share"], strict=True))
     assert gan["bird"] == share["bird"] and gan["tv"] == results.runs["gan-split1"].values["class_share_tv"]
-    assert gan["outside"] == pytest.approx(sum(share[name] for name in ("airplane", "automobile", "frog", "ship", "truck")))
+    assert gan["outside"] == pytest.approx(
+        sum(share[name] for name in ("airplane", "automobile", "frog", "ship", "truck"))
+    )
     assert rows["balanced", "GAN"]["outside"] is None
 
 

@@ -5,11 +5,11 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from made_up import CLASSES, build_project
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
+from made_up import CLASSES, build_project
 from modescope.report.figures import label_points, mosaic, tiles
 from modescope.report.two_stage import figures
 from modescope.report.two_stage.runs import all_rows, representatives
@@ -47,7 +47,9 @@ def test_figure_11_sorts_images_by_intended_class(results, monkeypatch):
     monkeypatch.setattr(figures, "image_sheet", lambda *sheet: sheets.append(sheet) or b"")
     figures.samples(results)
     cells, rows, columns = sheets[0]
-    assert rows == ["stage1", "A: a-0.5-n20", "B: b-ff-0.5", "C: c-conv-0.5", "D: d-ff-0.5"] and columns == list(CLASSES)
+    assert rows == ["stage1", "A: a-0.5-n20", "B: b-ff-0.5", "C: c-conv-0.5", "D: d-ff-0.5"] and columns == list(
+        CLASSES
+    )
     images = previews(results.runs["stage2-d-ff-0.5"], 200)
     assert np.array_equal(cells[4][3], mosaic(images[3::10], 2)) and len(images[3::10]) == 8
 
@@ -107,7 +109,10 @@ def test_gradients_are_drawn_by_generator_steps_on_a_log_axis(results, drawn):
 
 def test_curves_show_every_stage_1_and_every_representative(results, drawn):
     titles = [axes.get_title(loc="left") or axes.get_title() for axes in drawn(figures, "curves", results).axes]
-    wanted = [*results.params.two_stage.stage1, *(f"{group}: {row.name}" for group, row in list(representatives(results.params).items())[1:])]
+    wanted = [
+        *results.params.two_stage.stage1,
+        *(f"{group}: {row.name}" for group, row in list(representatives(results.params).items())[1:]),
+    ]
     assert [title for title in titles if title] == wanted
 
 

@@ -1,8 +1,8 @@
 """Studies 1b and 2: their findings follow from hand-made numbers."""
 
 import pytest
-from made_up import build_project
 
+from made_up import build_project
 from modescope.report.two_stage.findings import all_findings
 from modescope.report.two_stage.runs import all_rows, stage2_rows
 
@@ -18,7 +18,9 @@ def project(tmp_path):
 
 def set_rows(project, rows, consistency=0.1, fid=5.0):
     for row in rows:
-        project.change(row.run, "two-stage", fid_classifier=fid, **({"class_consistency": consistency} if row.has_classes else {}))
+        project.change(
+            row.run, "two-stage", fid_classifier=fid, **({"class_consistency": consistency} if row.has_classes else {})
+        )
 
 
 def set_gradients(project, rows, adversarial, guidance, whole):
@@ -55,9 +57,16 @@ def of_architecture(project, letters):
 def test_guidance_helps_or_does_not(project, consistency, fid, gains, verdict):
     set_rows(project, of_architecture(project, "ABCD"), consistency, fid)
     found = texts(project)
-    assert f"Of 23 guided rows, against the stage 1 that each starts from, {counts(*gains)};" in found["Guidance against stage 1 alone"]
+    assert (
+        f"Of 23 guided rows, against the stage 1 that each starts from, {counts(*gains)};"
+        in found["Guidance against stage 1 alone"]
+    )
     claim = found["Report 1's conclusion"]
-    assert f"{gains[2]} of 23 guided rows" in claim and "than the vanilla DCGAN (5.00)" in claim and f"{gains[3]} a higher one" in claim
+    assert (
+        f"{gains[2]} of 23 guided rows" in claim
+        and "than the vanilla DCGAN (5.00)" in claim
+        and f"{gains[3]} a higher one" in claim
+    )
     assert verdict in claim
 
 
@@ -67,9 +76,13 @@ def test_guidance_that_helps_in_part(project):
     found = texts(project)
     guidance = found["Guidance against stage 1 alone"]
     assert counts(7, 0, 4, 3, 4) in guidance
-    assert "A 50.0% at FID 6.00 (a-0.1-n5), B 20.0% at FID 4.00 (b-ff-0.1), C 10.0% at FID 5.00 (c-conv-0.1)" in guidance
+    assert (
+        "A 50.0% at FID 6.00 (a-0.1-n5), B 20.0% at FID 4.00 (b-ff-0.1), C 10.0% at FID 5.00 (c-conv-0.1)" in guidance
+    )
     assert "stage1 alone 10.0% at FID 5.00; chance is 10%" in guidance
-    assert "Here it holds for 19 of them. Lowest: A 6.00 (a-0.1-n5), B 4.00 (b-ff-0.1)" in found["Report 1's conclusion"]
+    assert (
+        "Here it holds for 19 of them. Lowest: A 6.00 (a-0.1-n5), B 4.00 (b-ff-0.1)" in found["Report 1's conclusion"]
+    )
 
 
 def test_another_seed_is_held_against_its_own_stage_1(project):
@@ -138,8 +151,14 @@ def test_the_hybrids_codes_are_told_from_noise_or_not(project, told, wording):
 def test_a_small_profile_says_what_it_can(tmp_path):
     project = build_project(tmp_path, splits=("balanced",), data="digits-rgb", profile="demo")
     found = texts(project)
-    assert "Of 4 guided rows" in found["Guidance against stage 1 alone"] and "Every row has one seed." in found["Guidance against stage 1 alone"]
-    assert "than stage 1 alone" in found["Report 1's conclusion"] and "Without guidance" not in found["Report 1's conclusion"]
+    assert (
+        "Of 4 guided rows" in found["Guidance against stage 1 alone"]
+        and "Every row has one seed." in found["Guidance against stage 1 alone"]
+    )
+    assert (
+        "than stage 1 alone" in found["Report 1's conclusion"]
+        and "Without guidance" not in found["Report 1's conclusion"]
+    )
     assert "Prior placement" not in found
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 import yaml
-from made_up import CLASSES, REPOSITORY, build_project
 
+from made_up import CLASSES, REPOSITORY, build_project
 from modescope.config import merge, parse_params
 from modescope.errors import UserError
 from modescope.report import two_stage
@@ -20,7 +20,9 @@ def by_row(table):
 
 
 def profile(name):
-    standard, changes = (yaml.safe_load((REPOSITORY / "profiles" / f"{part}.yaml").read_text()) for part in ("standard", name))
+    standard, changes = (
+        yaml.safe_load((REPOSITORY / "profiles" / f"{part}.yaml").read_text()) for part in ("standard", name)
+    )
     return parse_params(merge(standard, changes), name)
 
 
@@ -57,7 +59,15 @@ def test_scores_hold_every_row_beside_its_reported_line(results):
 def test_the_summary_has_the_most_consistent_rows(project):
     project.change("stage2-d-input-1.0-orthogonal", "two-stage", class_consistency=0.9)
     rows = by_row(tables.summary(project.results))
-    assert {"stage1", "stage1-orthogonal", "a-0.5-n20", "b-ff-0.5", "c-conv-0.5", "d-ff-0.5", "d-input-1.0-orthogonal"} <= set(rows)
+    assert {
+        "stage1",
+        "stage1-orthogonal",
+        "a-0.5-n20",
+        "b-ff-0.5",
+        "c-conv-0.5",
+        "d-ff-0.5",
+        "d-input-1.0-orthogonal",
+    } <= set(rows)
     assert rows["d-input-1.0-orthogonal"]["class_consistency"] == 0.9 and "stage1-normal" not in rows
 
 
@@ -83,7 +93,9 @@ def test_scores_print_settings_and_measurements(results):
 
 def test_other_settings_lose_their_reported_line(project):
     row = project.params.two_stage.rows["d-ff-0.5"]
-    project.change_params({"two_stage": {"rows": {**project.params.two_stage.rows, "d-ff-0.5": row | {"ce_loss_weight": 0.7}}}})
+    project.change_params(
+        {"two_stage": {"rows": {**project.params.two_stage.rows, "d-ff-0.5": row | {"ce_loss_weight": 0.7}}}}
+    )
     rows = by_row(tables.scores(project.results))
     assert "fid_reported" not in rows["d-ff-0.5"] and "fid_reported" in rows["d-ff-0.1"]
 
@@ -102,7 +114,14 @@ def test_two_extractors_never_share_a_column(tmp_path):
 
 def test_captions_name_guide_judge_and_budget(results):
     line = tables.scores(results).caption_line
-    for fact in ("rgb-judge (resnet", "rgb-guide (airbench96", "the training images (50,000 images)", "ngf 32", "1,200 generator steps", "evaluation 1234"):
+    for fact in (
+        "rgb-judge (resnet",
+        "rgb-guide (airbench96",
+        "the training images (50,000 images)",
+        "ngf 32",
+        "1,200 generator steps",
+        "evaluation 1234",
+    ):
         assert fact in line
 
 
@@ -111,7 +130,10 @@ def test_class_consistency_by_class(results):
     rows = by_row(table)
     assert "stage1-normal" not in rows and len(rows) == len(all_rows(results.params))
     values = results.runs["stage2-b-ff-1.0"].values
-    assert [rows["b-ff-1.0"][name] for name in ("all", *CLASSES)] == [values["class_consistency"], *values["class_consistency_per_class"]]
+    assert [rows["b-ff-1.0"][name] for name in ("all", *CLASSES)] == [
+        values["class_consistency"],
+        *values["class_consistency_per_class"],
+    ]
     assert "chance: 10 %" in table.caption
 
 
@@ -177,7 +199,17 @@ def test_a_small_profile_fills_every_table(tmp_path):
     assert [row.name for row in stage2_rows(results.params)] == ["a", "b-ff", "c-conv", "d-ff"]
     section = two_stage.section(results)
     assert [item.name for item in section.content] == [
-        *("two_stage_summary", "two_stage", "dcgan", "architectures", "figure11", "adapter_starts", "consistency_fid", "confusion", "class_consistency"),
+        *(
+            "two_stage_summary",
+            "two_stage",
+            "dcgan",
+            "architectures",
+            "figure11",
+            "adapter_starts",
+            "consistency_fid",
+            "confusion",
+            "class_consistency",
+        ),
         *("gradients", "priors", "hybrid", "curves_two_stage", "runs_two_stage"),
     ]
     assert [row["row"] for row in tables.priors(results).rows] == ["stage1", "d-ff"]

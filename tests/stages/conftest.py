@@ -13,7 +13,9 @@ from modescope.data.splits import draw_splits
 
 @pytest.fixture(scope="module")
 def make_project(tmp_path_factory):
-    """Makes a working folder with digits, their splits and the given values in params.yaml, where a module's tests then run."""
+    """Makes a working folder with digits, their splits and the given values in params.yaml, where a module's tests then
+    run.
+    """
     with pytest.MonkeyPatch.context() as patch:
 
         def make(params: dict) -> Path:
@@ -35,6 +37,8 @@ def make_project(tmp_path_factory):
 @pytest.fixture
 def change_params():
     """Changes values of params.yaml until the test ends."""
-    kept = Path("params.yaml").read_text()
-    yield lambda changes: Path("params.yaml").write_text(yaml.safe_dump(merge(yaml.safe_load(kept), changes)))
-    Path("params.yaml").write_text(kept)
+    kept = Path("params.yaml").read_text(encoding="utf-8")
+    yield lambda changes: Path("params.yaml").write_text(
+        yaml.safe_dump(merge(yaml.safe_load(kept), changes)), encoding="utf-8"
+    )
+    Path("params.yaml").write_text(kept, encoding="utf-8")

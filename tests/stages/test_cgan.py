@@ -20,14 +20,25 @@ from modescope.stages import cgan, coverage, evaluate, reference, stacked, stack
 SPLIT, JUDGE, REAL = Path("data/splits-grey/balanced.json"), Path("judge"), Path("data/reference-grey/digits")
 TRAINING = {"generator_width": 4, "discriminator_width": 2, "critic_width": 2, "batch_size": 8, "generator_steps": 2}
 EVALUATION = {"num_samples": 100, "prdc_samples": 100, "kid_subsets": 3, "kid_subset_size": 20, "is_splits": 2}
-CURVES = {"train/d_loss", "train/d_real", "train/d_fake", "train/d_gradient_norm", "train/g_loss", "train/g_gradient_norm"}
+CURVES = {
+    "train/d_loss",
+    "train/d_real",
+    "train/d_fake",
+    "train/d_gradient_norm",
+    "train/g_loss",
+    "train/g_gradient_norm",
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def project(make_project):
     """Grey digits, an untrained judge, params for two steps."""
     params = profile_values("demo")
-    params["cgan"] |= {"per_class_samples": 4, "losses": ["bce", "wgan-gp"], "training": params["cgan"]["training"] | TRAINING}
+    params["cgan"] |= {
+        "per_class_samples": 4,
+        "losses": ["bce", "wgan-gp"],
+        "training": params["cgan"]["training"] | TRAINING,
+    }
     params["cgan"]["ours"]["cgan-ours"]["generator_steps"] = 2
     params["stacked"] |= {"num_images": 40, "num_samples": 60, "training": {"generator_steps": 2}}
     params["evaluation"] |= EVALUATION | {"neighbours": 2}
@@ -39,7 +50,10 @@ def project(make_project):
     torch.manual_seed(0)
     save_weights(build_classifier("digit-cnn", [2, 4, 4, 8], 10, 1, "judge").state_dict(), JUDGE)
     settings = {"network": "digit-cnn", "widths": [2, 4, 4, 8], "role": "judge"}
-    write_json(JUDGE / "run.json", {"run": "judge", "params": {"classifiers": {"judge": settings}}, "data": {"classes": list(train.classes)}})
+    write_json(
+        JUDGE / "run.json",
+        {"run": "judge", "params": {"classifiers": {"judge": settings}}, "data": {"classes": list(train.classes)}},
+    )
 
 
 def train(row, out=None):
@@ -99,11 +113,15 @@ def test_bad_input_leaves_nothing(row, changes, words, change_params):
 
 
 def test_rows_and_floor_are_measured_digit_by_digit():
-    reference.main("balanced", Path("data/grey"), SPLIT, JUDGE, REAL, Path("metrics/cgan/real-digits.json"), per_class=4)
+    reference.main(
+        "balanced", Path("data/grey"), SPLIT, JUDGE, REAL, Path("metrics/cgan/real-digits.json"), per_class=4
+    )
     per_class = {"class_consistency_per_class", "pixel_std", "ms_ssim", "recall_per_class", "coverage_per_class"}
     for row in ("cgan-ours", "dcgan-bce"):
         evaluate.main(train(row), REAL, JUDGE, Path(f"metrics/cgan/{row}.json"), per_class=4)
-    floor, labelled, plain = (read_json(f"metrics/cgan/{run}.json") for run in ("real-digits", "cgan-ours", "dcgan-bce"))
+    floor, labelled, plain = (
+        read_json(f"metrics/cgan/{run}.json") for run in ("real-digits", "cgan-ours", "dcgan-bce")
+    )
     assert all(len(values[name]) == 10 for values in (floor, labelled) for name in per_class)
     assert len(labelled["fixed_z_classes"]) == 8 and "fixed_z_classes" not in floor
     assert not (per_class | {"class_consistency", "fixed_z_classes"}) & plain.keys()
@@ -118,7 +136,9 @@ def test_modes_of_stacked_digits_are_counted():
     assert (info["run"], info["params"]["mode"], info["params"]["num_images"]) == ("stacked-wgan-gp", "dcgan", 40)
     assert load_sampler(out).sample(3, seed=0).images.shape == (3, 3, 28, 28)
     coverage.main(out, JUDGE, Path("metrics/cgan/stacked-wgan-gp.json"))
-    stacked_real.main(Path("data/grey"), JUDGE, Path("data/reference-grey/stacked"), Path("metrics/cgan/stacked-real.json"))
+    stacked_real.main(
+        Path("data/grey"), JUDGE, Path("data/reference-grey/stacked"), Path("metrics/cgan/stacked-real.json")
+    )
     for run in ("stacked-wgan-gp", "stacked-real"):
         measured = read_json(f"metrics/cgan/{run}.json")
         assert measured["num_samples"] == 60 and 1 <= measured["modes_covered"] <= 60 and measured["kl_to_uniform"] > 0

@@ -12,7 +12,14 @@ from modescope.stages import classifier
 
 PARAMS = Path("params.yaml").resolve()
 CLASSES = ("dark", "dim", "light")
-TINY = {"epochs": 12.0, "batch_size": 16, "lr": 9.0, "translate_pixels": 1, "cutout_pixels": 0, "calibration_images": 12}
+TINY = {
+    "epochs": 12.0,
+    "batch_size": 16,
+    "lr": 9.0,
+    "translate_pixels": 1,
+    "cutout_pixels": 0,
+    "calibration_images": 12,
+}
 WIDTHS = {"rgb-guide": [4, 6, 8], "rgb-judge": [4, 6], "grey-judge": [4, 6, 8, 10]}
 METRICS = {"accuracy", "accuracy_per_class", "nll", "ece_before", "ece_after", "temperature", "num_test", "seconds"}
 
@@ -59,9 +66,14 @@ def test_a_trained_classifier_with_its_scores(name, workspace):
     assert metrics["accuracy"] > 0.6
     loaded, info = load_classifier(Path("out")), read_json("out/run.json")
     assert loaded.temperature.item() == pytest.approx(metrics["temperature"])
-    assert (info["study"], info["run"], info["status"], info["data"]["name"]) == ("classifiers", name, "finished", "bright")
+    assert (info["study"], info["run"], info["status"], info["data"]["name"]) == (
+        "classifiers",
+        name,
+        "finished",
+        "bright",
+    )
     assert info["params"]["classifiers"][name]["widths"] == WIDTHS[name]
-    assert Path("out/curves.csv").read_text().startswith("step,train/")
+    assert Path("out/curves.csv").read_text(encoding="utf-8").startswith("step,train/")
     assert workspace == [(Path("out"), metrics)]
 
 

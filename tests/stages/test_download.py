@@ -43,7 +43,9 @@ def test_running_twice_gives_the_same_bytes(workspace):
 def test_a_failure_leaves_the_earlier_output_and_nothing_half_written(workspace, monkeypatch):
     download.main("grey", workspace / "grey")
     before = sorted(workspace.rglob("*"))
-    (workspace / "params.yaml").write_text((workspace / "params.yaml").read_text().replace("grey: digits", "grey: mnist"))
+    (workspace / "params.yaml").write_text(
+        (workspace / "params.yaml").read_text().replace("grey: digits", "grey: mnist")
+    )
     monkeypatch.setenv("MODESCOPE_MIRROR", "nowhere")
     with pytest.raises(UserError):
         download.main("grey", workspace / "grey")
@@ -51,7 +53,9 @@ def test_a_failure_leaves_the_earlier_output_and_nothing_half_written(workspace,
 
 
 def test_bad_input_ends_in_one_line_and_exit_code_2(workspace, monkeypatch):
-    (workspace / "params.yaml").write_text((workspace / "params.yaml").read_text().replace("grey: digits", "grey: mnist"))
+    (workspace / "params.yaml").write_text(
+        (workspace / "params.yaml").read_text().replace("grey: digits", "grey: mnist")
+    )
     monkeypatch.setenv("MODESCOPE_MIRROR", "nowhere")
     command = [sys.executable, "-m", "modescope.stages.download", "grey", "data/grey"]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -35,7 +35,9 @@ def noise(count: int, seed: int) -> torch.Tensor:
 
 @pytest.fixture
 def pushed(tmp_path, monkeypatch):
-    """A working folder with an untrained judge, a reference set of noise and a run that draws noise; collects what is filed."""
+    """A working folder with an untrained judge, a reference set of noise and a run that draws noise; collects what is
+    filed.
+    """
     params = yaml.safe_load(PARAMS.read_text())
     params["evaluation"] |= EVALUATION
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
@@ -44,10 +46,15 @@ def pushed(tmp_path, monkeypatch):
     settings = {"network": "resnet", "widths": [4, 6], "role": "judge"}
     torch.manual_seed(0)
     save_weights(build_classifier("resnet", [4, 6], 4, 3, "judge").state_dict(), Path("judge"))
-    write_json(Path("judge/run.json"), {"run": "judge", "params": {"classifiers": {"judge": settings}}, "data": {"classes": list("abcd")}})
+    write_json(
+        Path("judge/run.json"),
+        {"run": "judge", "params": {"classifiers": {"judge": settings}}, "data": {"classes": list("abcd")}},
+    )
     extractors = load_extractors(["judge"], Path("judge"), "cpu")
     labels = torch.arange(60) % 3
-    save_reference(build_reference("split1", noise(60, seed=0), labels, 4, extractors, load_params().evaluation), Path("reference"))
+    save_reference(
+        build_reference("split1", noise(60, seed=0), labels, 4, extractors, load_params().evaluation), Path("reference")
+    )
     write_json(Path("run/run.json"), RUN)
     calls = []
     monkeypatch.setattr(evaluate, "push", lambda *arguments: calls.append(arguments))
@@ -103,7 +110,10 @@ def turn_judge_into_guide():
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda: write_json(Path("run/run.json"), RUN | {"data": {"split": "split2"}}), "trained on split2, reference holds split1"),
+        (
+            lambda: write_json(Path("run/run.json"), RUN | {"data": {"split": "split2"}}),
+            "trained on split2, reference holds split1",
+        ),
         (lambda: Path("run/run.json").unlink(), "run.json is missing"),
         (lambda: Path("reference/reference.safetensors").unlink(), "reference.safetensors is missing"),
         (retrain_judge, "was not made with this judge"),

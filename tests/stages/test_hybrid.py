@@ -32,10 +32,20 @@ def project(make_project):
 def test_a_run_folder_holds_everything():
     hybrid.main(VAE, DATA, SPLIT, OUT)
     info = read_json(OUT / "run.json")
-    assert (info["study"], info["run"], info["model"], info["status"], info["steps"]) == ("two-stage", "hybrid", "hybrid", "finished", 2)
-    assert set(info["params"]) == {"seed", "precision", "deterministic", "hybrid", "imbalance"} and set(info["params"]["imbalance"]) == {"gan", "vae"}
+    assert (info["study"], info["run"], info["model"], info["status"], info["steps"]) == (
+        "two-stage",
+        "hybrid",
+        "hybrid",
+        "finished",
+        2,
+    )
+    assert set(info["params"]) == {"seed", "precision", "deterministic", "hybrid", "imbalance"} and set(
+        info["params"]["imbalance"]
+    ) == {"gan", "vae"}
     assert set(flat(info["normality"])) == {
-        f"{name}_{moment}" for name in ("ks_rejected", "ks_max", "mmd", "mmd_p") for moment in ("untrained", "vae", "joint")
+        f"{name}_{moment}"
+        for name in ("ks_rejected", "ks_max", "mmd", "mmd_p")
+        for moment in ("untrained", "vae", "joint")
     }
     assert len({results["mmd"] for results in info["normality"].values()}) == 3
     assert pd.read_csv(OUT / "curves.csv").filter(like="train/").notna().all(axis=None)
@@ -48,7 +58,13 @@ def test_the_same_run_twice_is_the_same_to_the_bit():
     found = []
     for _ in range(2):
         hybrid.main(VAE, DATA, SPLIT, OUT)
-        found.append(((OUT / "model.safetensors").read_bytes(), read_json(OUT / "run.json")["normality"], read_json(OUT / "run.json")["key"]))
+        found.append(
+            (
+                (OUT / "model.safetensors").read_bytes(),
+                read_json(OUT / "run.json")["normality"],
+                read_json(OUT / "run.json")["key"],
+            )
+        )
     assert found[0] == found[1]
 
 
@@ -75,7 +91,10 @@ def test_codes_are_draws_of_the_posterior_in_batches_of_any_size(monkeypatch):
 
 def test_what_is_no_vae_of_this_split_is_said(tmp_path):
     write_json(tmp_path / "run.json", {"model": "gan", "data": {"split": "balanced"}})
-    with pytest.raises(UserError, match="holds a `gan`: the hybrid starts from a vae, name the folder of one, as models/imbalance/vae-balanced"):
+    with pytest.raises(
+        UserError,
+        match="holds a `gan`: the hybrid starts from a vae, name the folder of one, as models/imbalance/vae-balanced",
+    ):
         hybrid.main(tmp_path, DATA, SPLIT, Path("models/x"))
     with pytest.raises(UserError, match="vae-balanced was trained on balanced, not on split4"):
         hybrid.main(VAE, DATA, Path("data/splits/split4.json"), Path("models/x"))

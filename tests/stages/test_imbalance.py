@@ -34,7 +34,9 @@ def test_a_run_folder_holds_everything(model):
     info = read_json(out / "run.json")
     assert (info["run"], info["status"], info["steps"]) == (f"{model}-split4", "finished", 2)
     assert info["data"]["name"] == "digits-rgb" and info["data"]["split"] == "split4"
-    assert set(info["params"]) == {"seed", "precision", "deterministic", "imbalance"} and set(info["params"]["imbalance"]) == {model}
+    assert set(info["params"]) == {"seed", "precision", "deterministic", "imbalance"} and set(
+        info["params"]["imbalance"]
+    ) == {model}
     curves = pd.read_csv(out / "curves.csv")
     assert curves["step"].tolist() == [1, 2] and curves.filter(like="train/").notna().all(axis=None)
     assert (out / "samples" / "step-000002.png").exists()

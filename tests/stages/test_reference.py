@@ -35,8 +35,12 @@ def workspace(tmp_path, monkeypatch):
     for name, count in (("train", 160), ("test", 80)):
         labels = torch.arange(count) % len(CLASSES)
         images = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8, generator=generator)
-        save_prepared(Dataset("noise", "noise", images, labels, CLASSES), tmp_path / "data" / f"{name}.safetensors", name)
-    draw_split(torch.arange(160) % len(CLASSES), CLASSES, {"cat": 36, "ant": 20, "dog": 4}, 0, "split1").save(Path("split1.json"))
+        save_prepared(
+            Dataset("noise", "noise", images, labels, CLASSES), tmp_path / "data" / f"{name}.safetensors", name
+        )
+    draw_split(torch.arange(160) % len(CLASSES), CLASSES, {"cat": 36, "ant": 20, "dog": 4}, 0, "split1").save(
+        Path("split1.json")
+    )
     for role in ("judge", "guide"):
         torch.manual_seed(0)
         save_weights(build_classifier("resnet", [4, 6], len(CLASSES), 3, role).state_dict(), tmp_path / role)
@@ -54,7 +58,12 @@ def test_reference_set_floor_and_run(workspace):
     build()
     assert sorted(path.name for path in Path("data/reference/split1").iterdir()) == [REFERENCE, "run.json"]
     info, floor = read_json("data/reference/split1/run.json"), read_json("metrics/imbalance/real-split1.json")
-    assert (info["run"], info["model"], info["study"], info["status"]) == ("real-split1", "real", "imbalance", "finished")
+    assert (info["run"], info["model"], info["study"], info["status"]) == (
+        "real-split1",
+        "real",
+        "imbalance",
+        "finished",
+    )
     assert info["data"]["split"] == "split1" and info["data"]["classes"] == list(CLASSES)
     assert info["params"]["evaluation"]["kid_subset_size"] == 10
     assert (floor["num_reference"], floor["num_samples"]) == (60, 33)  # the 20 cats of the test set are 0.6 of them
@@ -72,7 +81,9 @@ def test_a_long_tailed_split_is_measured_against_the_balanced_set(workspace):
     floor = read_json("metrics/imbalance/real-split1.json")
     assert (floor["num_reference"], floor["num_samples"]) == (160, 60) and floor["reference_share"] == [0.25] * 4
     assert floor["num_many"] + floor["num_medium"] + floor["num_few"] == 60 and len(floor["recall_of_class"]) == 4
-    stored = load_reference(Path("data/reference/split1"), load_extractors(["judge"], Path("judge"), torch.device("cpu")))
+    stored = load_reference(
+        Path("data/reference/split1"), load_extractors(["judge"], Path("judge"), torch.device("cpu"))
+    )
     assert stored.training_counts.tolist() == [40, 14, 5, 2] and stored.split == "lt20"
 
 
@@ -87,7 +98,11 @@ def test_same_input_same_bytes(workspace, monkeypatch):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"judge": "guide"}, "is a guide"), ({"judge": "nowhere"}, "is missing"), ({"split": "split2"}, "holds the split split1, not split2")],
+    [
+        ({"judge": "guide"}, "is a guide"),
+        ({"judge": "nowhere"}, "is missing"),
+        ({"split": "split2"}, "holds the split split1, not split2"),
+    ],
 )
 def test_bad_input_leaves_nothing(workspace, change, message):
     before = sorted(workspace.rglob("*"))

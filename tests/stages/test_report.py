@@ -1,8 +1,8 @@
 """Stage `report` on a made-up project, with a real MLflow store."""
 
 import pytest
-from made_up import build_project
 
+from made_up import build_project
 from modescope import tracking
 from modescope.errors import UserError
 from modescope.files import read_json, write_json
@@ -18,7 +18,13 @@ def project(tmp_path, monkeypatch):
 
 
 def run(project):
-    report.main("imbalance", project.folders.metrics, project.folders.models, project.root / "reports" / "imbalance", project.folders.data)
+    report.main(
+        "imbalance",
+        project.folders.metrics,
+        project.folders.models,
+        project.root / "reports" / "imbalance",
+        project.folders.data,
+    )
 
 
 def test_report_files_the_runs_and_refuses_changed_numbers(project, capsys):
@@ -40,8 +46,16 @@ def test_report_files_the_runs_and_refuses_changed_numbers(project, capsys):
 
 
 def test_a_study_is_named(project):
-    with pytest.raises(UserError, match="unknown study `imbalances`: there are imbalance, two-stage, cgan, classifiers"):
-        report.main("imbalances", project.folders.metrics, project.folders.models, project.root / "reports" / "x", project.folders.data)
+    with pytest.raises(
+        UserError, match="unknown study `imbalances`: there are imbalance, two-stage, cgan, classifiers"
+    ):
+        report.main(
+            "imbalances",
+            project.folders.metrics,
+            project.folders.models,
+            project.root / "reports" / "x",
+            project.folders.data,
+        )
 
 
 def test_an_unreachable_store_is_one_line_and_nothing_is_written(project, monkeypatch):

@@ -1,13 +1,19 @@
 """What a run's page says of it."""
 
 import pytest
-from tracked_runs import run_info, stored_run, train_run
 
 from modescope import tracking
 from modescope.tracking.description import describe, place
 from modescope.tracking.mlflow_store import open_store
+from tracked_runs import run_info, stored_run, train_run
 
-ORIGIN = {"git.commit": "c0" * 20, "dvc.exp": "puffy-ibex", "dvc.baseline": "ba" * 20, "changes": "ce_loss_weight=1.0", "profile": "demo"}
+ORIGIN = {
+    "git.commit": "c0" * 20,
+    "dvc.exp": "puffy-ibex",
+    "dvc.baseline": "ba" * 20,
+    "changes": "ce_loss_weight=1.0",
+    "profile": "demo",
+}
 
 
 def test_a_page_answers_by_itself():
@@ -31,7 +37,10 @@ def test_a_page_answers_by_itself():
 
 def test_a_page_claims_nothing_that_is_not_known():
     page = describe(run_info(), has_difference=False)
-    assert not any(line.startswith(f"| {name} ") for line in page.splitlines() for name in ("weights", "code", "failed")) and "None" not in page
+    assert (
+        not any(line.startswith(f"| {name} ") for line in page.splitlines() for name in ("weights", "code", "failed"))
+        and "None" not in page
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,14 +66,21 @@ def test_every_run_has_its_row(run, model, study, split, expected):
 def test_mlflows_own_columns_are_filled(project):
     train_run(project / "out")
     tags = stored_run().data.tags
-    assert (tags["mlflow.source.name"], tags["mlflow.source.type"]) == ("imbalance@gan-split1", "LOCAL") and tags["mlflow.user"]
+    assert (tags["mlflow.source.name"], tags["mlflow.source.type"]) == ("imbalance@gan-split1", "LOCAL") and tags[
+        "mlflow.user"
+    ]
     assert "GAN against VAE" in open_store().client.get_experiment_by_name("imbalance").tags["mlflow.note.content"]
 
 
 def test_what_somebody_wrote_on_a_page_and_a_name_that_he_gave_stay(project):
     train_run(project / "out")
     run = stored_run()
-    open_store().client.set_tag(run.info.run_id, "mlflow.note.content", run.data.tags["mlflow.note.content"] + "Look at the eights.")
+    open_store().client.set_tag(
+        run.info.run_id, "mlflow.note.content", run.data.tags["mlflow.note.content"] + "Look at the eights."
+    )
     open_store().client.update_run(run.info.run_id, name="my favourite")
     tracking.push(project / "out", {"fid_classifier": 1.0})
-    assert stored_run().data.tags["mlflow.note.content"].endswith("---\nLook at the eights.") and stored_run().info.run_name == "my favourite"
+    assert (
+        stored_run().data.tags["mlflow.note.content"].endswith("---\nLook at the eights.")
+        and stored_run().info.run_name == "my favourite"
+    )

@@ -6,7 +6,6 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from tracked_runs import INFO, METRICS, artifacts_of, run_info, start_python, steps_of, stored_run, train_run, work_folder, write_metrics
 
 from modescope import tracking
 from modescope.errors import UserError
@@ -14,6 +13,18 @@ from modescope.files import read_json, sha256, write_json
 from modescope.tracking.filing import lock_file
 from modescope.tracking.locks import lock
 from modescope.tracking.mlflow_store import open_store
+from tracked_runs import (
+    INFO,
+    METRICS,
+    artifacts_of,
+    run_info,
+    start_python,
+    steps_of,
+    stored_run,
+    train_run,
+    work_folder,
+    write_metrics,
+)
 
 OUT = Path("models/imbalance/gan-split1")
 
@@ -21,8 +32,20 @@ OUT = Path("models/imbalance/gan-split1")
 def everything(key=INFO["key"]):
     """All that the store holds of a run, to compare."""
     run, client = stored_run(key), open_store().client
-    points = {name: [(p.step, p.value, p.timestamp) for p in client.get_metric_history(run.info.run_id, name)] for name in run.data.metrics}
-    return run.info.run_id, run.info.status, run.info.end_time, run.data.params, run.data.tags, points, artifacts_of(), artifacts_of("images")
+    points = {
+        name: [(p.step, p.value, p.timestamp) for p in client.get_metric_history(run.info.run_id, name)]
+        for name in run.data.metrics
+    }
+    return (
+        run.info.run_id,
+        run.info.status,
+        run.info.end_time,
+        run.data.params,
+        run.data.tags,
+        points,
+        artifacts_of(),
+        artifacts_of("images"),
+    )
 
 
 def test_pushing_twice_adds_nothing(project):
@@ -69,7 +92,9 @@ def test_sync_fills_an_empty_store_once(project, template, monkeypatch):
     write_metrics()
     real = run_info(key="00000000000000cc", run="real-split1", model="real")
     train_run(Path("data/reference/split1"), **real)
-    train_run(Path("models/classifiers/rgb-judge"), **run_info(key="00000000000000dd", run="rgb-judge", study="classifiers"))
+    train_run(
+        Path("models/classifiers/rgb-judge"), **run_info(key="00000000000000dd", run="rgb-judge", study="classifiers")
+    )
     executed = stored_run()
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
 
@@ -117,7 +142,12 @@ def test_four_processes_at_once_on_a_fresh_store(bare_project):
     runs = store.client.search_runs(list(store.experiments().values()))
     assert sorted(run.info.run_name for run in runs) == [f"gan-{n}" for n in range(4)]
     ids = [run.info.run_id for run in runs]
-    points = [(number, name, point.step) for number in ids for name in ("train/d_loss", "train/g_loss") for point in store.client.get_metric_history(number, name)]
+    points = [
+        (number, name, point.step)
+        for number in ids
+        for name in ("train/d_loss", "train/g_loss")
+        for point in store.client.get_metric_history(number, name)
+    ]
     assert len(points) == len(set(points)) == 2000
 
 
@@ -144,7 +174,7 @@ def test_a_database_of_another_schema_is_refused_and_left_alone(project):
 
 
 def test_a_file_that_is_no_database_costs_a_warning(project, capsys):
-    Path("mlflow.db").write_text("no database " * 100)
+    Path("mlflow.db").write_text("no database " * 100, encoding="utf-8")
     train_run(OUT)
     assert "tracking is off" in capsys.readouterr().err and (OUT / "curves.csv").exists()
 

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import small_cgans
-from servers import free_port, mlflow_server
-from tracked_runs import run_info
 
+import small_cgans
 from modescope.errors import UserError
 from modescope.evaluation.samplers import load_sampler
 from modescope.files import read_json, write_json
@@ -18,6 +16,8 @@ from modescope.models.weights import save_weights
 from modescope.tracking import RunLog
 from modescope.tracking.mlflow_store import open_store
 from modescope.tracking.promotion import promote, refuse_unfinished
+from servers import free_port, mlflow_server
+from tracked_runs import run_info
 
 
 def trained(run: str = "cgan-ours", key: str = "00000000000000ca", seed: int = 1) -> Path:
@@ -82,22 +82,34 @@ def test_the_same_run_is_promoted_once_and_the_alias_moves(project):
     client = open_store().client
     version = client.get_model_version_by_alias("cgan", "best")
     info = read_json(other / "run.json")
-    assert str(version.version) == "2" and version.tags == {"run": "cgan-bce", "key": info["key"], "weights_sha256": info["weights_sha256"]}
-    assert promote(first, "best").version == "1" and str(client.get_model_version_by_alias("cgan", "best").version) == "1"
+    assert str(version.version) == "2" and version.tags == {
+        "run": "cgan-bce",
+        "key": info["key"],
+        "weights_sha256": info["weights_sha256"],
+    }
+    assert (
+        promote(first, "best").version == "1" and str(client.get_model_version_by_alias("cgan", "best").version) == "1"
+    )
     assert len(client.search_model_versions("name = 'cgan'")) == 2
     run = client.get_run(version.run_id)
     assert (run.info.status, run.data.tags["run"]) == ("FINISHED", "cgan-bce")
     model = client.get_logged_model(version.source.removeprefix("models:/"))
     assert (model.experiment_id, model.source_run_id, model.status) == (run.info.experiment_id, version.run_id, "READY")
     artifacts = Path(model.artifact_location.removeprefix("file://"))
-    assert sorted(file.name for file in (artifacts / "data" / "generator").iterdir()) == ["model.safetensors", "run.json"]
+    assert sorted(file.name for file in (artifacts / "data" / "generator").iterdir()) == [
+        "model.safetensors",
+        "run.json",
+    ]
 
 
 def test_through_a_server_that_hands_out_artifacts(project, tmp_path, monkeypatch):
     port = free_port()
     with mlflow_server(f"sqlite:///{project / 'mlflow.db'}", tmp_path / "artifacts", port, tmp_path / "log"):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-        assert promote(trained(), "best").link == f"http://127.0.0.1:{port}/#/models/cgan/versions/1?workflowType=machine_learning"
+        assert (
+            promote(trained(), "best").link
+            == f"http://127.0.0.1:{port}/#/models/cgan/versions/1?workflowType=machine_learning"
+        )
         assert not promote(Path("models/cgan/cgan-ours"), "best").is_new
         _, plain = load_elsewhere(f"http://127.0.0.1:{port}", tmp_path / "elsewhere")
     assert plain.shape == (4, 1, 28, 28) and list((tmp_path / "artifacts").rglob("model.safetensors"))

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 import torch
 from mlflow import MlflowClient
-from tracked_runs import INFO, artifacts_of, run_info, start_python, steps_of, stored_run, train_run, work_folder
 
 from modescope import tracking
 from modescope.config import profile_values
@@ -26,6 +25,7 @@ from modescope.tracking.filing import lock_file
 from modescope.tracking.locks import lock
 from modescope.tracking.mlflow_store import open_store
 from modescope.tracking.record import read_rows, write_lines, write_table
+from tracked_runs import INFO, artifacts_of, run_info, start_python, steps_of, stored_run, train_run, work_folder
 
 OUT = Path("models/imbalance/gan-split1")
 
@@ -64,15 +64,21 @@ def test_a_finished_run_is_in_mlflow(project):
     expected |= {"version.torch": "2.13", "device": "cpu", "data_digest": "ab" * 32, "model": "gan", "key": INFO["key"]}
     assert expected.items() <= run.data.tags.items()
     dataset = run.inputs.dataset_inputs[0]
-    assert (dataset.dataset.name, {tag.key: tag.value for tag in dataset.tags}) == ("digits-rgb split1", {"mlflow.data.context": "training"})
+    assert (dataset.dataset.name, {tag.key: tag.value for tag in dataset.tags}) == (
+        "digits-rgb split1",
+        {"mlflow.data.context": "training"},
+    )
     assert steps_of("train/d_loss") == steps_of("train/g_loss") == [1, 2, 3, 4]
-    assert [name.split("+")[:3] for name in artifacts_of("images") if name.endswith(".png")] == [["samples", "step", "2"], ["samples", "step", "4"]]
+    assert [name.split("+")[:3] for name in artifacts_of("images") if name.endswith(".png")] == [
+        ["samples", "step", "2"],
+        ["samples", "step", "4"],
+    ]
 
 
 def test_curves_keep_every_bit_and_leave_blanks(tmp_path):
     rows = {1: {"train/loss": 0.1 + 0.2}, 2: {"train/loss": 1e-300, "eval/loss": float("nan")}, 5: {"eval/loss": 2.0}}
     write_table(tmp_path / "curves.csv", rows)
-    assert list(csv.reader(open(tmp_path / "curves.csv")))[0] == ["step", "train/loss", "eval/loss"]
+    assert list(csv.reader(open(tmp_path / "curves.csv", encoding="utf-8")))[0] == ["step", "train/loss", "eval/loss"]
     read = read_rows(tmp_path)
     assert list(read) == [1, 2, 5] and read[1] == rows[1] and read[5] == rows[5]
     assert read[2]["train/loss"] == 1e-300 and np.isnan(read[2]["eval/loss"])
@@ -80,12 +86,14 @@ def test_curves_keep_every_bit_and_leave_blanks(tmp_path):
 
 def test_a_line_cut_off_by_a_kill_does_not_count(tmp_path):
     write_lines(tmp_path / "curves.jsonl", {1: {"a": 1.0}, 2: {"a": 2.0}})
-    with open(tmp_path / "curves.jsonl", "a") as file:
+    with open(tmp_path / "curves.jsonl", "a", encoding="utf-8") as file:
         file.write('{"step": 3, "a"')
     assert read_rows(tmp_path) == {1: {"a": 1.0}, 2: {"a": 2.0}}
 
 
-@pytest.mark.parametrize("image", [np.zeros((4, 5), np.uint8), np.zeros((4, 5, 1), np.uint8), torch.zeros(4, 5, 3, dtype=torch.uint8)])
+@pytest.mark.parametrize(
+    "image", [np.zeros((4, 5), np.uint8), np.zeros((4, 5, 1), np.uint8), torch.zeros(4, 5, 3, dtype=torch.uint8)]
+)
 def test_images_are_written_as_they_are(project, image):
     with RunLog(INFO, work_folder()) as log:
         log.image("samples", image, 7)
@@ -112,7 +120,9 @@ def test_a_killed_run_goes_on_in_the_same_mlflow_run_without_doubled_points(proj
     assert killed.info.status == "KILLED"
     with RunLog(INFO, work_folder()) as log:
         log.rewind(20)
-        assert (log.folder / "samples" / "step-000020.png").exists() and not (log.folder / "samples" / "step-000025.png").exists()
+        assert (log.folder / "samples" / "step-000020.png").exists() and not (
+            log.folder / "samples" / "step-000025.png"
+        ).exists()
         assert stored_run().info.status == "RUNNING"
         log.log({"train/loss": 3.0}, 25)
         log.log({"train/loss": 4.0}, 30)
@@ -149,7 +159,9 @@ def test_leaving_early_makes_the_run_killed(project, reason):
 
 def test_a_full_disk_at_the_end_does_not_hide_what_happened(project, monkeypatch):
     with pytest.raises(ZeroDivisionError), RunLog(INFO, work_folder()):
-        monkeypatch.setattr("modescope.tracking.runlog.write_json", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+        monkeypatch.setattr(
+            "modescope.tracking.runlog.write_json", lambda *_: (_ for _ in ()).throw(OSError(28, "full"))
+        )
         1 / 0
 
 
@@ -172,7 +184,10 @@ run_stage(main)
 """
 
 
-@pytest.mark.parametrize("number, at_once, code", [(signal.SIGTERM, "KILLED", 143), (signal.SIGINT, "KILLED", 130), (signal.SIGKILL, "RUNNING", -9)])
+@pytest.mark.parametrize(
+    "number, at_once, code",
+    [(signal.SIGTERM, "KILLED", 143), (signal.SIGINT, "KILLED", 130), (signal.SIGKILL, "RUNNING", -9)],
+)
 def test_a_signal_to_the_stage_is_told_truthfully(project, number, at_once, code):
     stage = start_python(STAGE)
     while "training" not in stage.stdout.readline():
@@ -264,9 +279,9 @@ def test_a_second_process_waits_for_the_run(project):
 @pytest.fixture
 def repository(project):
     """The project as a git repository with one commit."""
-    Path("code.py").write_text("a = 1\n")
+    Path("code.py").write_text("a = 1\n", encoding="utf-8")
     Path("metrics").mkdir()
-    Path("metrics/a.json").write_text("{}")
+    Path("metrics/a.json").write_text("{}", encoding="utf-8")
     author = ["-c", "user.name=a", "-c", "user.email=a@b"]
     for command in (["init", "-q"], ["add", "code.py", "metrics"], [*author, "commit", "-q", "-m", "first"]):
         subprocess.run(["git", *command], check=True)
@@ -276,21 +291,27 @@ def repository(project):
 def test_the_commit_and_what_is_not_committed_are_kept(repository, monkeypatch):
     monkeypatch.setenv("DVC_EXP_NAME", "bold-try")
     monkeypatch.setenv("DVC_EXP_BASELINE_REV", repository)
-    Path("metrics/a.json").write_text("{1}")
+    Path("metrics/a.json").write_text("{1}", encoding="utf-8")
     train_run(OUT, run="clean", key="00000000000000bb")
     clean = stored_run("00000000000000bb")
-    assert {"git.commit": repository, "dvc.exp": "bold-try", "dvc.baseline": repository}.items() <= clean.data.tags.items()
-    assert "code.diff" not in artifacts_of(key="00000000000000bb"), "the pipeline's own outputs are no change of the code"
-    Path("code.py").write_text("a = 2\n")
+    assert {
+        "git.commit": repository,
+        "dvc.exp": "bold-try",
+        "dvc.baseline": repository,
+    }.items() <= clean.data.tags.items()
+    assert "code.diff" not in artifacts_of(key="00000000000000bb"), (
+        "the pipeline's own outputs are no change of the code"
+    )
+    Path("code.py").write_text("a = 2\n", encoding="utf-8")
     train_run(OUT)
     assert "code.diff" in artifacts_of() and "+a = 2" in (OUT / "code.diff").read_text()
 
 
 def test_a_run_of_an_experiment_is_named_after_both_and_says_what_was_changed(repository, monkeypatch):
-    Path("params.yaml").write_text("seed: 1\nimbalance: {gan: {lr: 0.1}}\nold: 3\n")
+    Path("params.yaml").write_text("seed: 1\nimbalance: {gan: {lr: 0.1}}\nold: 3\n", encoding="utf-8")
     subprocess.run(["git", "add", "params.yaml"], check=True)
     subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "params"], check=True)
-    Path("params.yaml").write_text("seed: 1\nimbalance: {gan: {lr: 1.0e-05}}\nnew: [1, 2]\n")
+    Path("params.yaml").write_text("seed: 1\nimbalance: {gan: {lr: 1.0e-05}}\nnew: [1, 2]\n", encoding="utf-8")
     monkeypatch.setattr("modescope.tracking.origin.load_params", lambda: None)
     monkeypatch.setattr("modescope.tracking.origin.profile_name", lambda _: "demo")
     monkeypatch.setenv("DVC_EXP_NAME", "puffy-ibex")
@@ -304,12 +325,14 @@ def test_a_run_of_an_experiment_is_named_after_both_and_says_what_was_changed(re
     monkeypatch.delenv("DVC_EXP_BASELINE_REV")
     assert tracking.sync() == [("gan-split1", "unchanged")], "a restored run keeps the origin of its training"
     train_run(OUT)  # anew, outside
-    assert stored_run().info.run_name == "gan-split1" and not {"dvc.exp", "dvc.baseline", "changes"} & set(stored_run().data.tags)
+    assert stored_run().info.run_name == "gan-split1" and not {"dvc.exp", "dvc.baseline", "changes"} & set(
+        stored_run().data.tags
+    )
 
 
 def test_a_profile_that_was_not_committed_is_no_change(monkeypatch):
     profile = profile_values("demo")
-    monkeypatch.setattr(origin, "_git", lambda *_: Path("profiles/standard.yaml").read_text())
+    monkeypatch.setattr(origin, "_git", lambda *_: Path("profiles/standard.yaml").read_text(encoding="utf-8"))
     monkeypatch.setattr(origin, "read_yaml", lambda _: profile | {"ce_loss_weight": 7.0})
     assert origin._changes("HEAD") == "ce_loss_weight=7.0"
     monkeypatch.setattr(origin, "profile_names", list)

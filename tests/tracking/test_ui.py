@@ -8,12 +8,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tracked_runs import start_python, train_run
 
 from modescope.errors import UserError
 from modescope.tracking import push
 from modescope.tracking.mlflow_store import open_store
 from modescope.tracking.ui import page_links, serve, server_command
+from tracked_runs import start_python, train_run
 
 
 def free_port() -> int:
@@ -38,9 +38,17 @@ def test_links_land_on_the_charts_and_on_a_table_with_columns(project):
         push(Path("out"), {"fid_classifier": 1 / lr, "recall": lr})
     number = open_store().experiments()["imbalance"]
     page = f"http://127.0.0.1:5007/#/experiments/{number}/runs?workflowType=machine_learning&compareRunsMode="
-    assert page_links(open_store(), 5007) == [f"imbalance: charts {page}CHART", f"           table  {page}TABLE&viewStateShareKey=modescope"]
+    assert page_links(open_store(), 5007) == [
+        f"imbalance: charts {page}CHART",
+        f"           table  {page}TABLE&viewStateShareKey=modescope",
+    ]
     view = json.loads(open_store().client.get_experiment(number).tags["mlflow.sharedViewState.modescope"])
-    assert view["selectedColumns"] == ["metrics.`final/fid_classifier`", "metrics.`final/recall`", "tags.`changes`", "params.`gan.lr`"]
+    assert view["selectedColumns"] == [
+        "metrics.`final/fid_classifier`",
+        "metrics.`final/recall`",
+        "tags.`changes`",
+        "params.`gan.lr`",
+    ]
     assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`final/fid_classifier`", True)
 
 
@@ -51,7 +59,9 @@ def test_the_server_keeps_to_this_machine(project):
 
 def test_the_pages_come_up_and_ctrl_c_ends_them(project):
     port = free_port()
-    shown = start_python(f"import sys; sys.argv = ['modescope', 'ui', '--port', '{port}']; from modescope.cli import main; main()")
+    shown = start_python(
+        f"import sys; sys.argv = ['modescope', 'ui', '--port', '{port}']; from modescope.cli import main; main()"
+    )
     try:
         lines = [shown.stdout.readline(), shown.stdout.readline()]
         assert f"127.0.0.1:{port}" in lines[0] and "no runs yet" in lines[1], lines
@@ -63,4 +73,6 @@ def test_the_pages_come_up_and_ctrl_c_ends_them(project):
     finally:
         shown.kill()
     assert shown.returncode == 130 and "Traceback" not in errors
-    assert 1 <= len(family) <= 4 and not any(process.is_running() and process.status() != "zombie" for process in family)
+    assert 1 <= len(family) <= 4 and not any(
+        process.is_running() and process.status() != "zombie" for process in family
+    )

@@ -53,12 +53,17 @@ class LabelledJudge(nn.Module):
 def make(steps=(1, 1), prior=None, networks=None, loss=LOSSES["bce"], **options):
     torch.manual_seed(0)
     networks = networks or (nn.Sequential(nn.Flatten(), nn.Linear(12, 1), nn.Flatten(0)), Generator())
-    phases = [Phase(name, net, torch.optim.SGD(net.parameters(), 0.1), count) for name, net, count in zip("dg", networks, steps, strict=True)]
+    phases = [
+        Phase(name, net, torch.optim.SGD(net.parameters(), 0.1), count)
+        for name, net, count in zip("dg", networks, steps, strict=True)
+    ]
     return AdversarialObjective(*phases, loss, prior or NormalPrior(5), **options)
 
 
 def labelled(**options):
-    return make(prior=NormalPrior(5, 3), networks=(LabelledJudge(), Labelled()), conditional=True, share_fakes=False, **options)
+    return make(
+        prior=NormalPrior(5, 3), networks=(LabelledJudge(), Labelled()), conditional=True, share_fakes=False, **options
+    )
 
 
 class BrightGuidance:
@@ -108,7 +113,10 @@ def test_guidance_terms_are_added_and_logged():
 @pytest.mark.parametrize("weight", [0.0, 3.0])
 @pytest.mark.parametrize("steps", [(1, 1), (1, 2)])
 def test_the_gradients_of_the_terms_are_measured_at_the_fake_images(steps, weight):
-    objective, term = make(steps, mixture_prior("diagonal", 5, 3, seed=0), guidance=[BrightGuidance(weight)]), BrightGuidance(weight)
+    objective, term = (
+        make(steps, mixture_prior("diagonal", 5, 3, seed=0), guidance=[BrightGuidance(weight)]),
+        BrightGuidance(weight),
+    )
     latents = objective.prior.sample(4, torch.device("cpu"))
     objective.prior.sample = lambda *_, **__: latents
     objective.losses("d", BATCH)
@@ -117,7 +125,11 @@ def test_the_gradients_of_the_terms_are_measured_at_the_fake_images(steps, weigh
     images = objective.generator(latents.z).detach().requires_grad_()
     adversarial = LOSSES["bce"].generator(fake_logits=objective.discriminator(images))
     (first,), (second,) = (torch.autograd.grad(value, images) for value in (adversarial, term(images, latents.labels)))
-    expected = {"adversarial_gradient": first.norm().item(), "bright_gradient": second.norm().item(), "gradient": (first + second).norm().item()}
+    expected = {
+        "adversarial_gradient": first.norm().item(),
+        "bright_gradient": second.norm().item(),
+        "gradient": (first + second).norm().item(),
+    }
     assert {name: losses[name].item() for name in expected} == pytest.approx(expected, rel=1e-5)
     assert expected["adversarial_gradient"] > 0 and (expected["bright_gradient"] > 0) == (weight > 0)
 
@@ -129,9 +141,16 @@ def test_a_plain_gan_logs_nothing_of_it():
 def test_the_preview_shows_every_class_in_turn():
     prior = mixture_prior("sphere", 5, 3, seed=0)
     z, labels = preview_latents(prior, torch.device("cpu"))
-    assert torch.equal(torch.cdist(z, prior.means).argmin(1), labels) and torch.equal(labels, torch.arange(3).repeat(FIXED_LATENTS))
+    assert torch.equal(torch.cdist(z, prior.means).argmin(1), labels) and torch.equal(
+        labels, torch.arange(3).repeat(FIXED_LATENTS)
+    )
     assert torch.equal(z, preview_latents(prior, torch.device("cpu")).z)
-    assert make(prior=prior).preview()["samples"].shape == (24, 3, 2, 2) and make().preview()["samples"].shape == (64, 3, 2, 2)
+    assert make(prior=prior).preview()["samples"].shape == (24, 3, 2, 2) and make().preview()["samples"].shape == (
+        64,
+        3,
+        2,
+        2,
+    )
 
 
 def test_a_run_keeps_its_prior():
@@ -151,7 +170,9 @@ def test_the_average_follows_the_generator():
 
 
 def test_the_discriminators_loss_is_scaled():
-    whole, half = (make(loss=adversarial_loss("bce", d_loss_scale=scale)).losses("d", BATCH)["loss"].item() for scale in (1.0, 0.5))
+    whole, half = (
+        make(loss=adversarial_loss("bce", d_loss_scale=scale)).losses("d", BATCH)["loss"].item() for scale in (1.0, 0.5)
+    )
     assert half == pytest.approx(whole / 2) and whole > 0.1
 
 
@@ -173,7 +194,9 @@ def test_the_discriminator_is_given_the_batchs_labels_and_the_generator_uniform_
     assert len(penalised) == (loss == "wgan-gp") and all(torch.equal(labels, own) for labels in penalised)
     objective.losses("g", Batch(torch.zeros(300, 3, 2, 2, dtype=torch.uint8), own))
     assert torch.equal(objective.generator.given[-1], objective.discriminator.given[-1])
-    assert torch.bincount(objective.generator.given[-1], minlength=3).tolist() == pytest.approx([100, 100, 100], abs=40)  # five deviations
+    assert torch.bincount(objective.generator.given[-1], minlength=3).tolist() == pytest.approx(
+        [100, 100, 100], abs=40
+    )  # five deviations
 
 
 def test_labels_are_not_looked_at_without_condition():
@@ -227,8 +250,13 @@ def test_fixed_z_shows_the_same_z_in_a_row_and_a_label_in_a_column():
     objective = labelled()
     shown = objective.preview()
     rows = shown["fixed_z"].view(FIXED_LATENTS, 3, 3, 2, 2).float()
-    assert torch.equal(rows[:, :, 0], rows[:, :1, 0].expand(-1, 3, -1, -1)) and len(rows[:, 0, 0].unique(dim=0)) == FIXED_LATENTS
-    assert rows[0, :, 1, 0, 0].tolist() == [128, 153, 178] and torch.equal(rows[:, :, 1], rows[:1, :, 1].expand(FIXED_LATENTS, -1, -1, -1))
+    assert (
+        torch.equal(rows[:, :, 0], rows[:, :1, 0].expand(-1, 3, -1, -1))
+        and len(rows[:, 0, 0].unique(dim=0)) == FIXED_LATENTS
+    )
+    assert rows[0, :, 1, 0, 0].tolist() == [128, 153, 178] and torch.equal(
+        rows[:, :, 1], rows[:1, :, 1].expand(FIXED_LATENTS, -1, -1, -1)
+    )
     torch.manual_seed(99)
     assert torch.equal(labelled().preview()["fixed_z"], shown["fixed_z"])
 
@@ -240,4 +268,6 @@ def test_the_preview_of_a_conditional_gan_shows_every_label_in_turn():
 
 
 def test_without_labels_there_is_no_fixed_z():
-    assert make().preview().keys() == make(prior=mixture_prior("diagonal", 5, 3, seed=0)).preview().keys() == {"samples"}
+    assert (
+        make().preview().keys() == make(prior=mixture_prior("diagonal", 5, 3, seed=0)).preview().keys() == {"samples"}
+    )

@@ -38,7 +38,12 @@ def test_translation_moves_rows_and_columns_alike():
     before = images(50)
     assert torch.equal(translate(before, 2, generator()), translate(before, 2, generator()))
     turned = before.transpose(2, 3)
-    assert any(not torch.equal(x, y) for x, y in zip(translate(turned, 2, generator()).transpose(2, 3), translate(before, 2, generator()), strict=True))
+    assert any(
+        not torch.equal(x, y)
+        for x, y in zip(
+            translate(turned, 2, generator()).transpose(2, 3), translate(before, 2, generator()), strict=True
+        )
+    )
 
 
 def test_one_square_is_cut_out():

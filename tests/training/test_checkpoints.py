@@ -4,13 +4,13 @@ from io import BytesIO
 
 import pytest
 import torch
-from fakes import ListLog
 from safetensors.torch import save
-from small_cgans import run, training
 
+from fakes import ListLog
 from modescope.errors import UserError
 from modescope.training.checkpoints import TRAINED, Checkpoint, load_start
 from modescope.training.iteration import Meter
+from small_cgans import run, training
 
 TABLE_9_1 = {"model_state_dict", "optimizer_state_dict", "step", "metrics", "hyperparameters", "losses"}
 HELD = {"mode": "cgan", "loss": "bce", "betas": [0.5, 0.999], "ema_decay": None}
@@ -37,7 +37,9 @@ def test_the_file_has_the_reports_keys(kept):
     path, log = kept
     state = torch.load(path, weights_only=True)
     assert state.keys() >= TABLE_9_1 and state["step"] == 3 and state["hyperparameters"] == HELD
-    assert state["losses"] == [{"step": step, **row} for step, row in log.rows] and [row["step"] for row in state["losses"]] == [1, 2, 3]
+    assert state["losses"] == [{"step": step, **row} for step, row in log.rows] and [
+        row["step"] for row in state["losses"]
+    ] == [1, 2, 3]
     assert state["metrics"] == state["losses"][-1] and state["metrics"]["train/d_loss"] > 0
     assert state["model_state_dict"].keys() == state["optimizer_state_dict"].keys() == {"d", "g"}
 
@@ -77,7 +79,11 @@ def test_the_meter_goes_on(tmp_path):
 def test_without_a_file_nothing_is_restored(tmp_path):
     objective, meter = training().objective, Meter()
     before = {name: value.clone() for name, value in objective.weights().items()}
-    assert Checkpoint(tmp_path).restore(objective, meter) == 0 and equal(before, objective.weights()) and meter.history == []
+    assert (
+        Checkpoint(tmp_path).restore(objective, meter) == 0
+        and equal(before, objective.weights())
+        and meter.history == []
+    )
 
 
 @pytest.mark.parametrize("keep", [True, False])
@@ -86,16 +92,29 @@ def test_the_last_state_is_kept_if_asked(keep, tmp_path):
     assert (tmp_path / TRAINED).exists() == keep
     if keep:
         kept = load_start(tmp_path / TRAINED, {}, 3)["model_state_dict"]["g"]
-        assert equal(kept, {name.removeprefix("generator."): value for name, value in weights.items() if name.startswith("generator.")})
+        assert equal(
+            kept,
+            {
+                name.removeprefix("generator."): value
+                for name, value in weights.items()
+                if name.startswith("generator.")
+            },
+        )
 
 
-KINDS = [{}, {"loss": "wgan-gp", "mode": "dcgan"}, {"loss": "hinge", "ema_decay": 0.9, "discriminator_labels": "projection"}]
+KINDS = [
+    {},
+    {"loss": "wgan-gp", "mode": "dcgan"},
+    {"loss": "hinge", "ema_decay": 0.9, "discriminator_labels": "projection"},
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_more_steps_end_where_one_long_training_ends(kind, tmp_path):
     long, first, rest = ListLog(), ListLog(), ListLog()
-    expected = {name: value.clone() for name, value in run(training(generator_steps=5, **kind), tmp_path / "long", long).items()}
+    expected = {
+        name: value.clone() for name, value in run(training(generator_steps=5, **kind), tmp_path / "long", long).items()
+    }
     run(training(generator_steps=2, **kind), tmp_path / "first", first, keep=True)
     state = load_start(tmp_path / "first" / TRAINED, {}, 5)
     weights = run(training(generator_steps=5, **kind), tmp_path / "rest", rest, start=state, keep=True)
@@ -167,12 +186,16 @@ def stored(content):
 def test_what_is_no_checkpoint_is_refused(content, tmp_path):
     path = tmp_path / "some.pt"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"some\.pt is no checkpoint of ours \(\w+\): name a run's trained\.pt, or set it to null") as refusal:
+    with pytest.raises(
+        UserError, match=r"some\.pt is no checkpoint of ours \(\w+\): name a run's trained\.pt, or set it to null"
+    ) as refusal:
         load_start(path, {"loss": "bce"}, 9)
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize(("name", "message"), [("nowhere.pt", "is no file"), ("folder", r"is no checkpoint of ours \(IsADirectoryError\)")])
+@pytest.mark.parametrize(
+    ("name", "message"), [("nowhere.pt", "is no file"), ("folder", r"is no checkpoint of ours \(IsADirectoryError\)")]
+)
 def test_where_no_file_is_that_is_said(name, message, tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(UserError, match=f"{name} {message}: name a run's trained.pt, or set it to null") as refusal:

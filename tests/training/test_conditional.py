@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from fakes import ListLog
-from small_cgans import IMAGES, LABELS, config, run, training
 
+from fakes import ListLog
 from modescope.errors import UserError
 from modescope.models.conditional_gan import ConditionalGenerator, Critic, SpectralDiscriminator
 from modescope.training.checkpoints import Checkpoint
@@ -15,11 +14,13 @@ from modescope.training.device import usable_precision
 from modescope.training.iteration import Batch
 from modescope.training.loop import train
 from modescope.training.losses import gradient_penalty
+from small_cgans import IMAGES, LABELS, config, run, training
 
 LOSSES = ["bce", "lsgan", "hinge", "wgan-gp"]
 OURS = {"ema_decay": 0.9, "generator_labels": "concat", "discriminator_labels": "projection"}
 BIAS, SIGN = "discriminator.logit.bias", "discriminator.logit.parametrizations.weight.0._u"
-# What two steps leave: the last bias where real and fake logits pull at it alike, the direction of a matrix with one row.
+# What two steps leave: the last bias where real and fake logits pull at it alike, the direction of a matrix with one
+# row.
 STILL = {"bce": {SIGN}, "lsgan": {SIGN}, "hinge": {SIGN, BIAS}, "wgan-gp": {BIAS}}
 KINDS = {"spectral": {"loss": "bce"}, "critic": {"loss": "wgan-gp"}, "ours": {"loss": "hinge", **OURS}}
 
@@ -47,8 +48,12 @@ def test_every_loss_trains_both_networks_with_labels_and_without(loss, mode, pre
     has_labels = mode == "cgan"
     assert before.keys() - changed(before, weights) == STILL[loss] | ({"prior.num_classes"} if has_labels else set())
     assert ("generator.embedding.weight" in weights) == ("discriminator.label_map.weight" in weights) == has_labels
-    parts = {"d_loss", "d_real", "d_fake", "d_gradient_norm", "g_loss", "g_gradient_norm"} | ({"d_penalty"} if loss == "wgan-gp" else set())
-    assert [step for step, _ in log.rows] == [1, 2] and all(row.keys() == {f"train/{part}" for part in parts} for _, row in log.rows)
+    parts = {"d_loss", "d_real", "d_fake", "d_gradient_norm", "g_loss", "g_gradient_norm"} | (
+        {"d_penalty"} if loss == "wgan-gp" else set()
+    )
+    assert [step for step, _ in log.rows] == [1, 2] and all(
+        row.keys() == {f"train/{part}" for part in parts} for _, row in log.rows
+    )
     assert {name for name, *_ in log.images} == ({"samples", "fixed_z"} if has_labels else {"samples"})
 
 
@@ -73,7 +78,9 @@ def test_every_update_of_the_critic_has_a_batch_of_its_own(tmp_path):
 @pytest.mark.parametrize("mode", ["cgan", "dcgan"])
 def test_the_generator_is_given_new_latent_vectors_and_labels_in_its_own_step(mode, tmp_path):
     trained, given = training(mode=mode, generator_steps=1), []
-    trained.objective.generator.register_forward_pre_hook(lambda network, inputs: given.append(inputs) if network.training else None)
+    trained.objective.generator.register_forward_pre_hook(
+        lambda network, inputs: given.append(inputs) if network.training else None
+    )
     run(trained, tmp_path)
     (first, *own), (second, *uniform) = given
     assert not torch.equal(first, second) and len(own) == len(uniform) == (mode == "cgan")
@@ -116,7 +123,10 @@ def test_interrupted_and_resumed_ends_in_the_same_weights(kind, tmp_path):
 
 
 def test_the_seed_decides_the_weights(tmp_path):
-    first, again, other = (copy_of(run(training(seed=seed, generator_steps=2), tmp_path / name)) for name, seed in (("a", 1), ("b", 1), ("c", 0)))
+    first, again, other = (
+        copy_of(run(training(seed=seed, generator_steps=2), tmp_path / name))
+        for name, seed in (("a", 1), ("b", 1), ("c", 0))
+    )
     still = {name for name in first if name.endswith("num_batches_tracked")} | {"prior.num_classes"}
     assert not changed(first, again) and first.keys() - changed(first, other) == still
 
@@ -163,11 +173,16 @@ def plain(monkeypatch, loss):
     return PlainCgan(pictures, LABELS[:16], torch.device("cpu"), loss, batch_size=8)
 
 
-@pytest.mark.parametrize(("loss", "judge"), [("bce", SpectralDiscriminator(32, 0.25, 1, 10)), ("wgan-gp", Critic(64, 1, 10))])
+@pytest.mark.parametrize(
+    ("loss", "judge"), [("bce", SpectralDiscriminator(32, 0.25, 1, 10)), ("wgan-gp", Critic(64, 1, 10))]
+)
 def test_the_plain_loop_trains_the_same_networks(loss, judge, monkeypatch):
     loop = plain(monkeypatch, loss)
     z, pictures, labels = torch.randn(4, 100), torch.randn(4, 1, 28, 28), torch.tensor([0, 9, 9, 4])
-    for theirs, ours, given in ((loop.generator, ConditionalGenerator(100, 128, 0.8, 1, 10), z), (loop.discriminator, judge, pictures)):
+    for theirs, ours, given in (
+        (loop.generator, ConditionalGenerator(100, 128, 0.8, 1, 10), z),
+        (loop.discriminator, judge, pictures),
+    ):
         state = dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True))
         theirs.load_state_dict(state)
         assert [weight.shape for weight in theirs.parameters()] == [weight.shape for weight in ours.parameters()]
@@ -179,5 +194,8 @@ def test_the_plain_loop_runs(loss, updates, monkeypatch):
     loop = plain(monkeypatch, loss)
     loop.run(1)
     assert all(math.isfinite(value) for value in loop.last_losses)
-    for network, optimizer, steps in ((loop.generator, loop.generator_optimizer, 1), (loop.discriminator, loop.discriminator_optimizer, updates)):
+    for network, optimizer, steps in (
+        (loop.generator, loop.generator_optimizer, 1),
+        (loop.discriminator, loop.discriminator_optimizer, updates),
+    ):
         assert {optimizer.state[weight]["step"].item() for weight in network.parameters()} == {steps}

@@ -9,7 +9,13 @@ from modescope.training.device import arithmetic, autocast, fused, usable_precis
 def settings() -> tuple:
     cudnn = torch.backends.cudnn
     tf32 = torch.backends.cuda.matmul.allow_tf32, cudnn.allow_tf32
-    return (*tf32, torch.are_deterministic_algorithms_enabled(), cudnn.deterministic, cudnn.benchmark, torch.utils.deterministic.fill_uninitialized_memory)
+    return (
+        *tf32,
+        torch.are_deterministic_algorithms_enabled(),
+        cudnn.deterministic,
+        cudnn.benchmark,
+        torch.utils.deterministic.fill_uninitialized_memory,
+    )
 
 
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])

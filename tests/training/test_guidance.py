@@ -1,16 +1,18 @@
-"""Guidance by a frozen classifier: its value, whom its gradient reaches, and the report's two mistakes (study, erratum 1)."""
+"""Guidance by a frozen classifier: its value, whom its gradient reaches, and the report's two mistakes (study, erratum
+1).
+"""
 
 from math import exp, log
 
 import pytest
 import torch
-from small_gans import ADAPTED, ROWS, stage2
 from torch import nn
 
 from modescope.data.batches import to_signed
 from modescope.training.guidance import ClassGuidance
 from modescope.training.iteration import Batch, iterate, rows_of
 from modescope.training.losses import LOSSES, AdversarialLoss
+from small_gans import ADAPTED, ROWS, stage2
 
 
 class FixedLogits(nn.Module):
@@ -34,9 +36,15 @@ def is_unchanged(module, before):
 
 
 def biases_before_a_batchnorm(network):
-    """A BatchNorm in training mode takes the mean away, and these biases with it: theirs are gradients of rounding errors."""
+    """A BatchNorm in training mode takes the mean away, and these biases with it: theirs are gradients of rounding
+    errors.
+    """
     modules = list(network.named_modules())
-    return {f"{name}.bias" for (name, _), (_, following) in zip(modules, modules[1:]) if isinstance(following, nn.BatchNorm2d)}
+    return {
+        f"{name}.bias"
+        for (name, _), (_, following) in zip(modules, modules[1:], strict=False)
+        if isinstance(following, nn.BatchNorm2d)
+    }
 
 
 def test_the_value_is_the_weighted_cross_entropy():
@@ -53,7 +61,9 @@ def test_the_guide_sees_images_in_0_1():
 
 @pytest.mark.parametrize("row", ROWS)
 def test_the_class_loss_reaches_everything_that_is_trained(row):
-    """Without the adversarial loss: in architecture A the generator itself, which the report's logits under no_grad never did."""
+    """Without the adversarial loss: in architecture A the generator itself, which the report's logits under no_grad
+    never did.
+    """
     training = stage2(row)
     objective = training.objective
     objective.loss = AdversarialLoss(LOSSES["bce"].discriminator, lambda fake_logits: 0 * fake_logits.sum())
@@ -70,7 +80,7 @@ def test_a_step_leaves_generator_and_guide_as_they_were(row):
     still = [training.objective.generator.generator, training.objective.guidance[0].guide]
     before, adapters = [copy_of(module) for module in still], copy_of(training.objective.generator.after)
     iterate(training, rows_of(training, 0), "fp32")
-    for module, state in zip(still, before):
+    for module, state in zip(still, before, strict=False):
         assert is_unchanged(module, state)
         assert all(weight.grad is None and not weight.requires_grad for weight in module.parameters())
     assert not is_unchanged(training.objective.generator.after, adapters)

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from fakes import ListLog
 
+from fakes import ListLog
 from modescope.config import parse_params, profile_values
 from modescope.data.batches import to_unit
 from modescope.models.vae import build_vae
@@ -22,7 +22,9 @@ def make(seed=1, **changes):
     gan = DEMO.imbalance.gan.model_copy(update={"width": 8, "ema_decay": 0.9})
     torch.manual_seed(0)
     images = torch.randint(0, 256, (60, 3, 32, 32), dtype=torch.uint8)
-    return hybrid_training(settings, gan, VAE, build_vae(VAE.latent_dim), images, torch.zeros(60, dtype=torch.int64), seed)
+    return hybrid_training(
+        settings, gan, VAE, build_vae(VAE.latent_dim), images, torch.zeros(60, dtype=torch.int64), seed
+    )
 
 
 @pytest.fixture
@@ -42,18 +44,24 @@ def networks(objective):
 def gradients(objective, losses):
     """Whether each network gets a gradient."""
     losses["loss"].backward()
-    return {name: any(weight.grad is not None for weight in net.parameters()) for name, net in networks(objective).items()}
+    return {
+        name: any(weight.grad is not None for weight in net.parameters()) for name, net in networks(objective).items()
+    }
 
 
 def test_every_phase_trains_its_own_network(objective, batch):
     for phase in ("vae", "d", "g"):
         for net in networks(objective).values():
             net.zero_grad(set_to_none=True)
-        assert gradients(objective, objective.losses(phase, batch)) == {name: name == phase for name in ("vae", "d", "g")}
+        assert gradients(objective, objective.losses(phase, batch)) == {
+            name: name == phase for name in ("vae", "d", "g")
+        }
 
 
 def test_the_encoder_gets_the_generators_gradient(objective, batch):
-    """It is that of weight * -log D(G(z)), on top of the ELBO's, which it leaves as it was; the decoder gets none of it."""
+    """It is that of weight * -log D(G(z)), on top of the ELBO's, which it leaves as it was; the decoder gets none of
+    it.
+    """
     found = {}
     for weight in (0.0, 1.0, 3.0):
         objective.adversarial_weight = weight
@@ -61,7 +69,10 @@ def test_the_encoder_gets_the_generators_gradient(objective, batch):
         torch.manual_seed(5)  # the same noise, the same dropout
         losses = objective.losses("vae", batch)
         losses["loss"].backward()
-        found[weight] = [objective.vae.get_parameter(name).grad.clone() for name in ("encoder.embedding.weight", "decoder.layers.0.weight")]
+        found[weight] = [
+            objective.vae.get_parameter(name).grad.clone()
+            for name in ("encoder.embedding.weight", "decoder.layers.0.weight")
+        ]
     own = [found[weight][0] - found[0.0][0] for weight in (1.0, 3.0)]
     assert own[0].abs().max() > 1e-4
     assert torch.allclose(own[1], 3 * own[0], rtol=1e-2, atol=1e-5)
@@ -75,7 +86,9 @@ def test_the_vae_loss_is_the_elbo_and_the_weighted_part(objective, batch):
     torch.manual_seed(5)
     elbo, reconstruction, kl = vae_losses(objective.vae, to_unit(batch.images))
     assert losses["loss"].item() == pytest.approx((elbo + 2 * losses["adversarial"]).item(), rel=1e-5)
-    assert (losses["reconstruction"].item(), losses["kl"].item()) == pytest.approx((reconstruction.item(), kl.item()), rel=1e-5)
+    assert (losses["reconstruction"].item(), losses["kl"].item()) == pytest.approx(
+        (reconstruction.item(), kl.item()), rel=1e-5
+    )
 
 
 def test_the_generator_is_fed_the_batchs_codes(objective, batch):
@@ -122,7 +135,12 @@ def test_it_trains_every_network_and_logs(tmp_path):
     log = ListLog()
     weights, timing = run(tmp_path, log)
     assert {name.partition(".")[0] for name in weights} == {"generator", "discriminator", "vae"}
-    for name in ("generator.layers.0.weight", "discriminator.layers.0.weight", "vae.encoder.embedding.weight", "vae.decoder.layers.0.weight"):
+    for name in (
+        "generator.layers.0.weight",
+        "discriminator.layers.0.weight",
+        "vae.encoder.embedding.weight",
+        "vae.decoder.layers.0.weight",
+    ):
         assert not torch.equal(before[name], weights[name]), name
     parts = {"vae_loss", "vae_reconstruction", "vae_kl", "vae_adversarial", "d_loss", "d_real", "d_fake", "g_loss"}
     parts |= {"vae_gradient_norm", "d_gradient_norm", "g_gradient_norm"}
@@ -144,6 +162,8 @@ def test_interrupted_and_resumed_ends_in_the_same_weights(tmp_path):
 
 
 def test_the_seed_decides_the_weights(tmp_path):
-    first, again, other = (run(tmp_path / name, ListLog(), max_steps=2, seed=seed)[0] for name, seed in (("a", 1), ("b", 1), ("c", 0)))
+    first, again, other = (
+        run(tmp_path / name, ListLog(), max_steps=2, seed=seed)[0] for name, seed in (("a", 1), ("b", 1), ("c", 0))
+    )
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["generator.layers.0.weight"], other["generator.layers.0.weight"])

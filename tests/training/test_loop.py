@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from fakes import ListLog
 from torch import nn
 
+from fakes import ListLog
 from modescope.config import parse_params, profile_values
 from modescope.errors import UserError
 from modescope.training.checkpoints import Checkpoint
@@ -113,7 +113,10 @@ def test_every_update_sees_the_weights_of_the_last(precision, dtype):
     falling = Falling()
     read = iterate(Training(falling, falling, 1), torch.zeros(3, 1), precision)
     assert falling.given == [(8.0, dtype), (7.0, dtype), (6.0, dtype), "end"]
-    assert {name: value.item() for name, value in read.items()} == {"loss": 6.0, "gradient_norm": 1.0}  # of the last update
+    assert {name: value.item() for name, value in read.items()} == {
+        "loss": 6.0,
+        "gradient_norm": 1.0,
+    }  # of the last update
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0])
@@ -136,7 +139,10 @@ def test_meter_averages_since_the_last_reading():
     assert meter.read(2) == {"train/loss": pytest.approx(2.0)}
     meter.add({"loss": torch.tensor(7.0)})
     assert meter.read(3) == {"train/loss": pytest.approx(7.0)}
-    assert meter.history == [{"step": 2, "train/loss": pytest.approx(2.0)}, {"step": 3, "train/loss": pytest.approx(7.0)}]
+    assert meter.history == [
+        {"step": 2, "train/loss": pytest.approx(2.0)},
+        {"step": 3, "train/loss": pytest.approx(7.0)},
+    ]
 
 
 def test_grid_lays_images_out_row_by_row():

@@ -27,7 +27,9 @@ BCE_FAKE = (LOG(2) + LOG(4 / 3)) / 2  # -log(1 - p) of the improbable
     ],
 )
 def test_what_the_discriminator_minimises(name, real_label, real, fake, expected):
-    loss = adversarial_loss(name, real_label=real_label).discriminator(real_logits=torch.tensor(real), fake_logits=torch.tensor(fake))
+    loss = adversarial_loss(name, real_label=real_label).discriminator(
+        real_logits=torch.tensor(real), fake_logits=torch.tensor(fake)
+    )
     assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -41,10 +43,14 @@ def test_what_the_discriminator_minimises(name, real_label, real, fake, expected
     ],
 )
 def test_what_the_generator_minimises(name, fake, expected):
-    assert adversarial_loss(name, real_label=1.0).generator(fake_logits=torch.tensor(fake)).item() == pytest.approx(expected, rel=1e-5)
+    assert adversarial_loss(name, real_label=1.0).generator(fake_logits=torch.tensor(fake)).item() == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
-@pytest.mark.parametrize(("name", "expected"), [("bce", 0.75), ("lsgan", LOG(3)), ("hinge", LOG(3)), ("wgan-gp", LOG(3))])
+@pytest.mark.parametrize(
+    ("name", "expected"), [("bce", 0.75), ("lsgan", LOG(3)), ("hinge", LOG(3)), ("wgan-gp", LOG(3))]
+)
 def test_a_score_is_a_probability_where_the_logit_is_one_of_a_probability(name, expected):
     assert LOSSES[name].score(torch.tensor(LOG(3))).item() == pytest.approx(expected, rel=1e-5)
 
@@ -104,7 +110,9 @@ def test_the_penalty_is_taken_between_fake_and_real_images(mix):
     """The gradient of |x|^2 / 2 is x itself: its length is known at every point between the two."""
     real, fake = images()
     expected = ((mix * real + (1 - mix) * fake).flatten(1).norm(dim=1) - 1).square().mean().item()
-    penalty = gradient_penalty(lambda x: x.flatten(1).square().sum(1) / 2, real, fake, torch.full((3,), mix, dtype=torch.float64))
+    penalty = gradient_penalty(
+        lambda x: x.flatten(1).square().sum(1) / 2, real, fake, torch.full((3,), mix, dtype=torch.float64)
+    )
     assert penalty.item() == pytest.approx(expected, abs=1e-12)
 
 
@@ -118,4 +126,6 @@ def test_the_gradient_of_the_penalty_is_that_of_finite_differences():
     real, fake = images()
     mix = torch.tensor([0.1, 0.5, 0.8], dtype=torch.float64)
     first, second = (torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in ((4, 5), (5,)))
-    assert torch.autograd.gradcheck(lambda a, b: gradient_penalty(lambda x: (x.flatten(1) @ a).tanh() @ b, real, fake, mix), (first, second))
+    assert torch.autograd.gradcheck(
+        lambda a, b: gradient_penalty(lambda x: (x.flatten(1) @ a).tanh() @ b, real, fake, mix), (first, second)
+    )

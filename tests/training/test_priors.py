@@ -29,7 +29,9 @@ def test_every_component_has_its_mean_and_variance(placement):
         z, labels = draw(prior, labels=torch.full((10_000,), component))
         deviation = VARIANCES[placement] ** 0.5
         assert z.shape == (10_000, DIM) and z.dtype == torch.float32 and (labels == component).all()
-        torch.testing.assert_close(z.mean(0), prior.means[component], atol=5 * deviation / 100, rtol=0)  # five standard errors
+        torch.testing.assert_close(
+            z.mean(0), prior.means[component], atol=5 * deviation / 100, rtol=0
+        )  # five standard errors
         torch.testing.assert_close(z.var(0), torch.full((DIM,), deviation**2), atol=0, rtol=0.08)
 
 
@@ -132,7 +134,9 @@ def test_fixed_latents_are_those_of_seed_zero_with_every_label():
     prior = NormalPrior(DIM, 3)
     z, labels = fixed_latents(prior, CPU)
     assert torch.equal(labels, torch.arange(3).repeat(FIXED_LATENTS))
-    assert torch.equal(z[::3], draw(prior, FIXED_LATENTS).z) and torch.equal(z.view(FIXED_LATENTS, 3, DIM)[:, 2], z[::3])
+    assert torch.equal(z[::3], draw(prior, FIXED_LATENTS).z) and torch.equal(
+        z.view(FIXED_LATENTS, 3, DIM)[:, 2], z[::3]
+    )
 
 
 def test_a_batch_takes_no_loop():
@@ -141,7 +145,9 @@ def test_a_batch_takes_no_loop():
     means, covariance = prior.means.double().numpy(), prior.variance * np.eye(DIM)
 
     def one_by_one():
-        return np.stack([rng.multivariate_normal(means[component], covariance) for component in rng.integers(10, size=128)])
+        return np.stack(
+            [rng.multivariate_normal(means[component], covariance) for component in rng.integers(10, size=128)]
+        )
 
     assert best_seconds(one_by_one, 3) >= 200 * best_seconds(lambda: prior.sample(128, CPU), 300)
 

@@ -3,11 +3,11 @@
 from contextlib import contextmanager
 
 import pytest
-import small_cgans
-import small_gans
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+import small_cgans
+import small_gans
 from modescope.models.vae import build_vae
 from modescope.training import replay
 from modescope.training.device import arithmetic
@@ -33,7 +33,9 @@ def data(device):
 
 def hybrid(device):
     torch.manual_seed(0)
-    return hybrid_training(DEMO.hybrid.model_copy(update={"batch_size": 8}), GAN, VAE, build_vae(VAE.latent_dim), *data(device), 1)
+    return hybrid_training(
+        DEMO.hybrid.model_copy(update={"batch_size": 8}), GAN, VAE, build_vae(VAE.latent_dim), *data(device), 1
+    )
 
 
 TRAININGS = {
@@ -84,9 +86,21 @@ def test_a_replay_is_given_the_batches_of_its_step_and_adds_to_the_same_sums(nam
 
 
 class NothingFromTheHost(TorchDispatchMode):
-    """Refuses what a CUDA graph cannot hold, or would freeze: numbers read back, tensors made of host numbers, sizes that depend on values."""
+    """Refuses what a CUDA graph cannot hold, or would freeze: numbers read back, tensors made of host numbers, sizes
+    that depend on values.
+    """
 
-    REFUSED = {"_local_scalar_dense", "lift_fresh", "nonzero", "masked_select", "unique", "randperm", "equal", "is_nonzero", "_pin_memory"}
+    REFUSED = {
+        "_local_scalar_dense",
+        "lift_fresh",
+        "nonzero",
+        "masked_select",
+        "unique",
+        "randperm",
+        "equal",
+        "is_nonzero",
+        "_pin_memory",
+    }
 
     def __torch_dispatch__(self, function, types, arguments=(), options=None):
         name = function.overloadpacket.__name__ if hasattr(function, "overloadpacket") else function.__name__
@@ -112,7 +126,10 @@ def test_an_iteration_takes_nothing_from_the_host(name, monkeypatch):
         meter.add(iterate(training, rows, "fp32"))
 
 
-@pytest.mark.parametrize("make", [lambda: torch.ones(2).sum().item(), lambda: torch.ones(2) * torch.tensor(3.0), lambda: torch.ones(2).nonzero()])
+@pytest.mark.parametrize(
+    "make",
+    [lambda: torch.ones(2).sum().item(), lambda: torch.ones(2) * torch.tensor(3.0), lambda: torch.ones(2).nonzero()],
+)
 def test_what_the_host_takes_part_in_is_noticed(make):
     with NothingFromTheHost(), pytest.raises(AssertionError, match="in a recorded iteration"):
         make()
@@ -159,10 +176,15 @@ def test_what_cannot_be_recorded_is_trained_all_the_same(monkeypatch, capsys):
     CudaGraphs().record(lambda: done.append(1))()
     assert done == [1]
     printed = capsys.readouterr().out
-    assert printed == "no CUDA graph of the iteration, every operation is launched on its own: operation not permitted when stream is capturing\n"
+    assert (
+        printed
+        == "no CUDA graph of the iteration, every operation is launched on its own: operation not permitted when stream is capturing\n"
+    )
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU: `make gpu-check` on a machine that has one")
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs a CUDA GPU: `make gpu-check` on a machine that has one"
+)
 @every_training
 def test_fifty_captured_iterations_are_fifty_eager_ones(name, capsys):
     """In float32 with deterministic algorithms, to 1e-4 of every weight and mean."""
@@ -175,7 +197,9 @@ def test_fifty_captured_iterations_are_fifty_eager_ones(name, capsys):
     assert means == pytest.approx(their_means, abs=1e-4, rel=1e-3)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU: `make gpu-check` on a machine that has one")
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs a CUDA GPU: `make gpu-check` on a machine that has one"
+)
 def test_replays_move_the_noise_and_the_power_iteration_on():
     training, meter = TRAININGS["cgan bce"]("cuda"), Meter()
     run = iterations(training, meter, "fp32")
@@ -185,4 +209,4 @@ def test_replays_move_the_noise_and_the_power_iteration_on():
         vector = training.objective.discriminator.logit.parametrizations.weight[0]._u
         seen.append((vector.clone(), meter.read(step + 1)["train/d_fake"]))
     assert len({means for _, means in seen}) == len(seen)
-    assert all(not torch.equal(first, second) for (first, _), (second, _) in zip(seen, seen[1:]))
+    assert all(not torch.equal(first, second) for (first, _), (second, _) in zip(seen, seen[1:], strict=False))

@@ -2,15 +2,15 @@
 
 import pytest
 import torch
-from fakes import ListLog
 from safetensors.torch import load_file
-from small_gans import ADAPTED, IMAGES, LABELS, ROWS, config, stage1, stage2
 
+from fakes import ListLog
 from modescope.errors import UserError
 from modescope.models.weights import WEIGHTS, save_weights
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.loop import train
 from modescope.training.two_stage import Stage1, adapted_generator, load_stage1, stage1_training, trainable_parameters
+from small_gans import ADAPTED, IMAGES, LABELS, ROWS, config, stage1, stage2
 
 NORMS = {"train/g_gradient", "train/g_adversarial_gradient", "train/g_class_gradient"}
 
@@ -63,7 +63,9 @@ def test_stage2_leaves_weights_and_statistics_of_the_generator_alone(row, tmp_pa
     assert timing.steps == 2
     moved = changed(before, weights)
     assert not any(name.startswith("generator.generator.") for name in moved)
-    adapters = {f"generator.{name}" for name, weight in training.objective.generator.named_parameters() if weight.requires_grad}
+    adapters = {
+        f"generator.{name}" for name, weight in training.objective.generator.named_parameters() if weight.requires_grad
+    }
     assert adapters <= moved and "discriminator.layers.0.weight" in moved
 
 
@@ -79,7 +81,11 @@ def test_the_optimiser_has_what_is_trained(row):
     training = stage2(row)
     generator, optimizer = training.objective.phases[1].module, training.objective.phases[1].optimizer
     held = sum(weight.numel() for group in optimizer.param_groups for weight in group["params"])
-    assert held == trainable_parameters(generator) == sum(weight.numel() for weight in generator.parameters() if weight.requires_grad)
+    assert (
+        held
+        == trainable_parameters(generator)
+        == sum(weight.numel() for weight in generator.parameters() if weight.requires_grad)
+    )
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -96,7 +102,10 @@ def test_interrupted_and_resumed_ends_in_the_same_weights(row, tmp_path):
 
 @pytest.mark.parametrize("row", ["A", "D"])
 def test_the_seed_decides_the_weights(row, tmp_path):
-    first, again, other = (run(stage2(row, seed=seed, stage2_max_generator_steps=2), tmp_path / name)[0] for name, seed in (("a", 0), ("b", 0), ("c", 1)))
+    first, again, other = (
+        run(stage2(row, seed=seed, stage2_max_generator_steps=2), tmp_path / name)[0]
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    )
     assert not changed(first, again) and changed(first, other)
 
 
@@ -104,7 +113,10 @@ def test_the_seed_decides_the_weights(row, tmp_path):
     ("changes", "steps"),
     [
         ({"stage1_epochs": 3, "stage1_max_generator_steps": 100}, 30),  # 40 images in batches of 4
-        ({"stage1_epochs": 3, "stage1_max_generator_steps": 100, "n_critic": 4}, 7),  # a fourth, each shows four batches
+        (
+            {"stage1_epochs": 3, "stage1_max_generator_steps": 100, "n_critic": 4},
+            7,
+        ),  # a fourth, each shows four batches
         ({"stage1_epochs": 3, "stage1_max_generator_steps": 100, "stage1_n_gen": 10}, 10),
         ({"stage1_epochs": 3, "stage1_max_generator_steps": 9, "stage1_n_gen": 10}, 1),
         ({"stage1_checkpoint": "somewhere"}, 0),
@@ -116,7 +128,9 @@ def test_neither_limit_is_exceeded(changes, steps):
 
 def test_stage2_has_limits_of_its_own():
     assert stage2(stage2_epochs=2, stage2_max_generator_steps=1000, n_gen=3).num_steps == 20
-    assert stage2(stage2_epochs=2, stage2_max_generator_steps=21, n_gen=3, stage1_checkpoint="of stage 1").num_steps == 7
+    assert (
+        stage2(stage2_epochs=2, stage2_max_generator_steps=21, n_gen=3, stage1_checkpoint="of stage 1").num_steps == 7
+    )
 
 
 def start_of(row, **changes):
@@ -178,7 +192,9 @@ def test_a_stage1_of_other_settings_is_refused(kept, changes, message):
 def test_what_is_no_stage1_is_refused(content, tmp_path):
     if content is not None:
         (tmp_path / WEIGHTS).write_bytes(content)
-    with pytest.raises(UserError, match="is missing: run `dvc repro stage1`" if content is None else "holds no stage 1") as refusal:
+    with pytest.raises(
+        UserError, match="is missing: run `dvc repro stage1`" if content is None else "holds no stage 1"
+    ) as refusal:
         load_stage1(tmp_path / WEIGHTS, config(), channels=3)
     assert "\n" not in str(refusal.value)
 

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from fakes import ListLog
 from pythae.data.datasets import BaseDataset
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
 
+from fakes import ListLog
 from modescope.config import parse_params, profile_values
 from modescope.data.batches import to_unit
 from modescope.models.vae import build_vae
@@ -13,7 +13,9 @@ from modescope.training.checkpoints import Checkpoint
 from modescope.training.loop import train
 from modescope.training.vae import vae_losses, vae_training
 
-SETTINGS = parse_params(profile_values("demo"), "demo").imbalance.vae.model_copy(update={"batch_size": 32, "max_steps": 3, "epochs": 3})
+SETTINGS = parse_params(profile_values("demo"), "demo").imbalance.vae.model_copy(
+    update={"batch_size": 32, "max_steps": 3, "epochs": 3}
+)
 
 
 def images(count):
@@ -33,7 +35,9 @@ def test_losses_are_pythaes():
 
 
 def test_the_loop_gives_the_losses_of_pythaes_trainer(tmp_path, monkeypatch):
-    """One batch an epoch and noise of zeros, so that neither order nor random numbers can differ: three AdamW steps agree."""
+    """One batch an epoch and noise of zeros, so that neither order nor random numbers can differ: three AdamW steps
+    agree.
+    """
     monkeypatch.setattr(torch, "randn_like", torch.zeros_like)
     training = vae_training(SETTINGS, images(40), torch.zeros(40, dtype=torch.int64), seed=3)
     objective = training.objective

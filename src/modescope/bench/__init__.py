@@ -1,4 +1,6 @@
-"""`modescope bench`: our training loops against plain ones of the same networks, in alternation, and against the machine's arithmetic."""
+"""`modescope bench`: our training loops against plain ones of the same networks, in alternation, and against the
+machine's arithmetic.
+"""
 
 import json
 from functools import partial
@@ -24,7 +26,8 @@ HEADINGS = ("loop", "ours", "plain", "images/s", "ratio", "", "arithmetic", "of 
 
 
 def main(as_json: bool = False, out: Path = Path("reports"), seconds: float = 5.0) -> None:
-    """Measure every loop, the evaluation and how costs grow; print a table, or one JSON object a loop; write `out`/bench.json and bench.png.
+    """Measure every loop, the evaluation and how costs grow; print a table, or one JSON object a loop; write
+    `out`/bench.json and bench.png.
 
     Args:
         seconds: that a round of a plain loop should take.
@@ -51,7 +54,10 @@ def compare(loop: Loop, device: torch.device, machine: dict[str, Any], seconds: 
     """Both loops' rates, our arithmetic and its share of the peak, and both loops' memory."""
     ours, our_memory = with_peak_memory(loop.ours, device)
     plain, plain_memory = with_peak_memory(loop.plain, device)
-    rates, flops = alternate(ours, plain, device, seconds), counted_flops(loop.ours())  # a new one: what is replayed is not counted
+    rates, flops = (
+        alternate(ours, plain, device, seconds),
+        counted_flops(loop.ours()),
+    )  # a new one: what is replayed is not counted
     return {
         "loop": loop.name,
         "device": machine["device"],
@@ -71,7 +77,10 @@ def table(found: dict[str, Any]) -> list[str]:
 
 
 def _head(found: dict[str, Any]) -> list[str]:
-    return [f"{found['device']}: measured peak {found['peak_gflops']:.0f} GFLOP/s (bf16 matrix product)", COLUMNS.format(*HEADINGS)]
+    return [
+        f"{found['device']}: measured peak {found['peak_gflops']:.0f} GFLOP/s (bf16 matrix product)",
+        COLUMNS.format(*HEADINGS),
+    ]
 
 
 def _row(result: dict[str, Any]) -> str:
@@ -79,4 +88,13 @@ def _row(result: dict[str, Any]) -> str:
     rates = [f"{result[key]:.1f} steps/s" for key in ("ours_steps_per_second", "plain_steps_per_second")]
     memory = ["" if result[key] is None else f"{result[key]:.0f}" for key in ("ours_peak_mib", "plain_peak_mib")]
     flops, share = f"{result['gflop_per_step']:.1f} GFLOP", f"{result['peak_share']:.0%}"
-    return COLUMNS.format(result["loop"], *rates, f"{result['ours_images_per_second']:.0f}", f"{result['ratio']:.2f}", spread, flops, share, *memory)
+    return COLUMNS.format(
+        result["loop"],
+        *rates,
+        f"{result['ours_images_per_second']:.0f}",
+        f"{result['ratio']:.2f}",
+        spread,
+        flops,
+        share,
+        *memory,
+    )

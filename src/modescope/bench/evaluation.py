@@ -39,13 +39,16 @@ class UntrainedJudge:
 def smooth_images(count: int, seed: int) -> tuple[Tensor, Tensor]:
     """(count, 3, 32, 32) uint8 of random colour fields, and labels (count,)."""
     fields = torch.rand(count, 3, 4, 4, generator=torch.Generator().manual_seed(seed))
-    return (255 * nn.functional.interpolate(fields, size=32, mode="bilinear")).to(torch.uint8), torch.arange(count) % NUM_CLASSES
+    return (255 * nn.functional.interpolate(fields, size=32, mode="bilinear")).to(torch.uint8), torch.arange(
+        count
+    ) % NUM_CLASSES
 
 
 def evaluation_seconds(device: torch.device) -> dict[str, Any]:
     """Seconds of ours and of torchmetrics', in turn, on 10,000 generated and as many real images.
 
-    torchmetrics sees the real images every time, as its documentation shows, or only the generated ones, as for the second of many models. Its FID, KID,
+    torchmetrics sees the real images every time, as its documentation shows, or only the generated ones, as for the
+    second of many models. Its FID, KID,
     IS, confusion and MS-SSIM are a part of our metrics: it has no precision, recall, density, coverage.
     """
     from benchmarks.plain_evaluation import PlainEvaluation
@@ -53,7 +56,9 @@ def evaluation_seconds(device: torch.device) -> dict[str, Any]:
     settings, judge = parse_params(profile_values("standard"), "standard").evaluation, UntrainedJudge(device)
     (real, real_labels), (generated, labels) = smooth_images(IMAGES, 1), smooth_images(IMAGES, 2)
     reference = build_reference("balanced", real, real_labels, NUM_CLASSES, [judge], settings)
-    plain, generated_only = (PlainEvaluation(judge, real, generated, labels, PER_CLASS, settings, keep_real=keep) for keep in (False, True))
+    plain, generated_only = (
+        PlainEvaluation(judge, real, generated, labels, PER_CLASS, settings, keep_real=keep) for keep in (False, True)
+    )
     ways = {
         "ours": lambda: evaluate_images(generated, reference, [judge], settings, labels, PER_CLASS),
         "torchmetrics": lambda: plain.run(1),
@@ -77,12 +82,20 @@ def evaluation_growth(device: torch.device) -> list[dict[str, Any]]:
     return [_evaluated(count, reference, judge, settings, device) for count in SIZES]
 
 
-def _evaluated(count: int, reference: Reference, judge: UntrainedJudge, settings: Evaluation, device: torch.device) -> dict[str, Any]:
+def _evaluated(
+    count: int, reference: Reference, judge: UntrainedJudge, settings: Evaluation, device: torch.device
+) -> dict[str, Any]:
     images, labels = smooth_images(count, 2)
     taken: list[float] = []
 
     def run(_steps: int) -> None:
-        taken.append(seconds_of(lambda: evaluate_images(images, reference, [judge], settings, labels, min(PER_CLASS, count // NUM_CLASSES))))
+        taken.append(
+            seconds_of(
+                lambda: evaluate_images(
+                    images, reference, [judge], settings, labels, min(PER_CLASS, count // NUM_CLASSES)
+                )
+            )
+        )
 
     _, memory = with_peak_memory(lambda: run, device)
     return {"images": count, "seconds": taken[0], "peak_mib": memory}

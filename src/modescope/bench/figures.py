@@ -15,8 +15,15 @@ def picture(measured: dict[str, Any]) -> bytes:
     """Every loop against the plain one, and the growth of costs; PNG."""
 
     def draw(figure: Figure) -> None:
-        figure.suptitle(f"{measured['device']}: {measured['peak_gflops'] / 1000:.2f} TFLOP/s at most (bf16 matrix product)", x=0.01, ha="left", fontsize=9)
-        panels = figure.subplot_mosaic([["loops", "batch_size", "width"], ["loops", "images", "memory"]], width_ratios=[1.25, 1, 1])
+        figure.suptitle(
+            f"{measured['device']}: {measured['peak_gflops'] / 1000:.2f} TFLOP/s at most (bf16 matrix product)",
+            x=0.01,
+            ha="left",
+            fontsize=9,
+        )
+        panels = figure.subplot_mosaic(
+            [["loops", "batch_size", "width"], ["loops", "images", "memory"]], width_ratios=[1.25, 1, 1]
+        )
         _loops(panels["loops"], measured["loops"])
         for name, label in (("batch_size", "batch size"), ("width", "width")):
             _growth(panels[name], name, label, measured["growth"][name])
@@ -31,7 +38,10 @@ def _loops(axes: Axes, loops: Sequence[dict[str, Any]]) -> None:
     loops = [loop for loop in loops if loop["gflop_per_step"]][::-1]
     places = range(len(loops))
     ratios = [loop["ratio"] for loop in loops]
-    spread = [[loop["ratio"] - loop["ratio_min"] for loop in loops], [loop["ratio_max"] - loop["ratio"] for loop in loops]]
+    spread = [
+        [loop["ratio"] - loop["ratio_min"] for loop in loops],
+        [loop["ratio_max"] - loop["ratio"] for loop in loops],
+    ]
     axes.barh(places, ratios, color=OURS, xerr=spread, error_kw={"ecolor": INK, "elinewidth": 1, "capsize": 2})
     axes.axvline(1, color=SOFT_INK, linewidth=1, linestyle=":")
     for place, loop in zip(places, loops, strict=True):
@@ -46,7 +56,15 @@ def _growth(axes: Axes, name: str, label: str, rows: Sequence[dict[str, Any]]) -
     axes.plot(sizes, [row["images_per_second"] for row in rows], color=OURS, marker="o", markersize=4)
     for row in rows:
         place = (row[name], row["images_per_second"])
-        axes.annotate(f"{row['peak_share']:.0%}", place, xytext=(0, 6), textcoords="offset points", ha="center", fontsize=7, color=SOFT_INK)
+        axes.annotate(
+            f"{row['peak_share']:.0%}",
+            place,
+            xytext=(0, 6),
+            textcoords="offset points",
+            ha="center",
+            fontsize=7,
+            color=SOFT_INK,
+        )
     _doublings(axes, sizes, label)
     axes.set_ylabel("images / s (above: share of peak)")
     axes.set_title(f"Study 1's GAN against {label}")
@@ -64,8 +82,18 @@ def _memory(axes: Axes, growth: dict[str, Sequence[dict[str, Any]]]) -> None:
     """Beyond what the process held before."""
     for name, label, line in (("batch_size", "batch size", "-"), ("width", "width", "--")):
         rows = [row for row in growth[name] if row["peak_mib"] is not None]
-        axes.plot([row[name] for row in rows], [row["peak_mib"] for row in rows], color=MEMORY, linestyle=line, marker="o", markersize=4, label=label)
-    _doublings(axes, sorted({row[name] for name in ("batch_size", "width") for row in growth[name]}), "batch size, width")
+        axes.plot(
+            [row[name] for row in rows],
+            [row["peak_mib"] for row in rows],
+            color=MEMORY,
+            linestyle=line,
+            marker="o",
+            markersize=4,
+            label=label,
+        )
+    _doublings(
+        axes, sorted({row[name] for name in ("batch_size", "width") for row in growth[name]}), "batch size, width"
+    )
     axes.set_ylabel("MiB")
     axes.legend()
     axes.set_title("Peak memory of the training")

@@ -1,4 +1,6 @@
-"""The training loops that are measured: ours, and a plain one of the same networks, at the published settings, on random images."""
+"""The training loops that are measured: ours, and a plain one of the same networks, at the published settings, on
+random images.
+"""
 
 import sys
 from collections.abc import Callable
@@ -6,7 +8,6 @@ from functools import cached_property, partial
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from modescope.bench.measure import Run
 from modescope.config import GANConfig, Params, parse_params, profile_values
@@ -36,7 +37,9 @@ ARCHITECTURES = {  # of stage 2, with one step of each network, in place of the 
 
 
 class Loop(NamedTuple):
-    """What is compared; `ours` and `plain` make the loops, `images` is how many real ones a step shows (draws, of `mixture-draws`)."""
+    """What is compared; `ours` and `plain` make the loops, `images` is how many real ones a step shows (draws, of
+    `mixture-draws`).
+    """
 
     name: str
     images: int
@@ -110,8 +113,18 @@ def _study1(params: Params, data: Data, device: torch.device) -> list[Loop]:
 
     gan, vae = params.imbalance.gan, params.imbalance.vae
     return [
-        Loop("imbalance-gan", gan.batch_size, partial(ours, gan_training, gan), lambda: PlainGan(data.pictures, device).run),
-        Loop("imbalance-vae", vae.batch_size, partial(ours, vae_training, vae), lambda: PlainVae(to_unit(data.images), device).run),
+        Loop(
+            "imbalance-gan",
+            gan.batch_size,
+            partial(ours, gan_training, gan),
+            lambda: PlainGan(data.pictures, device).run,
+        ),
+        Loop(
+            "imbalance-vae",
+            vae.batch_size,
+            partial(ours, vae_training, vae),
+            lambda: PlainVae(to_unit(data.images), device).run,
+        ),
     ]
 
 
@@ -134,16 +147,30 @@ def _study2(params: Params, data: Data, device: torch.device) -> list[Loop]:
         chosen = GANConfig(**values | PUBLISHED | {"n_gen": 1} | ARCHITECTURES[kind])
         generator, _ = adapted_generator(chosen, start(), data.ready[0])
         guidance = ClassGuidance(guide, chosen.ce_loss_weight)
-        return steps_of(stage2_training(chosen, start()._replace(generator=generator), guidance, data.ready), params.precision)
+        return steps_of(
+            stage2_training(chosen, start()._replace(generator=generator), guidance, data.ready), params.precision
+        )
 
     def plain(kind: str) -> Run:
         return PlainStage2(data.pictures, device, kind, guide, params.sft_conv_hidden).run
 
     size, prior = config.batch_size, start().prior
     return [
-        Loop("dcgan", size, lambda: steps_of(stage1(), params.precision), lambda: PlainDcgan(data.pictures, device).run),
-        Loop("dcgan-g-step", size, lambda: generator_steps(stage1(), params.precision), lambda: PlainDcgan(data.pictures, device).generator_steps),
-        Loop("mixture-draws", size, lambda: drawing(prior, size, device), lambda: PlainMixture(prior.means.cpu().numpy(), prior.variance).run),
+        Loop(
+            "dcgan", size, lambda: steps_of(stage1(), params.precision), lambda: PlainDcgan(data.pictures, device).run
+        ),
+        Loop(
+            "dcgan-g-step",
+            size,
+            lambda: generator_steps(stage1(), params.precision),
+            lambda: PlainDcgan(data.pictures, device).generator_steps,
+        ),
+        Loop(
+            "mixture-draws",
+            size,
+            lambda: drawing(prior, size, device),
+            lambda: PlainMixture(prior.means.cpu().numpy(), prior.variance).run,
+        ),
         *(Loop(f"stage2-{kind}", size, partial(ours, kind), partial(plain, kind)) for kind in ARCHITECTURES),
     ]
 

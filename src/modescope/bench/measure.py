@@ -36,7 +36,9 @@ def rate(run: Run, device: torch.device, seconds: float = 1.0) -> float:
 
 
 def alternate(ours: Run, plain: Run, device: torch.device, seconds: float) -> dict[str, float]:
-    """Both loops in turn, `ROUNDS` rounds each, the plain one's of about `seconds`: medians of the rounds, and median and extremes of the ratio."""
+    """Both loops in turn, `ROUNDS` rounds each, the plain one's of about `seconds`: medians of the rounds, and median
+    and extremes of the ratio.
+    """
     for run in (ours, plain):
         run(WARM_UP)
     steps = max(2, min(STEPS[device.type], int(seconds * steps_per_second(plain, 1, device))))
@@ -61,7 +63,9 @@ def peak_flops(device: torch.device) -> float:
 
 
 class OperationCounter(TorchDispatchMode):
-    """Adds up the floating-point operations of convolutions and matrix products (FlopCounterMode also follows modules, and fails under a gradient penalty)."""
+    """Adds up the floating-point operations of convolutions and matrix products (FlopCounterMode also follows modules,
+    and fails under a gradient penalty).
+    """
 
     total = 0
 
@@ -80,7 +84,9 @@ def counted_flops(run: Run) -> int:
 
 
 def with_peak_memory(make: Callable[[], Run], device: torch.device) -> tuple[Run, float | None]:
-    """Make a loop, run it, and say how many MiB it took at most: of the GPU, else of the process beyond what it had (None where that is not known)."""
+    """Make a loop, run it, and say how many MiB it took at most: of the GPU, else of the process beyond what it had
+    (None where that is not known).
+    """
     gc.collect()
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if hasattr(libc, "malloc_trim"):
@@ -98,7 +104,7 @@ def _forget_peak(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     elif clear.exists():
-        clear.write_text("5")  # forgets VmHWM: man 5 proc
+        clear.write_text("5", encoding="utf-8")  # forgets VmHWM: man 5 proc
 
 
 def _peak(device: torch.device) -> int | None:
@@ -106,7 +112,7 @@ def _peak(device: torch.device) -> int | None:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated()
     status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
+    lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), None)
 
 

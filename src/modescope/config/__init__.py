@@ -1,7 +1,20 @@
-"""`params.yaml` as frozen, validated sections. Every number that changes a result stands there; nothing has a default here."""
+"""`params.yaml` as frozen, validated sections. Every number that changes a result stands there; nothing has a default
+here.
+"""
 
 from modescope.config.conditional import CganConfig
-from modescope.config.params import PARAMS, PROFILES, Params, load_params, merge, parse_params, profile_name, profile_names, profile_values, read_yaml
+from modescope.config.params import (
+    PARAMS,
+    PROFILES,
+    Params,
+    load_params,
+    merge,
+    parse_params,
+    profile_name,
+    profile_names,
+    profile_values,
+    read_yaml,
+)
 from modescope.config.sections import Classifier, Evaluation, Gan, Vae
 from modescope.config.two_stage import GANConfig, Stage1Config
 

@@ -51,7 +51,9 @@ class CganConfig(CganTraining, Recipe):
 
 
 class Cgan(Section):
-    """Study 3: four losses, with and without labels, and our rows, each with what differs from its loss's published row."""
+    """Study 3: four losses, with and without labels, and our rows, each with what differs from its loss's published
+    row.
+    """
 
     modes: Annotated[list[Mode], Field(min_length=1)]
     losses: Names
@@ -84,15 +86,21 @@ class Cgan(Section):
         return self.resolve(self.rows[row], f"cgan.ours.{row}" if row in self.ours else "cgan")
 
     def resolve(self, overrides: Overrides, where: str) -> CganConfig:
-        """The shared settings, those of `overrides`' loss over them, `overrides` over both. Raises ValueError that begins with `where`."""
+        """The shared settings, those of `overrides`' loss over them, `overrides` over both. Raises ValueError that
+        begins with `where`.
+        """
         recipe = self.recipes.get(str(overrides.get("loss")))
         if recipe is None:
-            raise ValueError(f"{where}: unknown loss `{overrides.get('loss')}`: cgan.recipes has {', '.join(self.recipes)}")
+            raise ValueError(
+                f"{where}: unknown loss `{overrides.get('loss')}`: cgan.recipes has {', '.join(self.recipes)}"
+            )
         return resolve(CganConfig, self.training.model_dump() | recipe.model_dump() | overrides, where)
 
 
 class Stacked(Section):
-    """Stacked digits: 1,000 modes, three digits as one RGB image, for losses without labels. `training` overrides cgan.training."""
+    """Stacked digits: 1,000 modes, three digits as one RGB image, for losses without labels. `training` overrides
+    cgan.training.
+    """
 
     losses: Names
     num_images: Count
@@ -104,5 +112,7 @@ class Stacked(Section):
     def _loss_and_mode_are_given(self) -> "Stacked":
         given = sorted({"loss", "mode"} & self.training.keys())
         if given:
-            raise ValueError(f"stacked.training.{given[0]}: stacked.losses names the losses, and there are no labels: remove it")
+            raise ValueError(
+                f"stacked.training.{given[0]}: stacked.losses names the losses, and there are no labels: remove it"
+            )
         return self

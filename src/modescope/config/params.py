@@ -21,7 +21,9 @@ LISTS_BY_NAME = {"stage1", "rows", "ours"}  # of two_stage and cgan: a profile t
 
 
 class Params(GANConfig):
-    """All of params.yaml. The report's GANConfig is its top level, so that `dvc exp run -S ce_loss_weight=1.0` works as it is written."""
+    """All of params.yaml. The report's GANConfig is its top level, so that `dvc exp run -S ce_loss_weight=1.0` works as
+    it is written.
+    """
 
     precision: Literal["fp32", "tf32", "bf16"]
     deterministic: bool
@@ -39,7 +41,10 @@ class Params(GANConfig):
     @model_validator(mode="after")
     def _splits_are_drawn(self) -> "Params":
         drawn = {"balanced", *self.split.counts, *self.split.long_tailed}
-        for name, wanted in {"imbalance.splits": set(self.imbalance.splits), "two_stage.split": {self.two_stage.split}}.items():
+        for name, wanted in {
+            "imbalance.splits": set(self.imbalance.splits),
+            "two_stage.split": {self.two_stage.split},
+        }.items():
             unknown = sorted(wanted - drawn)
             if unknown:
                 raise ValueError(f"{name} names {unknown}, which neither split.counts nor split.long_tailed draws")
@@ -48,12 +53,16 @@ class Params(GANConfig):
     @model_validator(mode="after")
     def _seeds_repeat_what_is_trained(self) -> "Params":
         if len({self.seed, *self.seeds.more}) <= len(self.seeds.more):
-            raise ValueError(f"seeds.more {self.seeds.more} names a seed twice, or {self.seed}, which is `seed`: leave it out")
+            raise ValueError(
+                f"seeds.more {self.seeds.more} names a seed twice, or {self.seed}, which is `seed`: leave it out"
+            )
         trained = {"models": self.imbalance.trained, "splits": self.imbalance.splits, "rows": list(self.cgan.rows)}
         for name, known in trained.items():
             unknown = sorted(set(getattr(self.seeds, name)) - set(known)) if self.seeds.more else []
             if unknown:
-                raise ValueError(f"seeds.{name} names {unknown[0]}, which is not trained: name some of {', '.join(known)}, or set seeds.more to []")
+                raise ValueError(
+                    f"seeds.{name} names {unknown[0]}, which is not trained: name some of {', '.join(known)}, or set seeds.more to []"
+                )
         return self
 
     @model_validator(mode="after")
@@ -62,7 +71,9 @@ class Params(GANConfig):
             self.stage1_config(name)
         for name in self.two_stage.rows:
             if self.stage2_config(name).prior == "normal":
-                raise ValueError(f"two_stage.rows.{name}: the normal prior has no classes to guide towards: start from a stage 1 with a mixture")
+                raise ValueError(
+                    f"two_stage.rows.{name}: the normal prior has no classes to guide towards: start from a stage 1 with a mixture"
+                )
         return self
 
     @model_validator(mode="after")
@@ -82,7 +93,9 @@ class Params(GANConfig):
     def stage2_config(self, row: str) -> GANConfig:
         """Settings of a row's stage 2. Raises ValueError for an override that is refused."""
         limit = int(self.stage2_max_generator_steps * self.two_stage.rows[row].get("budget", 1))
-        return self._with(GANConfig, {"stage2_max_generator_steps": limit} | self.two_stage.overrides(row), f"two_stage.rows.{row}")
+        return self._with(
+            GANConfig, {"stage2_max_generator_steps": limit} | self.two_stage.overrides(row), f"two_stage.rows.{row}"
+        )
 
     def _with(self, section: type[Section], overrides: dict[str, Any], where: str) -> Any:
         return resolve(section, {name: getattr(self, name) for name in section.model_fields} | overrides, where)
@@ -115,7 +128,7 @@ def parse_params(values: Any, source: str) -> Params:
 
 def read_yaml(path: Path) -> Any:
     """YAML 1.2, as DVC reads and writes it: 1e-05 is a number (PyYAML's 1.1 takes it for a text)."""
-    return deepcopy(_parse_yaml(path.read_text()))
+    return deepcopy(_parse_yaml(path.read_text(encoding="utf-8")))
 
 
 @cache
@@ -125,7 +138,9 @@ def _parse_yaml(text: str) -> Any:
 
 
 def load_params(path: Path = PARAMS) -> Params:
-    """Read and validate params.yaml. Raises UserError in one line for a missing file, bad YAML, unknown keys or bad values."""
+    """Read and validate params.yaml. Raises UserError in one line for a missing file, bad YAML, unknown keys or bad
+    values.
+    """
     try:
         values = read_yaml(Path(path))
     except FileNotFoundError:

@@ -101,7 +101,9 @@ class Imbalance(Section):
 
 
 class Seeds(Section):
-    """Which trainings are done again with `more` seeds: study 1's `models` on `splits`, study 3's `rows`. Study 2's rows name their own seed."""
+    """Which trainings are done again with `more` seeds: study 1's `models` on `splits`, study 3's `rows`. Study 2's
+    rows name their own seed.
+    """
 
     more: list[Seed]
     models: list[Literal["gan", "vae"]]

@@ -7,7 +7,16 @@ from pydantic import Field, model_validator
 from modescope.config.base import Betas, Count, NonNegative, Positive, Section, Seed
 
 Overrides = dict[str, Any]
-STAGE1_ALONE = {"latent_dim", "prior", "ngf", "ndf", "stage1_n_gen", "stage1_epochs", "stage1_max_generator_steps", "stage1_checkpoint"}
+STAGE1_ALONE = {
+    "latent_dim",
+    "prior",
+    "ngf",
+    "ndf",
+    "stage1_n_gen",
+    "stage1_epochs",
+    "stage1_max_generator_steps",
+    "stage1_checkpoint",
+}
 
 
 class Stage1Config(Section):
@@ -30,7 +39,9 @@ class Stage1Config(Section):
 
 
 class GANConfig(Stage1Config):
-    """Report 1's GANConfig (its section 10 and table 4). What follows from the data (nc, size, num_classes) is no setting."""
+    """Report 1's GANConfig (its section 10 and table 4). What follows from the data (nc, size, num_classes) is no
+    setting.
+    """
 
     add_stage2_input: bool
     add_stage2_ff: bool
@@ -47,9 +58,13 @@ class GANConfig(Stage1Config):
     @model_validator(mode="after")
     def _fits_together(self) -> "GANConfig":
         if self.add_stage2_ff and self.add_stage2_conv:
-            raise ValueError("add_stage2_ff and add_stage2_conv are both true: a generator has one output layer, switch one off")
+            raise ValueError(
+                "add_stage2_ff and add_stage2_conv are both true: a generator has one output layer, switch one off"
+            )
         if self.sft_input_dim != self.latent_dim:
-            raise ValueError(f"sft_input_dim is {self.sft_input_dim} and latent_dim {self.latent_dim}: the input layer maps one onto the other, make them equal")
+            raise ValueError(
+                f"sft_input_dim is {self.sft_input_dim} and latent_dim {self.latent_dim}: the input layer maps one onto the other, make them equal"
+            )
         return self
 
     @property
@@ -59,16 +74,20 @@ class GANConfig(Stage1Config):
 
     @property
     def architecture(self) -> Literal["A", "B", "C", "D"]:
-        """The report's letter: A trains the generator, B adds a feed-forward output, C a convolutional one, D an input layer."""
+        """The report's letter: A trains the generator, B adds a feed-forward output, C a convolutional one, D an input
+        layer.
+        """
         if self.add_stage2_input:
             return "D"
         return "B" if self.add_stage2_ff else "C" if self.add_stage2_conv else "A"
 
 
 class TwoStage(Section):
-    """Study 2's trainings by name, each with what differs from the GANConfig at the top of params.yaml. `split` is what all are trained on.
+    """Study 2's trainings by name, each with what differs from the GANConfig at the top of params.yaml. `split` is what
+    all are trained on.
 
-    A row of `rows` also inherits from the stage-1 training that its key `from` names; its key `budget` (1) scales stage2_max_generator_steps.
+    A row of `rows` also inherits from the stage-1 training that its key `from` names; its key `budget` (1) scales
+    stage2_max_generator_steps.
     """
 
     split: str
@@ -79,20 +98,28 @@ class TwoStage(Section):
     def _stage1_has_names_of_its_own(self) -> "TwoStage":
         taken = [name for name in self.stage1 if name in ("top", "hybrid") or name.startswith("stage2-")]
         if taken:
-            raise ValueError(f"two_stage.stage1.{taken[0]}: another run has this name, choose one as `stage1-{taken[0]}`")
+            raise ValueError(
+                f"two_stage.stage1.{taken[0]}: another run has this name, choose one as `stage1-{taken[0]}`"
+            )
         return self
 
     @model_validator(mode="after")
     def _rows_are_rows(self) -> "TwoStage":
         for name, row in self.rows.items():
             if row.get("from") not in list(self.stage1):
-                raise ValueError(f"two_stage.rows.{name}: `from` must name a training of two_stage.stage1: {', '.join(self.stage1)}")
+                raise ValueError(
+                    f"two_stage.rows.{name}: `from` must name a training of two_stage.stage1: {', '.join(self.stage1)}"
+                )
             fixed = sorted(key for key in row if key in STAGE1_ALONE)
             if fixed:
-                raise ValueError(f"two_stage.rows.{name}: {', '.join(fixed)} is what stage 1 was trained with: set it in two_stage.stage1")
+                raise ValueError(
+                    f"two_stage.rows.{name}: {', '.join(fixed)} is what stage 1 was trained with: set it in two_stage.stage1"
+                )
             budget = row.get("budget", 1)
             if type(budget) not in (int, float) or not 0 < budget <= 1000:
-                raise ValueError(f"two_stage.rows.{name}: `budget` = {budget!r}: input should be a number above 0, the row's part of stage2_max_generator_steps")
+                raise ValueError(
+                    f"two_stage.rows.{name}: `budget` = {budget!r}: input should be a number above 0, the row's part of stage2_max_generator_steps"
+                )
         return self
 
     def overrides(self, row: str) -> Overrides:

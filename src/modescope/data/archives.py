@@ -1,6 +1,7 @@
 """Raw files: from a mirror, the cache or the network, each checked before it is used.
 
-`MODESCOPE_MIRROR` names a folder (relative: to the repository) or an http(s) URL that holds files by the names used here, such
+`MODESCOPE_MIRROR` names a folder (relative: to the repository) or an http(s) URL that holds files by the names used
+here, such
 as `mnist/train-images-idx3-ubyte.gz`. Downloads are kept below `data/raw/` under the same names.
 """
 
@@ -41,7 +42,8 @@ def has_md5(expected: str) -> Check:
 
 
 def find(name: str, check: Check, keep: bool = True) -> Path | None:
-    """A checked copy of file `name` on this machine: the folder mirror's own, the cached one, or one from the URL mirror.
+    """A checked copy of file `name` on this machine: the folder mirror's own, the cached one, or one from the URL
+    mirror.
 
     Args:
         name: path inside the mirror.
@@ -121,7 +123,9 @@ class _Damaged(Exception):
 
 
 def _retrieve(url: str, path: Path, check: Check) -> Path:
-    """Download to `path`, which only ever holds a file that passed. One that does not pass is deleted and fetched once more."""
+    """Download to `path`, which only ever holds a file that passed. One that does not pass is deleted and fetched once
+    more.
+    """
     try:
         return _retrieve_once(url, path, check)
     except _Damaged as damage:

@@ -12,7 +12,8 @@ from modescope.errors import UserError
 class BatchStream:
     """An endless stream of batches, addressed by step: a resumed training needs nothing but its step number.
 
-    Epochs are permutations of the whole dataset, one per (seed, epoch), laid end to end and cut into batches of equal size;
+    Epochs are permutations of the whole dataset, one per (seed, epoch), laid end to end and cut into batches of equal
+    size;
     so a batch may hold the end of one epoch and the start of the next.
     """
 

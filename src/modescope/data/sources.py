@@ -47,7 +47,8 @@ def fetch(name: str) -> Splits:
 def cifar10() -> Splits:
     """CIFAR-10 (Krizhevsky 2009), 32x32 RGB: the mirror's official archive, else its parquet files, else the network.
 
-    The rows of the parquet files lie in another order than the official ones: a list of indices means rows of one of them.
+    The rows of the parquet files lie in another order than the official ones: a list of indices means rows of one of
+        them.
     """
     official = torchvision.datasets.CIFAR10
     archive, is_official = f"cifar10/{official.filename}", archives.has_md5(official.tgz_md5)
@@ -79,7 +80,9 @@ def digits() -> Splits:
 
 
 def digits_rgb() -> Splits:
-    """The same digits, enlarged to 32x32 in three equal channels: they stand in for CIFAR-10 where nothing may be downloaded."""
+    """The same digits, enlarged to 32x32 in three equal channels: they stand in for CIFAR-10 where nothing may be
+    downloaded.
+    """
     return _embedded_digits("digits-rgb", size=32, channels=3)
 
 
@@ -92,7 +95,9 @@ SOURCES: dict[str, Callable[[], Splits]] = {
 
 
 def _read_official(dataset: type, paths: Sequence[Path], folder: str) -> dict[str, object]:
-    """torchvision's `dataset` objects of both splits; it checks and unpacks the archives below a scratch folder of its own."""
+    """torchvision's `dataset` objects of both splits; it checks and unpacks the archives below a scratch folder of its
+    own.
+    """
     with tempfile.TemporaryDirectory(prefix="modescope-") as scratch:
         place = Path(scratch) / folder
         place.mkdir(parents=True, exist_ok=True)
@@ -104,7 +109,9 @@ def _read_official(dataset: type, paths: Sequence[Path], folder: str) -> dict[st
 def _official_cifar10(archive: Path) -> Splits:
     data = _read_official(torchvision.datasets.CIFAR10, [archive], ".")
     return {
-        split: Dataset("cifar10", "official", _channels_first(each.data), torch.tensor(each.targets), tuple(each.classes))
+        split: Dataset(
+            "cifar10", "official", _channels_first(each.data), torch.tensor(each.targets), tuple(each.classes)
+        )
         for split, each in data.items()
     }
 
@@ -144,7 +151,9 @@ def _parquet_fault(path: Path, rows: int) -> str | None:
 
 
 def _read_parquet(path: Path) -> Dataset:
-    """CIFAR-10 in the layout of the Hugging Face hub (`img`: struct of JPEG `bytes` and `path`; `label`), rows in the file's order."""
+    """CIFAR-10 in the layout of the Hugging Face hub (`img`: struct of JPEG `bytes` and `path`; `label`), rows in the
+    file's order.
+    """
     table = pyarrow.parquet.read_table(path, columns=["img", "label"])
     pictures = table.column("img").combine_chunks().field("bytes")
     images = np.empty((len(pictures), 32, 32, 3), dtype=np.uint8)
@@ -161,7 +170,9 @@ def _read_parquet(path: Path) -> Dataset:
 
 
 def _embedded_digits(name: str, size: int, channels: int) -> Splits:
-    """Bicubic enlargement in Pillow's integer arithmetic (the same bytes everywhere); a seeded fifth of each class is the test set."""
+    """Bicubic enlargement in Pillow's integer arithmetic (the same bytes everywhere); a seeded fifth of each class is
+    the test set.
+    """
     from sklearn.datasets import load_digits  # brings SciPy, which no other data set needs
 
     bunch = load_digits()

@@ -1,8 +1,10 @@
-"""Imbalanced and long-tailed splits: which training images a model sees, as a seeded draw without replacement per class."""
+"""Imbalanced and long-tailed splits: which training images a model sees, as a seeded draw without replacement per
+class.
+"""
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -28,8 +30,10 @@ class Split:
         counts: images per class, in the order of `classes`.
         seed: what the draw depended on besides the labels.
         rho: of a long-tailed split, the ratio of the largest to the smallest class that was asked for; else None.
-        indices: (sum of counts,) int64, rows of the prepared train file, in an order that mixes the classes. The official
-            CIFAR-10 and the parquet files order their rows differently, so the indices hold for the data they were drawn from.
+        indices: (sum of counts,) int64, rows of the prepared train file, in an order that mixes the classes. The
+            official
+            CIFAR-10 and the parquet files order their rows differently, so the indices hold for the data they were
+            drawn from.
     """
 
     name: str
@@ -45,7 +49,8 @@ class Split:
         return max(self.counts) / min(self.counts)
 
     def measured_against(self, train: Dataset) -> "Split":
-        """The images that models of this split are measured against: its own, or for a long-tailed split all of `train`, whose classes
+        """The images that models of this split are measured against: its own, or for a long-tailed split all of
+        `train`, whose classes
         are balanced (the protocol of long-tailed generation)."""
         return self if self.rho is None else draw_split(train.labels, train.classes, None, self.seed)
 
@@ -62,7 +67,9 @@ class Split:
         """
         is_inside = int(self.indices.max()) < len(train.labels)
         labels = train.labels[self.indices] if is_inside else train.labels[:0]
-        found = [int((labels == train.classes.index(name)).sum()) if name in train.classes else 0 for name in self.classes]
+        found = [
+            int((labels == train.classes.index(name)).sum()) if name in train.classes else 0 for name in self.classes
+        ]
         if tuple(found) != self.counts:
             raise UserError(f"split {self.name} was drawn from other data than {train.name}: run `dvc repro split`")
         return train.images[self.indices], labels
@@ -85,7 +92,14 @@ class Split:
         content = read_json(path)
         try:
             indices = torch.tensor(content["indices"], dtype=torch.int64)
-            return cls(content["name"], tuple(content["classes"]), tuple(content["counts"]), content["seed"], indices, content.get("rho"))
+            return cls(
+                content["name"],
+                tuple(content["classes"]),
+                tuple(content["counts"]),
+                content["seed"],
+                indices,
+                content.get("rho"),
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path} is no split ({error!r}): delete it and run `dvc repro split`") from None
 
@@ -93,8 +107,10 @@ class Split:
 def random_order(count: int, seed: int, *stream: int) -> Tensor:
     """A permutation of 0 ... count - 1 as (count,) int64: the same on every machine and under every version.
 
-    Each number gets a 64-bit key from PCG64 (O'Neill 2014), and the numbers are sorted by key. NumPy promises that PCG64's raw
-    output for a seed never changes; neither `numpy.random.Generator.permutation` nor `torch.randperm` promise that much.
+    Each number gets a 64-bit key from PCG64 (O'Neill 2014), and the numbers are sorted by key. NumPy promises that
+    PCG64's raw
+    output for a seed never changes; neither `numpy.random.Generator.permutation` nor `torch.randperm` promise that
+    much.
 
     Args:
         count: how many numbers.
@@ -115,7 +131,8 @@ def draw_split(
 ) -> Split:
     """Draw images without replacement, so many of each class.
 
-    All images are put in one random order; the first `counts[c]` of class c are taken, in that order. So splits of one seed
+    All images are put in one random order; the first `counts[c]` of class c are taken, in that order. So splits of one
+    seed
     share as many images as their counts allow, and differ in nothing but the counts.
 
     Args:
@@ -136,7 +153,9 @@ def draw_split(
         if count < 1:
             raise UserError(f"split {name}: {count} images of class {wanted}; every count must be at least 1")
         if count > available[wanted]:
-            raise UserError(f"split {name}: class {wanted} is too small, it has {available[wanted]} images and needs {count}")
+            raise UserError(
+                f"split {name}: class {wanted} is too small, it has {available[wanted]} images and needs {count}"
+            )
     order = random_order(len(labels), seed)
     taken = torch.zeros(len(labels), dtype=torch.bool)
     for wanted, count in counts.items():
@@ -145,7 +164,8 @@ def draw_split(
 
 
 def long_tailed_counts(largest: int, num_classes: int, rho: float) -> list[int]:
-    """Images per class n_i = largest * rho^(-i / (K - 1)), rounded down: the exponential profile of Cao et al. 2019 (LDAM, arXiv:1906.07413).
+    """Images per class n_i = largest * rho^(-i / (K - 1)), rounded down: the exponential profile of Cao et al. 2019
+    (LDAM, arXiv:1906.07413).
 
     Args:
         largest: images of class 0.
@@ -163,7 +183,8 @@ def draw_splits(
     seed: int,
     long_tailed: Mapping[str, float] = MappingProxyType({}),
 ) -> list[Split]:
-    """`balanced`, which is every image of every class, the imbalanced splits of a plan, and long-tailed ones of all classes.
+    """`balanced`, which is every image of every class, the imbalanced splits of a plan, and long-tailed ones of all
+    classes.
 
     Args:
         train: prepared train set.
@@ -171,7 +192,8 @@ def draw_splits(
         counts: split name -> images per class, in the order of `classes`.
         total: images of every imbalanced split.
         seed: of every draw.
-        long_tailed: split name -> rho; the data set's classes in its order, the first with as many images as the scarcest has.
+        long_tailed: split name -> rho; the data set's classes in its order, the first with as many images as the
+            scarcest has.
 
     Raises:
         UserError: a split cannot be drawn; says which and why.

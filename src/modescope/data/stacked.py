@@ -14,10 +14,13 @@ NUM_MODES = 10**CHANNELS
 
 
 def stack_digits(images: Tensor, labels: Tensor, count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Draw three of the images for each stacked one, independently, with replacement, every image as likely as any other.
+    """Draw three of the images for each stacked one, independently, with replacement, every image as likely as any
+    other.
 
-    So modes are about as frequent as the digits of `labels` make them, as in the published protocol. The draw is PCG64's raw
-    64-bit output modulo N, which is the same on every machine (see `data/splits.py`); the remainder favours low rows by a
+    So modes are about as frequent as the digits of `labels` make them, as in the published protocol. The draw is
+    PCG64's raw
+    64-bit output modulo N, which is the same on every machine (see `data/splits.py`); the remainder favours low rows by
+    a
     factor of at most 1 + N / 2^64, 3e-15 for MNIST.
 
     Args:
@@ -27,7 +30,8 @@ def stack_digits(images: Tensor, labels: Tensor, count: int, seed: int) -> tuple
         seed: >= 0.
 
     Returns:
-        images (count, 3, H, W) uint8 and their modes (count,) int64 in 0 ... 999: 100 * first + 10 * second + third digit.
+        images (count, 3, H, W) uint8 and their modes (count,) int64 in 0 ... 999: 100 * first + 10 * second + third
+        digit.
 
     Raises:
         UserError: the seed is negative; the images are not grey.
@@ -36,7 +40,9 @@ def stack_digits(images: Tensor, labels: Tensor, count: int, seed: int) -> tuple
     if images.ndim != 4 or images.dtype != torch.uint8 or len(images) == 0:
         raise ValueError(f"expected images (N >= 1, 1, H, W) uint8, received {tuple(images.shape)} {images.dtype}")
     if labels.shape != images.shape[:1] or labels.dtype != torch.int64:
-        raise ValueError(f"expected labels ({len(images)},) int64, one per image, received {tuple(labels.shape)} {labels.dtype}")
+        raise ValueError(
+            f"expected labels ({len(images)},) int64, one per image, received {tuple(labels.shape)} {labels.dtype}"
+        )
     if images.shape[1] != 1:
         raise UserError(f"images of {images.shape[1]} channels cannot be stacked: take grey digits (mnist or digits)")
     if seed < 0:
@@ -47,7 +53,9 @@ def stack_digits(images: Tensor, labels: Tensor, count: int, seed: int) -> tuple
 
 
 def digits_to_mode(digits: Tensor) -> Tensor:
-    """(N, 3) int64 in 0 ... 9 -> (N,) int64 in 0 ... 999, the number that the digits spell. Raises ValueError for other digits."""
+    """(N, 3) int64 in 0 ... 9 -> (N,) int64 in 0 ... 999, the number that the digits spell. Raises ValueError for other
+    digits.
+    """
     if digits.ndim != 2 or digits.shape[1] != CHANNELS:
         raise ValueError(f"expected digits (N, {CHANNELS}), received {tuple(digits.shape)}")
     if len(digits) and not 0 <= digits.min() <= digits.max() <= 9:

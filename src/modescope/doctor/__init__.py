@@ -11,7 +11,17 @@ from modescope.doctor.store import store_troubles
 from modescope.files import root
 
 ALWAYS = (orphans, store_troubles)
-AT_REST = (git_locks, packed_arguments, detached_head, execution_refs, torn_lock, dead_experiments, temporary_workspaces, read_write_locks, half_written)
+AT_REST = (
+    git_locks,
+    packed_arguments,
+    detached_head,
+    execution_refs,
+    torn_lock,
+    dead_experiments,
+    temporary_workspaces,
+    read_write_locks,
+    half_written,
+)
 
 
 def examine(mend: bool = False) -> bool:

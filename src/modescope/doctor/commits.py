@@ -12,7 +12,9 @@ from modescope.doctor.processes import runs_git
 from modescope.tracking.origin import OUTPUTS
 
 DETACHED, RESTORED = re.compile(r"checkout: moving from (\S+) to [0-9a-f]{40}$"), "dvc: Restore HEAD"
-EXECUTION = [f"refs/exps/exec/EXEC_{name}" for name in ("BASELINE", "MERGE", "BRANCH")]  # EXEC_HEAD stays after every experiment
+EXECUTION = [
+    f"refs/exps/exec/EXEC_{name}" for name in ("BASELINE", "MERGE", "BRANCH")
+]  # EXEC_HEAD stays after every experiment
 MERGE = EXECUTION[1]
 ARGUMENTS = ".dvc/tmp/repro.dat"  # DVC adds it to the index for the time of a stash
 SECONDS_FROM_STASH_TO_DETACHING = 2
@@ -42,21 +44,32 @@ def git_locks(folder: Path) -> Iterator[Finding]:
         time.sleep(0.5)  # an editor may be at it
     for file, written in locks.items():
         if file.exists() and file.stat().st_mtime == written:
-            yield Finding("git is locked by a command that is gone", f"rm {file.relative_to(folder)}", partial(file.unlink, missing_ok=True))
+            yield Finding(
+                "git is locked by a command that is gone",
+                f"rm {file.relative_to(folder)}",
+                partial(file.unlink, missing_ok=True),
+            )
 
 
 def packed_arguments(folder: Path) -> Iterator[Finding]:
     """DVC's arguments in git's index."""
     if holds(folder, "ls-files", "--error-unmatch", ARGUMENTS):
         command = ["rm", "--quiet", "--cached", ARGUMENTS]
-        yield Finding("a file of a killed `dvc exp run` would be committed", f"git {' '.join(command)}", partial(git, folder, *command))
+        yield Finding(
+            "a file of a killed `dvc exp run` would be committed",
+            f"git {' '.join(command)}",
+            partial(git, folder, *command),
+        )
 
 
 def detached_head(folder: Path) -> list[Finding]:
     """HEAD where DVC detached it, and changes that DVC put into git's stash for a moment."""
     if not holds(folder, "rev-parse", "HEAD"):
         return []
-    moves = [line.split("\t") for line in git(folder, "reflog", "show", "HEAD", "-50", "--date=unix", "--format=%H\t%gd\t%gs").splitlines()]
+    moves = [
+        line.split("\t")
+        for line in git(folder, "reflog", "show", "HEAD", "-50", "--date=unix", "--format=%H\t%gd\t%gs").splitlines()
+    ]
     history = [(commit, int(re.search(r"\d{9,}", at)[0]), message) for commit, at, message in moves]
     return [*_stashed(folder, history), *_detached(folder, history)]
 
@@ -79,21 +92,33 @@ def _detached(folder: Path, history: list[tuple[str, int, str]]) -> Iterator[Fin
 
 
 def _stashed(folder: Path, history: list[tuple[str, int, str]]) -> Iterator[Finding]:
-    """DVC stashes the user's changes just before it detaches HEAD. (`git stash` itself leaves a `reset:` in HEAD's history.)"""
+    """DVC stashes the user's changes just before it detaches HEAD. (`git stash` itself leaves a `reset:` in HEAD's
+    history.)
+    """
     if not holds(folder, "rev-parse", "--verify", "--quiet", "refs/stash"):
         return
     stashed = int(git(folder, "log", "-1", "--format=%ct", "refs/stash"))
     since = [(at, message) for _, at, message in reversed(history) if at >= stashed]
-    expected = len(since) in (1, 2) and DETACHED.match(since[0][1]) and all(message.startswith(RESTORED) for _, message in since[1:])
+    expected = (
+        len(since) in (1, 2)
+        and DETACHED.match(since[0][1])
+        and all(message.startswith(RESTORED) for _, message in since[1:])
+    )
     if not expected or since[0][0] - stashed > SECONDS_FROM_STASH_TO_DETACHING:
         return
     what = "a killed `dvc exp run` left your changes in git's stash"
     if holds(folder, "diff", "--quiet", "refs/stash"):
-        yield Finding(f"{what}, and the workspace has them, too", "git stash drop", partial(git, folder, "stash", "drop"))
+        yield Finding(
+            f"{what}, and the workspace has them, too", "git stash drop", partial(git, folder, "stash", "drop")
+        )
     elif holds(folder, "diff", "--quiet", "HEAD"):
         yield Finding(what, "git stash pop --index", partial(git, folder, "stash", "pop", "--index"))
     else:
-        yield Finding(f"{what}; what the workspace has instead goes there", "git stash push, then git stash pop --index stash@{1}", partial(_swap, folder))
+        yield Finding(
+            f"{what}; what the workspace has instead goes there",
+            "git stash push, then git stash pop --index stash@{1}",
+            partial(_swap, folder),
+        )
 
 
 def _swap(folder: Path) -> None:
@@ -117,12 +142,20 @@ def _remove_refs(folder: Path, refs: list[str]) -> None:
 
 
 def _keep_changes(folder: Path) -> None:
-    """EXEC_MERGE is the workspace with which the experiment began. What is nowhere else is put back, or into git's stash."""
+    """EXEC_MERGE is the workspace with which the experiment began. What is nowhere else is put back, or into git's
+    stash.
+    """
     outputs = (ARGUMENTS, *OUTPUTS)
-    files = [name for name in git(folder, "diff", "--name-only", f"{MERGE}^1", MERGE).splitlines() if not name.startswith(outputs)]
+    files = [
+        name
+        for name in git(folder, "diff", "--name-only", f"{MERGE}^1", MERGE).splitlines()
+        if not name.startswith(outputs)
+    ]
     if not files or holds(folder, "diff", "--quiet", MERGE, "--", *files):
         return
-    if holds(folder, "diff", "--quiet", "HEAD", "--", *files) and git(folder, "rev-parse", "HEAD") == git(folder, "rev-parse", f"{MERGE}^1"):
+    if holds(folder, "diff", "--quiet", "HEAD", "--", *files) and git(folder, "rev-parse", "HEAD") == git(
+        folder, "rev-parse", f"{MERGE}^1"
+    ):
         git(folder, "restore", f"--source={MERGE}", "--worktree", "--", *files)
     else:
         message = "modescope doctor: the workspace with which a killed experiment began"

@@ -25,10 +25,21 @@ def dead_experiments(folder: Path) -> Iterator[Finding]:
     for file in sorted((folder / RECORDS).glob("*/*.run")):
         record = _read(file)
         process = _read(file.with_suffix(".json"))
-        if record.get("location") == QUEUED and record.get("status", FAILED) < SUCCESS and process.get("returncode") is None:
+        if (
+            record.get("location") == QUEUED
+            and record.get("status", FAILED) < SUCCESS
+            and process.get("returncode") is None
+        ):
             name = record.get("name") or file.stem[:7]
-            yield Finding(f"experiment `{name}` died with its queue worker", f"dvc queue kill {name}", partial(_fail, folder, file, name))
-    for file in [folder / RECORDS / "workspace" / "workspace.run", *sorted((folder / TEMPORARY_RECORDS).glob("*/*.run"))]:
+            yield Finding(
+                f"experiment `{name}` died with its queue worker",
+                f"dvc queue kill {name}",
+                partial(_fail, folder, file, name),
+            )
+    for file in [
+        folder / RECORDS / "workspace" / "workspace.run",
+        *sorted((folder / TEMPORARY_RECORDS).glob("*/*.run")),
+    ]:
         if file.exists() and _read(file).get("status", PENDING) <= SUCCESS:
             name = _read(file).get("name") or file.stem[:7]
             places = [place for place in {file.parent, folder / RECORDS / file.stem} if place.exists()]
@@ -56,20 +67,28 @@ def read_write_locks(folder: Path) -> Iterator[Finding]:
         dead = sorted({entry["pid"] for entry in _entries(content)} - living)
         if dead:
             name, numbers = file.relative_to(folder), ", ".join(map(str, dead))
-            yield Finding(f"{name} has locks of DVC processes that are gone ({numbers})", f"rm {name}", partial(_unlock, file))
+            yield Finding(
+                f"{name} has locks of DVC processes that are gone ({numbers})", f"rm {name}", partial(_unlock, file)
+            )
 
 
 def _entries(content: dict[str, Any]) -> list[dict[str, Any]]:
     """Who holds what: `write` has an entry per path, `read` a list."""
-    return [*content.get("write", {}).values(), *(entry for entries in content.get("read", {}).values() for entry in entries)]
+    return [
+        *content.get("write", {}).values(),
+        *(entry for entries in content.get("read", {}).values() for entry in entries),
+    ]
 
 
 def _unlock(file: Path) -> None:
     """Keep the entries of living processes."""
     with lock(file.with_name(f"{file.name}.lock")):
-        content, living = json.loads(file.read_text()), dvc_processes()
+        content, living = json.loads(file.read_text(encoding="utf-8")), dvc_processes()
         write = {path: entry for path, entry in content.get("write", {}).items() if entry["pid"] in living}
-        read = {path: [entry for entry in entries if entry["pid"] in living] for path, entries in content.get("read", {}).items()}
+        read = {
+            path: [entry for entry in entries if entry["pid"] in living]
+            for path, entries in content.get("read", {}).items()
+        }
         write_json(file, {"write": write, "read": {path: entries for path, entries in read.items() if entries}})
 
 
@@ -78,13 +97,17 @@ def _fail(folder: Path, file: Path, name: str) -> None:
     process = file.with_suffix(".json")
     if process.exists():
         write_json(process, {**_read(process), "returncode": -1})
-    subprocess.run(["dvc", "queue", "kill", name], cwd=folder, capture_output=True, text=True)  # refused where DVC knows already
+    subprocess.run(
+        ["dvc", "queue", "kill", name], cwd=folder, capture_output=True, text=True
+    )  # refused where DVC knows already
     write_json(file, {**_read(file), "status": FAILED})
 
 
 def _removal(folder: Path, *places: Path) -> tuple[str, Any]:
     """The command that removes files or folders, and a function that does."""
-    return f"rm -r {' '.join(str(place.relative_to(folder)) for place in places)}", lambda: [_remove(place) for place in places]
+    return f"rm -r {' '.join(str(place.relative_to(folder)) for place in places)}", lambda: [
+        _remove(place) for place in places
+    ]
 
 
 def _remove(place: Path) -> None:
@@ -94,6 +117,6 @@ def _remove(place: Path) -> None:
 def _read(file: Path) -> dict[str, Any]:
     """Content of a JSON file; nothing where it is missing or half written."""
     try:
-        return json.loads(file.read_text())
+        return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}

@@ -23,7 +23,11 @@ def half_written(folder: Path) -> Iterator[Finding]:
     for place in hidden:
         match = SCRATCH.fullmatch(place.name)
         if match and place.is_dir() and {path.name for path in place.iterdir()} <= {match[1]}:
-            yield Finding(f"{match[1]} was being written when its writer was killed", f"rm -r {place.relative_to(folder)}", partial(shutil.rmtree, place))
+            yield Finding(
+                f"{match[1]} was being written when its writer was killed",
+                f"rm -r {place.relative_to(folder)}",
+                partial(shutil.rmtree, place),
+            )
 
 
 def torn_lock(folder: Path) -> Iterator[Finding]:
@@ -32,7 +36,9 @@ def torn_lock(folder: Path) -> Iterator[Finding]:
     if not file.exists():
         return
     text = file.read_text()
-    committed = git(folder, "show", f"HEAD:./{LOCK}") + "\n" if holds(folder, "cat-file", "-e", f"HEAD:./{LOCK}") else ""
+    committed = (
+        git(folder, "show", f"HEAD:./{LOCK}") + "\n" if holds(folder, "cat-file", "-e", f"HEAD:./{LOCK}") else ""
+    )
     if _is_whole(text) or not (text or committed):
         return
     what = f"{LOCK} is cut off: DVC was killed while it wrote it (missing stages come from the last commit, else from the run cache)"

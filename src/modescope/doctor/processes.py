@@ -14,7 +14,9 @@ LOOKING_ON = {"ui", "doctor"}  # commands of ours that write no files of the rep
 
 
 def at_work(folder: Path) -> str | None:
-    """A DVC or Modescope process that works in the repository, in words; orphans, this process and those above it do not count."""
+    """A DVC or Modescope process that works in the repository, in words; orphans, this process and those above it do
+    not count.
+    """
     for process in _inside(folder):
         if (is_dvc(process.info["cmdline"]) or is_ours(process.info["cmdline"])) and not _is_orphan(process):
             return f"`{_shown(process)}` (process {process.pid})"
@@ -25,7 +27,11 @@ def orphans(folder: Path) -> Iterator[Finding]:
     """Stages that DVC started and whose DVC is gone."""
     for process in _inside(folder):
         if _is_orphan(process):
-            yield Finding(f"a stage trains on although its DVC is gone: `{_shown(process)}`", f"kill {process.pid}", lambda process=process: _end(process))
+            yield Finding(
+                f"a stage trains on although its DVC is gone: `{_shown(process)}`",
+                f"kill {process.pid}",
+                lambda process=process: _end(process),
+            )
 
 
 def is_dvc(command: Sequence[str]) -> bool:

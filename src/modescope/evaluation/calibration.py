@@ -27,7 +27,8 @@ def predict(classifier: Classifier, images: Tensor) -> Tensor:
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """The T in [0.05, 20] for which softmax(logits / T) gives the labels the highest likelihood (section 4.2).
 
-    Fit it on images that the classifier was not trained on; a classifier that errs on none of them has no finite optimum, hence the bounds.
+    Fit it on images that the classifier was not trained on; a classifier that errs on none of them has no finite
+    optimum, hence the bounds.
     """
     from scipy.optimize import minimize_scalar  # what only predicts does without
 
@@ -41,11 +42,16 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 
 
 def expected_calibration_error(logits: Tensor, labels: Tensor, num_bins: int = 15) -> float:
-    """Mean distance of confidence from accuracy, as a fraction, over `num_bins` bins of equal width, each weighted by its images (equation 5)."""
+    """Mean distance of confidence from accuracy, as a fraction, over `num_bins` bins of equal width, each weighted by
+    its images (equation 5).
+    """
     confidence, predicted = logits.double().softmax(1).max(1)
     surplus = confidence - (predicted == labels).double()
     bins = (confidence * num_bins).ceil().long().clamp(1, num_bins) - 1
-    return (torch.zeros(num_bins, dtype=torch.double, device=logits.device).index_add_(0, bins, surplus).abs().sum() / len(labels)).item()
+    return (
+        torch.zeros(num_bins, dtype=torch.double, device=logits.device).index_add_(0, bins, surplus).abs().sum()
+        / len(labels)
+    ).item()
 
 
 def classification_scores(logits: Tensor, labels: Tensor, temperature: float) -> dict[str, float | int | list[float]]:

@@ -1,4 +1,6 @@
-"""Mode coverage of stacked digits: how many of the 1,000 modes the judge sees, and how evenly (Srivastava et al. 2017, arXiv:1705.07761)."""
+"""Mode coverage of stacked digits: how many of the 1,000 modes the judge sees, and how evenly (Srivastava et al. 2017,
+arXiv:1705.07761).
+"""
 
 import math
 from typing import Any
@@ -31,7 +33,8 @@ def judged_modes(images: Tensor, extractor: Extractor) -> Tensor:
 def mode_coverage(modes: Tensor, num_modes: int, enough: int) -> dict[str, Any]:
     """Count the modes among samples.
 
-    KL is not smoothed, as published. A perfect generator of 1,000 equal modes still has 0.019 with 26,000 samples. One sample covers
+    KL is not smoothed, as published. A perfect generator of 1,000 equal modes still has 0.019 with 26,000 samples. One
+    sample covers
     a mode, even where the judge erred; hence `modes_enough`.
 
     Args:
@@ -39,7 +42,8 @@ def mode_coverage(modes: Tensor, num_modes: int, enough: int) -> dict[str, Any]:
         enough: samples with which a mode counts as more than grazed.
 
     Returns:
-        modes_covered: modes with a sample; modes_enough: modes with `enough` samples; kl_to_uniform: KL(samples || uniform) in
+        modes_covered: modes with a sample; modes_enough: modes with `enough` samples; kl_to_uniform: KL(samples ||
+            uniform) in
         nats, log(num_modes) minus the entropy of the samples' modes, in [0, log(num_modes)].
     """
     counts = class_counts(modes, num_modes)

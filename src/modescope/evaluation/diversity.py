@@ -1,4 +1,6 @@
-"""Diversity within a class: report 2's pixel deviation, MS-SSIM between images, and recall and coverage of the class's real images."""
+"""Diversity within a class: report 2's pixel deviation, MS-SSIM between images, and recall and coverage of the class's
+real images.
+"""
 
 from typing import Any
 
@@ -20,7 +22,8 @@ PAIRS_AT_ONCE = 250
 
 
 def pixel_std(images: Tensor) -> float:
-    """Standard deviation over all pixels of images (N, C, H, W) uint8, seen in [-1, 1]: what report 2 calls diversity (table 8.1).
+    """Standard deviation over all pixels of images (N, C, H, W) uint8, seen in [-1, 1]: what report 2 calls diversity
+    (table 8.1).
 
     It measures contrast. One sharp image, repeated, has it too, so it cannot see a collapse.
     """
@@ -28,11 +31,15 @@ def pixel_std(images: Tensor) -> float:
 
 
 def ms_ssim(images: Tensor) -> float:
-    """Mean multi-scale structural similarity (Wang et al. 2003) of random pairs, by torchmetrics: 1 if all images are the same.
+    """Mean multi-scale structural similarity (Wang et al. 2003) of random pairs, by torchmetrics: 1 if all images are
+    the same.
 
-    The images form a ring in a random order that is always the same for N, and each is compared with the one before it: N pairs.
-    Five scales, the usual number, need 161 pixels; these are two, full and half size, the window is Wang's (11 pixels, sigma
-    1.5). Pairs that are anti-correlated count 0. The value depends on the images' size and background: it means something
+    The images form a ring in a random order that is always the same for N, and each is compared with the one before it:
+        N pairs.
+    Five scales, the usual number, need 161 pixels; these are two, full and half size, the window is Wang's (11 pixels,
+    sigma
+    1.5). Pairs that are anti-correlated count 0. The value depends on the images' size and background: it means
+    something
     beside that of real images, within a class.
 
     Args:
@@ -43,7 +50,9 @@ def ms_ssim(images: Tensor) -> float:
         UserError: one image alone; a side of fewer than 22 pixels, where half of it is less than a window.
         ValueError: another dtype.
     """
-    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as multiscale_ssim  # brings SciPy and Matplotlib
+    from torchmetrics.functional.image import (
+        multiscale_structural_similarity_index_measure as multiscale_ssim,
+    )  # brings SciPy and Matplotlib
 
     if len(images) < 2 or min(images.shape[2:]) < SMALLEST_SIDE:
         raise UserError(
@@ -57,13 +66,20 @@ def ms_ssim(images: Tensor) -> float:
 
 
 def class_diversity(
-    images: Tensor, labels: Tensor, features: Tensor, real_features: Tensor, real_labels: Tensor, per_class: int, neighbours: int
+    images: Tensor,
+    labels: Tensor,
+    features: Tensor,
+    real_features: Tensor,
+    real_labels: Tensor,
+    per_class: int,
+    neighbours: int,
 ) -> dict[str, Any]:
     """Measure each class's first `per_class` images against its first `per_class` reference images.
 
     Args:
         images: (N, C, H, W) uint8.
-        labels: (N,) int64 >= 0, the classes that the images are meant to be of; K is one more than the largest on either side.
+        labels: (N,) int64 >= 0, the classes that the images are meant to be of; K is one more than the largest on
+            either side.
         features: (N, D) floating-point, what an extractor sees in the images.
         real_features: (M, D) floating-point, what the same extractor sees in the reference images.
         real_labels: (M,) int64 >= 0.
@@ -74,7 +90,8 @@ def class_diversity(
         pixel_std, ms_ssim, recall_per_class, coverage_per_class, each a list of K numbers.
 
     Raises:
-        UserError: a class has fewer images on a side; `per_class` is too low for the neighbours; images too small for MS-SSIM.
+        UserError: a class has fewer images on a side; `per_class` is too low for the neighbours; images too small for
+            MS-SSIM.
         ValueError: other shapes or dtypes.
     """
     check_same_width(real_features, features)
@@ -84,11 +101,16 @@ def class_diversity(
             f"{len(real_labels)} labels for {len(real_features)} of the reference"
         )
     if per_class <= neighbours:
-        raise UserError(f"{per_class} images of a class have no {neighbours} neighbours: raise cgan.per_class_samples above evaluation.neighbours")
+        raise UserError(
+            f"{per_class} images of a class have no {neighbours} neighbours: raise cgan.per_class_samples above evaluation.neighbours"
+        )
     num_classes = int(max(labels.max(), real_labels.max())) + 1
     drawn = _first_of_each_class(labels, num_classes, per_class, "generated images", "evaluation.num_samples")
     real = _first_of_each_class(real_labels, num_classes, per_class, "reference images", "evaluation.prdc_samples")
-    near = [precision_recall_density_coverage(real_features[there], features[here], neighbours) for here, there in zip(drawn, real, strict=True)]
+    near = [
+        precision_recall_density_coverage(real_features[there], features[here], neighbours)
+        for here, there in zip(drawn, real, strict=True)
+    ]
     return {
         "pixel_std": [pixel_std(images[rows]) for rows in drawn],
         "ms_ssim": [ms_ssim(images[rows]) for rows in drawn],

@@ -1,4 +1,6 @@
-"""Third rung of the ladder: every metric of a set of images against a reference. Samplers and real images come through here alike."""
+"""Third rung of the ladder: every metric of a set of images against a reference. Samplers and real images come through
+here alike.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -38,10 +40,14 @@ def evaluate_images(
         per_class: with labels, how many images of each class are measured class by class; None for no class diversity.
 
     Returns:
-        fid*, kid*_mean, kid*_std, is*_mean, is*_std with each extractor's suffix; precision, recall, density, coverage (judge's
-        features); class_share, reference_share (K,), class_share_kl (nats), class_share_tv; with labels class_consistency,
-        class_consistency_per_class (K,) and confusion (K, K); with `per_class`, too, pixel_std, ms_ssim, recall_per_class and
-        coverage_per_class (K,), the last two of the judge's features; for a long-tailed split what `tail_metrics` gives; num_samples, num_reference; and `warnings`, a list of lines
+        fid*, kid*_mean, kid*_std, is*_mean, is*_std with each extractor's suffix; precision, recall, density, coverage
+        (judge's
+        features); class_share, reference_share (K,), class_share_kl (nats), class_share_tv; with labels
+        class_consistency,
+        class_consistency_per_class (K,) and confusion (K, K); with `per_class`, too, pixel_std, ms_ssim,
+        recall_per_class and
+        coverage_per_class (K,), the last two of the judge's features; for a long-tailed split what `tail_metrics`
+        gives; num_samples, num_reference; and `warnings`, a list of lines
         that belong under a table, only if there are any.
 
     Raises:
@@ -57,7 +63,9 @@ def evaluate_images(
             near = _neighbours(seen, real, settings)
             metrics |= vars(near.scores(settings.neighbours)) | _class_metrics(seen, reference)
             if reference.training_counts is not None:
-                metrics |= tail_metrics(seen, labels, real.sample, reference.sample_labels, near, reference.training_counts, settings.seed)
+                metrics |= tail_metrics(
+                    seen, labels, real.sample, reference.sample_labels, near, reference.training_counts, settings.seed
+                )
             metrics |= {} if labels is None else class_consistency(confusion(seen.logits, labels))
             if labels is not None and per_class is not None:
                 metrics |= class_diversity(

@@ -17,7 +17,8 @@ class Extractor(Protocol):
 
     Attributes:
         name: the name in `evaluation.extractors`.
-        suffix: what its metrics carry between name and `_mean` or `_std` ("" for Inception's, "_classifier" for the judge's).
+        suffix: what its metrics carry between name and `_mean` or `_std` ("" for Inception's, "_classifier" for the
+            judge's).
         identity: says which weights these are; features of different identities are never compared.
     """
 
@@ -65,9 +66,13 @@ def extract_features(images: Tensor, extractor: Extractor, batch_size: int = BAT
 def check_features(features: Tensor, name: str) -> None:
     """Raises ValueError unless `features` is a finite floating-point matrix (N >= 1, D >= 1)."""
     if features.ndim != 2 or 0 in features.shape or not features.is_floating_point():
-        raise ValueError(f"expected {name} (N, D) of a floating-point dtype, received {tuple(features.shape)} {features.dtype}")
+        raise ValueError(
+            f"expected {name} (N, D) of a floating-point dtype, received {tuple(features.shape)} {features.dtype}"
+        )
     if not features.isfinite().all():
-        raise ValueError(f"expected finite {name}, received NaN or infinity in {(~features.isfinite()).any(1).sum()} of {len(features)} rows")
+        raise ValueError(
+            f"expected finite {name}, received NaN or infinity in {(~features.isfinite()).any(1).sum()} of {len(features)} rows"
+        )
 
 
 def check_same_width(reference: Tensor, generated: Tensor) -> None:
@@ -75,7 +80,9 @@ def check_same_width(reference: Tensor, generated: Tensor) -> None:
     check_features(reference, "reference features")
     check_features(generated, "generated features")
     if reference.shape[1] != generated.shape[1]:
-        raise ValueError(f"expected generated features of width {reference.shape[1]} as the reference's, received {generated.shape[1]}")
+        raise ValueError(
+            f"expected generated features of width {reference.shape[1]} as the reference's, received {generated.shape[1]}"
+        )
 
 
 class Precomputed(nn.Identity):

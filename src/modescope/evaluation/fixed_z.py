@@ -7,7 +7,8 @@ from modescope.evaluation.samplers import Sampler
 
 
 def distinct_classes(sampler: Sampler, extractor: Extractor, num_classes: int, count: int, seed: int) -> list[int]:
-    """Show each of `count` latent vectors with every label in turn, and count the classes that the judge sees in its images.
+    """Show each of `count` latent vectors with every label in turn, and count the classes that the judge sees in its
+    images.
 
     Args:
         sampler: gives the same latent vectors for the same seed and count, whatever the labels.
@@ -18,6 +19,8 @@ def distinct_classes(sampler: Sampler, extractor: Extractor, num_classes: int, c
     Returns:
         `count` numbers in 1 ... K; K where every label made another class.
     """
-    images = torch.cat([sampler.sample(count, seed, torch.full((count,), label)).images for label in range(num_classes)])
+    images = torch.cat(
+        [sampler.sample(count, seed, torch.full((count,), label)).images for label in range(num_classes)]
+    )
     judged = extract_features(images, extractor).logits.argmax(1).view(num_classes, count)
     return [len(classes.unique()) for classes in judged.T]

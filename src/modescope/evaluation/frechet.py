@@ -1,4 +1,6 @@
-"""Frechet distance between Gaussians fitted to features (Heusel et al. 2017, arXiv:1706.08500, eq. 6), by torchmetrics in float64."""
+"""Frechet distance between Gaussians fitted to features (Heusel et al. 2017, arXiv:1706.08500, eq. 6), by torchmetrics
+in float64.
+"""
 
 from dataclasses import dataclass
 
@@ -47,9 +49,13 @@ def frechet_distance(reference: FeatureSums, generated: Tensor) -> float:
     check_features(generated, "generated features")
     width = len(reference.total)
     if generated.shape[1] != width:
-        raise ValueError(f"expected generated features of width {width} as the reference's, received {generated.shape[1]}")
+        raise ValueError(
+            f"expected generated features of width {width} as the reference's, received {generated.shape[1]}"
+        )
     if min(reference.count, len(generated)) < 2:
-        raise UserError(f"FID needs 2 images a side, found {reference.count} real and {len(generated)} generated: raise evaluation.num_samples")
+        raise UserError(
+            f"FID needs 2 images a side, found {reference.count} real and {len(generated)} generated: raise evaluation.num_samples"
+        )
     metric = FrechetInceptionDistance(feature=Precomputed(width))
     metric.load_state_dict(
         {

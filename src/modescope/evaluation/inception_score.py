@@ -1,4 +1,6 @@
-"""Inception score exp(E_x KL(p(y|x) || p(y))) of any classifier's logits (Salimans et al. 2016, arXiv:1606.03498), by torchmetrics."""
+"""Inception score exp(E_x KL(p(y|x) || p(y))) of any classifier's logits (Salimans et al. 2016, arXiv:1606.03498), by
+torchmetrics.
+"""
 
 import math
 import warnings

@@ -1,4 +1,6 @@
-"""Kernel distance: unbiased squared MMD with the cubic kernel (x.y / D + 1)^3 (Binkowski et al. 2018, arXiv:1801.01401), by torchmetrics."""
+"""Kernel distance: unbiased squared MMD with the cubic kernel (x.y / D + 1)^3 (Binkowski et al. 2018,
+arXiv:1801.01401), by torchmetrics.
+"""
 
 import warnings
 
@@ -10,7 +12,9 @@ from modescope.errors import UserError
 from modescope.evaluation.features import Precomputed, check_same_width
 
 
-def kernel_distance(reference: Tensor, generated: Tensor, subsets: int, subset_size: int, seed: int) -> tuple[float, float]:
+def kernel_distance(
+    reference: Tensor, generated: Tensor, subsets: int, subset_size: int, seed: int
+) -> tuple[float, float]:
     """Mean and (population) standard deviation of the squared MMD over random subsets, in float64.
 
     Args:
@@ -32,7 +36,9 @@ def kernel_distance(reference: Tensor, generated: Tensor, subsets: int, subset_s
         )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*will save all extracted features in buffer")
-        metric = KernelInceptionDistance(feature=Precomputed(reference.shape[1]), subsets=subsets, subset_size=subset_size)
+        metric = KernelInceptionDistance(
+            feature=Precomputed(reference.shape[1]), subsets=subsets, subset_size=subset_size
+        )
     metric.update(reference.double(), real=True)
     metric.update(generated.double(), real=False)
     with torch.random.fork_rng(devices=[]):

@@ -1,4 +1,5 @@
-"""Whether codes are draws of N(0, I): Kolmogorov-Smirnov per dimension, and the maximum mean discrepancy with a p-value.
+"""Whether codes are draws of N(0, I): Kolmogorov-Smirnov per dimension, and the maximum mean discrepancy with a
+p-value.
 
 The first sees a dimension's shape alone, the second also how dimensions depend on each other.
 """
@@ -43,13 +44,18 @@ def gaussian_kernel(points: Tensor) -> Tensor:
     median = torch.pdist(points).median()
     if median == 0:
         raise ValueError("expected points that differ, received a median distance of 0")
-    return torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist").div_(median).square_().div_(-2).exp_()
+    return (
+        torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist").div_(median).square_().div_(-2).exp_()
+    )
 
 
-def mmd_test(codes: Tensor, normal: Tensor, permutations: int, seed: int | np.random.SeedSequence) -> tuple[float, float]:
+def mmd_test(
+    codes: Tensor, normal: Tensor, permutations: int, seed: int | np.random.SeedSequence
+) -> tuple[float, float]:
     """Unbiased squared MMD (Gretton et al. 2012, equation 3) of two samples, and the p-value of its permutation test.
 
-    The kernel is computed once. With its diagonal set to 0, row sums r and a the first sample's indicator, the three sums of
+    The kernel is computed once. With its diagonal set to 0, row sums r and a the first sample's indicator, the three
+    sums of
     equation 3 are a'Ka, sum(K) - 2a'r + a'Ka and a'r - a'Ka: one matrix product serves every permutation.
 
     Args:
@@ -80,14 +86,22 @@ def normality(codes: Tensor, permutations: int, seed: int) -> dict[str, float]:
     """Codes (N, D) float against N(0, I), the latter as N draws by `seed`.
 
     Returns:
-        ks_rejected: share of dimensions that the KS tests reject at 0.05 after Holm's correction. ks_max: the largest statistic.
+        ks_rejected: share of dimensions that the KS tests reject at 0.05 after Holm's correction. ks_max: the largest
+            statistic.
         mmd, mmd_p: see `mmd_test`.
     """
     statistics, p_values = ks_tests(codes)
-    draws, shuffles = np.random.SeedSequence(seed).spawn(2)  # NumPy's, so that no code's noise from torch can come again
+    draws, shuffles = np.random.SeedSequence(seed).spawn(
+        2
+    )  # NumPy's, so that no code's noise from torch can come again
     normal = torch.from_numpy(np.random.default_rng(draws).standard_normal(tuple(codes.shape)))
     mmd, mmd_p = mmd_test(codes, normal, permutations, shuffles)
-    return {"ks_rejected": holm(p_values).double().mean().item(), "ks_max": statistics.max().item(), "mmd": mmd, "mmd_p": mmd_p}
+    return {
+        "ks_rejected": holm(p_values).double().mean().item(),
+        "ks_max": statistics.max().item(),
+        "mmd": mmd,
+        "mmd_p": mmd_p,
+    }
 
 
 def flat(moments: Mapping[str, Mapping[str, float]]) -> dict[str, float]:

@@ -1,4 +1,6 @@
-"""Precision, recall (Kynkaanniemi et al. 2019, arXiv:1904.06991, eq. 1-2), density, coverage (Naeem et al. 2020, arXiv:2002.09797)."""
+"""Precision, recall (Kynkaanniemi et al. 2019, arXiv:1904.06991, eq. 1-2), density, coverage (Naeem et al. 2020,
+arXiv:2002.09797).
+"""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,7 +16,9 @@ ROWS_AT_ONCE = 400
 
 @dataclass(frozen=True)
 class Prdc:
-    """Fractions of 1 (density can exceed 1). For two equal distributions density and coverage are near 1, precision equals recall."""
+    """Fractions of 1 (density can exceed 1). For two equal distributions density and coverage are near 1, precision
+    equals recall.
+    """
 
     precision: float
     recall: float
@@ -23,7 +27,8 @@ class Prdc:
 
 
 class Neighbours(NamedTuple):
-    """Who lies near whom. balls: (N,) int64, real balls around each generated image; recalled, covered: (M,) bool, real images
+    """Who lies near whom. balls: (N,) int64, real balls around each generated image; recalled, covered: (M,) bool, real
+    images
     inside a generated ball, and real balls that hold a generated image."""
 
     balls: Tensor
@@ -42,7 +47,9 @@ class Neighbours(NamedTuple):
 
 def neighbour_radii(features: Tensor, neighbours: int) -> Tensor:
     """(N, D) float64 -> (N,) Euclidean distance of each row to its k-th nearest other row."""
-    nearest = [torch.cdist(rows, features).topk(neighbours + 1, largest=False).values for rows in features.split(ROWS_AT_ONCE)]
+    nearest = [
+        torch.cdist(rows, features).topk(neighbours + 1, largest=False).values for rows in features.split(ROWS_AT_ONCE)
+    ]
     return torch.cat(nearest)[:, -1]  # the nearest of all is the row itself
 
 
@@ -54,8 +61,10 @@ def precision_recall_density_coverage(reference: Tensor, generated: Tensor, neig
 def find_neighbours(reference: Tensor, generated: Tensor, neighbours: int) -> Neighbours:
     """Compare two sets of features through balls that reach to each point's k-th neighbour in its own set.
 
-    Precision: generated images inside a real ball; recall: real images inside a generated ball; density: mean number of real balls
-    around a generated image, over k; coverage: real balls that hold a generated image. Balls are open, as in the authors' code.
+    Precision: generated images inside a real ball; recall: real images inside a generated ball; density: mean number of
+        real balls
+    around a generated image, over k; coverage: real balls that hold a generated image. Balls are open, as in the
+    authors' code.
     Distances are float64 and made in blocks of rows: 10,000 against 10,000 takes less than 0.5 GB.
 
     Args:

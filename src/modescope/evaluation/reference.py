@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -28,7 +27,8 @@ class ReferenceFeatures:
     Attributes:
         identity: of the extractor's weights.
         sums: over all images, for the Frechet distance.
-        sample: (M, D) float32, a seeded subset in random order, for the kernel distance and precision, recall, density, coverage.
+        sample: (M, D) float32, a seeded subset in random order, for the kernel distance and precision, recall, density,
+            coverage.
     """
 
     identity: str
@@ -38,12 +38,14 @@ class ReferenceFeatures:
 
 @dataclass(frozen=True)
 class Reference:
-    """Statistics of the images that a split's models are measured against: its own, of a long-tailed split the balanced training set's.
+    """Statistics of the images that a split's models are measured against: its own, of a long-tailed split the balanced
+    training set's.
 
     Attributes:
         split: its name.
         class_counts: (K,) int64, images per class of the whole dataset, dataset order.
-        sample_labels: (M,) int64 in [0, K), the classes of the images that `sample` holds, which are every extractor's the same.
+        sample_labels: (M,) int64 in [0, K), the classes of the images that `sample` holds, which are every extractor's
+            the same.
         features: by extractor name.
         training_counts: (K,) int64, images per class of the long-tailed split itself; None for other splits.
     """
@@ -74,7 +76,8 @@ def build_reference(
     Args:
         images: (N, C, H, W) uint8.
         labels: (N,) int64 in [0, num_classes).
-        settings: the seed of the stored subset, and its size: the larger of `prdc_samples` and `kid_subset_size`, at most N.
+        settings: the seed of the stored subset, and its size: the larger of `prdc_samples` and `kid_subset_size`, at
+            most N.
     """
     stored = random_order(len(images), settings.seed)[: max(settings.prdc_samples, settings.kid_subset_size)]
     features = {}
@@ -109,7 +112,7 @@ def load_reference(folder: Path, extractors: Sequence[Extractor]) -> Reference:
             for extractor in extractors:
                 if about["extractors"].get(extractor.name) != extractor.identity:
                     raise UserError(f"{path} was not made with this {extractor.name}: run `dvc repro reference` first")
-            training_counts = file.get_tensor("training_counts") if "training_counts" in file.keys() else None
+            training_counts = file.get_tensor("training_counts") if "training_counts" in file else None
             features = {each.name: _read_features(file, each, int(counts.sum())) for each in extractors}
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `dvc repro reference`, or `dvc checkout` if it ran before") from None

@@ -1,4 +1,6 @@
-"""Samplers: whatever was trained, evaluation sees `sample(count, seed, labels) -> uint8 images`. A seed decides everything, a batch size nothing."""
+"""Samplers: whatever was trained, evaluation sees `sample(count, seed, labels) -> uint8 images`. A seed decides
+everything, a batch size nothing.
+"""
 
 from collections.abc import Iterator
 from functools import partial
@@ -46,7 +48,9 @@ def check_wanted(labels: Tensor | None, num_classes: int | None) -> None:
     if labels is None:
         return
     if num_classes is None:
-        raise UserError("this run was trained without labels: ask for none, or choose a run that has some (cgan-bce, say)")
+        raise UserError(
+            "this run was trained without labels: ask for none, or choose a run that has some (cgan-bce, say)"
+        )
     outside = labels[(labels < 0) | (labels >= num_classes)]
     if len(outside):
         raise UserError(f"label {outside[0].item()} is outside 0..{num_classes - 1}: choose one of the run's classes")
@@ -67,7 +71,9 @@ class GeneratorSampler:
 
     def _images(self, batch: Latents) -> Tensor:
         device = next(self.generator.parameters()).device
-        return to_uint8(self.generator(*(tensor.to(device) for tensor in batch.inputs(self.conditional))), low=-1.0).cpu()
+        return to_uint8(
+            self.generator(*(tensor.to(device) for tensor in batch.inputs(self.conditional))), low=-1.0
+        ).cpu()
 
 
 def _batches(latents: Latents) -> Iterator[Latents]:
@@ -76,7 +82,11 @@ def _batches(latents: Latents) -> Iterator[Latents]:
 
 
 def _generator_sampler(
-    generator: nn.Module, weights: dict[str, Tensor], latent_dim: int, device: torch.device | str, conditional: bool = False
+    generator: nn.Module,
+    weights: dict[str, Tensor],
+    latent_dim: int,
+    device: torch.device | str,
+    conditional: bool = False,
 ) -> GeneratorSampler:
     """`generator` with the run's weights and prior."""
     generator.load_state_dict(part(weights, "generator"))
@@ -100,7 +110,9 @@ def _load_stage2(params: dict, weights: dict[str, Tensor], device: torch.device 
 
 
 def _load_vae(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> Sampler:
-    from modescope.evaluation.vae_samplers import load_vae  # brings pythae and scikit-learn, which nothing else here needs
+    from modescope.evaluation.vae_samplers import (
+        load_vae,
+    )  # brings pythae and scikit-learn, which nothing else here needs
 
     return load_vae(params, weights, device)
 
@@ -110,7 +122,9 @@ def _load_hybrid(params: dict, weights: dict[str, Tensor], device: torch.device 
     return _load_gan({"imbalance": {"gan": gan | {"latent_dim": vae["latent_dim"]}}}, weights, device)
 
 
-def _load_cgan(params: dict, weights: dict[str, Tensor], device: torch.device | str, channels: int = 1) -> GeneratorSampler:
+def _load_cgan(
+    params: dict, weights: dict[str, Tensor], device: torch.device | str, channels: int = 1
+) -> GeneratorSampler:
     config = CganConfig(**{name: params[name] for name in CganConfig.model_fields})
     num_classes = kept_prior(weights, config.latent_dim).num_classes
     generator = build_conditional_generator(config, channels, num_classes)
@@ -136,7 +150,9 @@ def load_sampler(folder: Path, device: torch.device | str = "cpu") -> Sampler:
     """
     info = read_json(folder / "run.json")
     if info["model"] not in LOADERS:
-        raise UserError(f"{folder} holds a `{info['model']}`, which cannot be sampled: choose one of {', '.join(LOADERS)}")
+        raise UserError(
+            f"{folder} holds a `{info['model']}`, which cannot be sampled: choose one of {', '.join(LOADERS)}"
+        )
     if not (folder / WEIGHTS).exists():
         raise UserError(f"{folder / WEIGHTS} is missing: run `dvc repro`, or `dvc checkout` if it ran before")
     return LOADERS[info["model"]](info["params"], load_file(folder / WEIGHTS), device)

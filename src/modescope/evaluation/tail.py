@@ -1,7 +1,10 @@
-"""Long-tailed training, the field's view of it: what is left of the many, the medium and the few, against the balanced training set.
+"""Long-tailed training, the field's view of it: what is left of the many, the medium and the few, against the balanced
+training set.
 
-The groups are the most frequent three tenths of the classes, the next three, and the last four (classes 0-2, 3-5 and 6-9 of ten), as in UTLO
-(Khorram et al. 2024). There the classes are the labels that an image was generated for; images without a label are sorted by the judge.
+The groups are the most frequent three tenths of the classes, the next three, and the last four (classes 0-2, 3-5 and
+6-9 of ten), as in UTLO
+(Khorram et al. 2024). There the classes are the labels that an image was generated for; images without a label are
+sorted by the judge.
 """
 
 from typing import Any
@@ -23,7 +26,13 @@ def frequency_groups(training_counts: Tensor) -> dict[str, Tensor]:
 
 
 def tail_metrics(
-    seen: Features, labels: Tensor | None, real: Tensor, real_labels: Tensor, near: Neighbours, training_counts: Tensor, seed: int
+    seen: Features,
+    labels: Tensor | None,
+    real: Tensor,
+    real_labels: Tensor,
+    near: Neighbours,
+    training_counts: Tensor,
+    seed: int,
 ) -> dict[str, Any]:
     """Scores of every group, in the judge's features.
 
@@ -36,8 +45,10 @@ def tail_metrics(
         seed: of the kernel distance's draw.
 
     Returns:
-        for each GROUP of many, medium, few: num_GROUP (generated images), fid_classifier_GROUP and kid_classifier_GROUP (unbiased, over
-        all images of the smaller side; both left out for fewer than two images), recall_GROUP and coverage_GROUP (of the group's real
+        for each GROUP of many, medium, few: num_GROUP (generated images), fid_classifier_GROUP and kid_classifier_GROUP
+            (unbiased, over
+        all images of the smaller side; both left out for fewer than two images), recall_GROUP and coverage_GROUP (of
+        the group's real
         images, by all generated ones); and recall_of_class (K,), the same class by class.
     """
     sorted_by = seen.logits.argmax(1) if labels is None else labels
@@ -52,5 +63,7 @@ def tail_metrics(
         inside = torch.isin(compared, classes)
         metrics[f"recall_{group}"] = near.recalled[inside].double().mean().item()
         metrics[f"coverage_{group}"] = near.covered[inside].double().mean().item()
-    metrics["recall_of_class"] = [near.recalled[compared == label].double().mean().item() for label in range(len(training_counts))]
+    metrics["recall_of_class"] = [
+        near.recalled[compared == label].double().mean().item() for label in range(len(training_counts))
+    ]
     return metrics

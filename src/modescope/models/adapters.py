@@ -12,7 +12,9 @@ CLAMP = 0.99  # tanh must give back an image of tanh: its inverse is taken insid
 IMAGES_OF_CONV = 64  # that the convolutional layer's start is fitted to: maps of 256 x 256 pixels are large
 RIDGE_OF_CONV = 1e-4
 MOMENTUM = 0.1  # BatchNorm's default
-SPREAD = 3.0  # standard deviations of a hidden unit that stay on ReLU's linear side when the layer starts as the identity
+SPREAD = (
+    3.0  # standard deviations of a hidden unit that stay on ReLU's linear side when the layer starts as the identity
+)
 
 
 class InputLayer(nn.Linear):
@@ -34,12 +36,18 @@ class FeedForwardOutput(nn.Sequential):
     def __init__(self, hidden: int, channels: int, pixels: int):
         flat = channels * pixels**2
         super().__init__(
-            nn.Flatten(), nn.Linear(flat, hidden), nn.ReLU(), nn.Linear(hidden, flat), nn.Unflatten(1, (channels, pixels, pixels)), nn.Tanh()
+            nn.Flatten(),
+            nn.Linear(flat, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, flat),
+            nn.Unflatten(1, (channels, pixels, pixels)),
+            nn.Tanh(),
         )
 
     @torch.no_grad()
     def start_as_identity(self, images: Tensor) -> None:
-        """As nearly as `hidden` units can: the principal components of images (N, C, H, H), ReLU kept on its linear side.
+        """As nearly as `hidden` units can: the principal components of images (N, C, H, H), ReLU kept on its linear
+        side.
 
         The last layer is the least-squares map from the hidden units to the images before tanh.
         """
@@ -53,7 +61,8 @@ class FeedForwardOutput(nn.Sequential):
 
 
 class ConvOutput(nn.Sequential):
-    """Up from 32 to 128 and 256 pixels and down again (report 1, section 9.3), BatchNorm and ReLU between, tanh at the end.
+    """Up from 32 to 128 and 256 pixels and down again (report 1, section 9.3), BatchNorm and ReLU between, tanh at the
+    end.
 
     Args:
         hidden: channels of the first two layers; the third has half as many.
@@ -76,7 +85,8 @@ class ConvOutput(nn.Sequential):
 
     @torch.no_grad()
     def start_as_identity(self, images: Tensor) -> None:
-        """As nearly as the last layer can: the least-squares map from random features of images (N, C, H, H) to them before tanh.
+        """As nearly as the last layer can: the least-squares map from random features of images (N, C, H, H) to them
+        before tanh.
 
         BatchNorm starts on ReLU's linear side, with the statistics of the first images.
         """
@@ -104,7 +114,8 @@ def _fit_last_layer(layer: nn.Linear | nn.Conv2d, inputs: Tensor, targets: Tenso
     """Give `layer` the least-squares solution of inputs (M, I) -> targets (M, O).
 
     Args:
-        ridge: in mean squares of the inputs. It keeps weights small, whose large differences bfloat16 would not resolve.
+        ridge: in mean squares of the inputs. It keeps weights small, whose large differences bfloat16 would not
+            resolve.
     """
     with_one = torch.cat([inputs, inputs.new_ones(len(inputs), 1)], 1).double()
     gram = with_one.T @ with_one
@@ -118,7 +129,8 @@ def _fit_last_layer(layer: nn.Linear | nn.Conv2d, inputs: Tensor, targets: Tenso
 class AdaptedGenerator(nn.Module):
     """x' = after(generator(before(z))) with a frozen generator (report 1, equation 29).
 
-    The generator stays in eval mode whatever the mode of the whole, so neither its weights nor its BatchNorm statistics move.
+    The generator stays in eval mode whatever the mode of the whole, so neither its weights nor its BatchNorm statistics
+    move.
     """
 
     def __init__(self, generator: nn.Module, before: nn.Module | None, after: nn.Module | None):
@@ -146,9 +158,13 @@ class AdaptedGenerator(nn.Module):
 
 
 def adapt(generator: nn.Module, config: GANConfig, channels: int, pixels: int) -> nn.Module:
-    """The generator that stage 2 trains: the layers that `config` asks for around a frozen one, or `generator` itself (architecture A)."""
+    """The generator that stage 2 trains: the layers that `config` asks for around a frozen one, or `generator` itself
+    (architecture A).
+    """
     if not config.has_adapters:
         return generator
     before = InputLayer(config.latent_dim) if config.add_stage2_input else None
     after = FeedForwardOutput(config.sft_ff_dim, channels, pixels) if config.add_stage2_ff else None
-    return AdaptedGenerator(generator, before, ConvOutput(config.sft_conv_hidden, channels) if config.add_stage2_conv else after)
+    return AdaptedGenerator(
+        generator, before, ConvOutput(config.sft_conv_hidden, channels) if config.add_stage2_conv else after
+    )

@@ -1,4 +1,5 @@
-"""Image classifiers: a guide that a generator may learn from, and judges of another architecture and seed that measure it.
+"""Image classifiers: a guide that a generator may learn from, and judges of another architecture and seed that measure
+it.
 
 Shapes: N images, C channels, K classes, F features.
 """
@@ -55,7 +56,9 @@ class Classifier(nn.Module):
         Raises ValueError for another shape.
         """
         if images.ndim != 4 or tuple(images.shape[1:]) != self.image_shape:
-            raise ValueError(f"expected images of shape (N, {', '.join(map(str, self.image_shape))}), got {tuple(images.shape)}")
+            raise ValueError(
+                f"expected images of shape (N, {', '.join(map(str, self.image_shape))}), got {tuple(images.shape)}"
+            )
         features = self.layers[: -self.head_length](self.normalise(images))
         return features.float(), self.head(features).float() / self.temperature
 
@@ -65,7 +68,9 @@ class Classifier(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """relu(shortcut(x) + BN(conv(relu(BN(conv(x)))))) of 3x3 convolutions (He et al. 2016); the shortcut is a 1x1 convolution."""
+    """relu(shortcut(x) + BN(conv(relu(BN(conv(x)))))) of 3x3 convolutions (He et al. 2016); the shortcut is a 1x1
+    convolution.
+    """
 
     def __init__(self, channels_in: int, channels_out: int):
         super().__init__()
@@ -86,9 +91,14 @@ class ResidualBlock(nn.Module):
 
 def resnet_layers(widths: Sequence[int], num_classes: int, in_channels: int) -> nn.Sequential:
     """A small residual network: a 3x3 stem, a block per width, max-pooling before each, global mean. F = widths[-1]."""
-    stem = [nn.Conv2d(in_channels, widths[0], 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)]
+    stem = [
+        nn.Conv2d(in_channels, widths[0], 3, padding=1, bias=False),
+        nn.MaxPool2d(2),
+        nn.BatchNorm2d(widths[0]),
+        nn.ReLU(inplace=True),
+    ]
     blocks: list[nn.Module] = [ResidualBlock(widths[0], widths[0])]  # (N, widths[0], 16, 16)
-    for narrow, wide in zip(widths, widths[1:]):
+    for narrow, wide in zip(widths, widths[1:], strict=False):
         blocks += [nn.MaxPool2d(2), ResidualBlock(narrow, wide)]
     return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], num_classes))
 
@@ -102,11 +112,21 @@ def digit_cnn_layers(widths: Sequence[int], num_classes: int, in_channels: int) 
         raise ValueError(f"digit-cnn has three convolutions and a hidden layer: expected 4 widths, got {list(widths)}")
     *convolved, hidden = widths
     layers: list[nn.Module] = []
-    for narrow, wide in zip([in_channels, *convolved], convolved):
-        layers += [nn.Conv2d(narrow, wide, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(wide), nn.ReLU(inplace=True)]
+    for narrow, wide in zip([in_channels, *convolved], convolved, strict=False):
+        layers += [
+            nn.Conv2d(narrow, wide, 3, padding=1, bias=False),
+            nn.MaxPool2d(2),
+            nn.BatchNorm2d(wide),
+            nn.ReLU(inplace=True),
+        ]
     flat = convolved[-1] * 3 * 3  # 28 -> 14 -> 7 -> 3
     return nn.Sequential(
-        *layers, nn.Flatten(), nn.Linear(flat, hidden), nn.ReLU(inplace=True), nn.Dropout(0.1), nn.Linear(hidden, num_classes)
+        *layers,
+        nn.Flatten(),
+        nn.Linear(flat, hidden),
+        nn.ReLU(inplace=True),
+        nn.Dropout(0.1),
+        nn.Linear(hidden, num_classes),
     )
 
 
@@ -126,7 +146,9 @@ NETWORKS = {
 
 
 def build_classifier(network: str, widths: Sequence[int], num_classes: int, in_channels: int, role: Role) -> Classifier:
-    """An untrained classifier in eval-ready channels-last memory. Raises ValueError for widths that do not fit the network."""
+    """An untrained classifier in eval-ready channels-last memory. Raises ValueError for widths that do not fit the
+    network.
+    """
     build, head_length, pixels = NETWORKS[network]
     layers = build(widths, num_classes, in_channels)
     return Classifier(layers, head_length, (in_channels, pixels, pixels), role).to(memory_format=torch.channels_last)
@@ -143,7 +165,9 @@ def load_classifier(folder: Path, device: torch.device | str = "cpu") -> Classif
     try:
         tensors, settings = load_file(folder / WEIGHTS), info["params"]["classifiers"][info["run"]]
         num_classes, in_channels = len(info["data"]["classes"]), tensors["mean"].shape[1]
-        classifier = build_classifier(settings["network"], settings["widths"], num_classes, in_channels, settings["role"])
+        classifier = build_classifier(
+            settings["network"], settings["widths"], num_classes, in_channels, settings["role"]
+        )
         classifier.load_state_dict(tensors)
     except (KeyError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{folder}: {WEIGHTS} does not fit run.json; delete the folder and run `dvc repro`") from error

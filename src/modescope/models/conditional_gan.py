@@ -23,11 +23,18 @@ class ConditionalGenerator(nn.Module):
         momentum: BatchNorm's weight of the newest batch.
         channels: C.
         num_classes: K, or None for a generator without labels.
-        labels: how a label reaches z: `multiply` by an embedding of D numbers (the report), or `concat`, beside one of the size of z.
+        labels: how a label reaches z: `multiply` by an embedding of D numbers (the report), or `concat`, beside one of
+            the size of z.
     """
 
     def __init__(
-        self, latent_dim: int, width: int, momentum: float, channels: int = 1, num_classes: int | None = None, labels: Literal["multiply", "concat"] = "multiply"
+        self,
+        latent_dim: int,
+        width: int,
+        momentum: float,
+        channels: int = 1,
+        num_classes: int | None = None,
+        labels: Literal["multiply", "concat"] = "multiply",
     ):
         super().__init__()
         self.latent_dim, self.num_classes, self.labels = latent_dim, num_classes, labels
@@ -80,18 +87,26 @@ class SpectralDiscriminator(nn.Module):
         dropout: probability after every activation.
         channels: C.
         num_classes: K, or None for a discriminator without labels.
-        labels: how it sees a label: as a `map`, one more channel of the image (the report), or by `projection`, an inner product of an
+        labels: how it sees a label: as a `map`, one more channel of the image (the report), or by `projection`, an
+            inner product of an
             embedding and the hidden layer, added to the logit (Miyato and Koyama 2018, equation 4).
     """
 
     def __init__(
-        self, width: int, dropout: float, channels: int = 1, num_classes: int | None = None, labels: Literal["map", "projection"] = "map"
+        self,
+        width: int,
+        dropout: float,
+        channels: int = 1,
+        num_classes: int | None = None,
+        labels: Literal["map", "projection"] = "map",
     ):
         super().__init__()
         self.channels, self.num_classes = channels, num_classes
         self.label_map, self.projection = _label_input(num_classes, labels, 16 * width)
         self.layers = nn.Sequential(
-            _normalized(nn.Conv2d(channels + (self.label_map is not None), width, 3, stride=2, padding=1)),  # (N, width, 14, 14)
+            _normalized(
+                nn.Conv2d(channels + (self.label_map is not None), width, 3, stride=2, padding=1)
+            ),  # (N, width, 14, 14)
             nn.LeakyReLU(0.2, inplace=True),
             Dropout(dropout),
             _normalized(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)),  # (N, 2 * width, 7, 7)
@@ -107,7 +122,8 @@ class SpectralDiscriminator(nn.Module):
             self.projection = spectral_norm(self.projection)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """images: (N, C, 28, 28) float in [-1, 1], labels: (N,) int64 where there are classes -> logits (N,), positive for real.
+        """images: (N, C, 28, 28) float in [-1, 1], labels: (N,) int64 where there are classes -> logits (N,), positive
+        for real.
 
         Raises ValueError for other shapes, or labels where there are none and none where there are.
         """
@@ -115,14 +131,21 @@ class SpectralDiscriminator(nn.Module):
 
 
 class Critic(nn.Module):
-    """The same for a gradient penalty: layer normalisation in place of spectral normalisation and dropout (Gulrajani et al. 2017).
+    """The same for a gradient penalty: layer normalisation in place of spectral normalisation and dropout (Gulrajani et
+    al. 2017).
 
     Args:
         width: channels of the first convolution; the second has twice as many, the hidden layer 8 times.
         channels, num_classes, labels: as of `SpectralDiscriminator`.
     """
 
-    def __init__(self, width: int, channels: int = 1, num_classes: int | None = None, labels: Literal["map", "projection"] = "map"):
+    def __init__(
+        self,
+        width: int,
+        channels: int = 1,
+        num_classes: int | None = None,
+        labels: Literal["map", "projection"] = "map",
+    ):
         super().__init__()
         self.channels, self.num_classes = channels, num_classes
         self.label_map, self.projection = _label_input(num_classes, labels, 8 * width)
@@ -168,13 +191,17 @@ def _label_input(num_classes: int | None, labels: str, hidden: int) -> tuple[nn.
 
 
 def _normalized(layer: nn.Module) -> nn.Module:
-    """Spectral normalisation of `layer`, initialised before: the power iteration starts from the weights that training starts from."""
+    """Spectral normalisation of `layer`, initialised before: the power iteration starts from the weights that training
+    starts from.
+    """
     initialize(layer)
     return spectral_norm(layer)
 
 
 def initialize(module: nn.Module) -> None:
-    """Weights ~ N(0, 0.02), BatchNorm's ~ N(1, 0.02), biases 0 (Radford et al. 2016, section 4); layer normalisation stays at 1 and 0."""
+    """Weights ~ N(0, 0.02), BatchNorm's ~ N(1, 0.02), biases 0 (Radford et al. 2016, section 4); layer normalisation
+    stays at 1 and 0.
+    """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear | nn.Embedding):
             nn.init.normal_(layer.weight, std=STD)
@@ -186,20 +213,29 @@ def initialize(module: nn.Module) -> None:
 
 @torch.no_grad()
 def icnr_(weight: Tensor, scale: int) -> None:
-    """Make the `scale`**2 kernels that PixelShuffle puts side by side equal, so that its first images have no checkerboard (Aitken et al. 2017)."""
+    """Make the `scale`**2 kernels that PixelShuffle puts side by side equal, so that its first images have no
+    checkerboard (Aitken et al. 2017).
+    """
     weight.copy_(weight[:: scale**2].repeat_interleave(scale**2, 0))
 
 
 def check_labels(labels: Tensor | None, num_classes: int | None) -> None:
     """Raises ValueError unless `labels` are given exactly where there are classes."""
     if (labels is None) != (num_classes is None):
-        raise ValueError("expected labels, got none" if labels is None else "expected no labels: the network has no classes")
+        raise ValueError(
+            "expected labels, got none" if labels is None else "expected no labels: the network has no classes"
+        )
 
 
 def build_conditional_generator(settings, channels: int, num_classes: int | None) -> ConditionalGenerator:
     """The generator of a `config.CganConfig`; with labels where `num_classes` is not None."""
     return ConditionalGenerator(
-        settings.latent_dim, settings.generator_width, settings.generator_momentum, channels, num_classes, settings.generator_labels
+        settings.latent_dim,
+        settings.generator_width,
+        settings.generator_momentum,
+        channels,
+        num_classes,
+        settings.generator_labels,
     )
 
 
@@ -207,4 +243,6 @@ def build_conditional_discriminator(settings, channels: int, num_classes: int | 
     """The network that `settings.discriminator` of a `config.CganConfig` names."""
     if settings.discriminator == "critic":
         return Critic(settings.critic_width, channels, num_classes, settings.discriminator_labels)
-    return SpectralDiscriminator(settings.discriminator_width, settings.dropout, channels, num_classes, settings.discriminator_labels)
+    return SpectralDiscriminator(
+        settings.discriminator_width, settings.dropout, channels, num_classes, settings.discriminator_labels
+    )

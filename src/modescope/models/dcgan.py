@@ -36,7 +36,11 @@ class DCGANGenerator(nn.Module):
 
 
 def _doubling_block(channels_in: int, channels_out: int) -> list[nn.Module]:
-    return [nn.ConvTranspose2d(channels_in, channels_out, 4, stride=2, padding=1), nn.BatchNorm2d(channels_out), nn.ReLU(inplace=True)]
+    return [
+        nn.ConvTranspose2d(channels_in, channels_out, 4, stride=2, padding=1),
+        nn.BatchNorm2d(channels_out),
+        nn.ReLU(inplace=True),
+    ]
 
 
 class DCGANDiscriminator(nn.Module):
@@ -61,11 +65,17 @@ class DCGANDiscriminator(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """images: (N, C, 32, 32) float in [-1, 1] -> logits (N,), positive for real. Raises ValueError for another shape."""
+        """images: (N, C, 32, 32) float in [-1, 1] -> logits (N,), positive for real. Raises ValueError for another
+        shape.
+        """
         if images.ndim != 4 or tuple(images.shape[1:]) != (self.channels, 32, 32):
             raise ValueError(f"expected images of shape (N, {self.channels}, 32, 32), got {tuple(images.shape)}")
         return self.layers(images)
 
 
 def _halving_block(channels_in: int, channels_out: int) -> list[nn.Module]:
-    return [nn.Conv2d(channels_in, channels_out, 4, stride=2, padding=1), nn.BatchNorm2d(channels_out), nn.LeakyReLU(0.2, inplace=True)]
+    return [
+        nn.Conv2d(channels_in, channels_out, 4, stride=2, padding=1),
+        nn.BatchNorm2d(channels_out),
+        nn.LeakyReLU(0.2, inplace=True),
+    ]

@@ -6,15 +6,18 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import _SpectralNorm
 
-# TAPS[p, t, y] = 1 where row y of a 3x3 kernel, seen from rows of parity p of the doubled image, reads tap t of a 2x2 kernel.
+# TAPS[p, t, y] = 1 where row y of a 3x3 kernel, seen from rows of parity p of the doubled image, reads tap t of a 2x2
+# kernel.
 TAPS = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
 
 
 class UpsampleConv2d(nn.Conv2d):
     """Nearest-neighbour upsampling by 2 followed by a 3x3 convolution with padding 1, in 4/9 of the multiplications.
 
-    A 3x3 kernel over a doubled image reads every pixel up to four times. Seen from each of the four parities of the output it is
-    a 2x2 kernel over the small image, whose taps are sums of the nine weights; one convolution computes all four, and the result
+    A 3x3 kernel over a doubled image reads every pixel up to four times. Seen from each of the four parities of the
+    output it is
+    a 2x2 kernel over the small image, whose taps are sums of the nine weights; one convolution computes all four, and
+    the result
     is interleaved. Parameters and state are those of `nn.Conv2d(channels_in, channels_out, 3, padding=1)`.
     """
 
@@ -24,13 +27,17 @@ class UpsampleConv2d(nn.Conv2d):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, channels_in, H, W) -> (N, channels_out, 2H, 2W)."""
-        kernels = torch.einsum("oiyx,pty,qsx->pqoits", self.weight, self.taps, self.taps).flatten(0, 2)  # (4 * out, in, 2, 2)
+        kernels = torch.einsum("oiyx,pty,qsx->pqoits", self.weight, self.taps, self.taps).flatten(
+            0, 2
+        )  # (4 * out, in, 2, 2)
         parities = F.conv2d(images, kernels, self.bias.repeat(4), padding=1)  # (N, 4 * out, H + 1, W + 1)
         return _Interleave.apply(parities, self.out_channels)
 
 
 class _Interleave(torch.autograd.Function):
-    """(N, 4C, H + 1, W + 1), parities (row, column) outermost in the channels -> (N, C, 2H, 2W); each way one strided copy."""
+    """(N, 4C, H + 1, W + 1), parities (row, column) outermost in the channels -> (N, C, 2H, 2W); each way one strided
+    copy.
+    """
 
     @staticmethod
     def _windows(parities: Tensor, channels: int) -> Tensor:
@@ -38,7 +45,14 @@ class _Interleave(torch.autograd.Function):
         count, _, height, width = parities.shape
         by_image, by_channel, by_row, by_column = parities.stride()
         shape = (count, height - 1, 2, width - 1, 2, channels)
-        strides = (by_image, by_row, by_row + 2 * channels * by_channel, by_column, by_column + channels * by_channel, by_channel)
+        strides = (
+            by_image,
+            by_row,
+            by_row + 2 * channels * by_channel,
+            by_column,
+            by_column + channels * by_channel,
+            by_channel,
+        )
         return parities.as_strided(shape, strides)
 
     @staticmethod
@@ -50,7 +64,9 @@ class _Interleave(torch.autograd.Function):
 
     @staticmethod
     def backward(context, gradient: Tensor) -> tuple[Tensor, None]:
-        spread = torch.zeros(context.shape, dtype=gradient.dtype, device=gradient.device).to(memory_format=torch.channels_last)
+        spread = torch.zeros(context.shape, dtype=gradient.dtype, device=gradient.device).to(
+            memory_format=torch.channels_last
+        )
         windows = _Interleave._windows(spread, context.channels)
         windows.copy_(gradient.permute(0, 2, 3, 1).reshape(windows.shape))
         return spread, None
@@ -66,13 +82,16 @@ class SpectralNorm(_SpectralNorm):
 
 
 def spectral_norm(layer: nn.Module) -> nn.Module:
-    """`layer`, its weight normalised; parameters and state are those of `torch.nn.utils.parametrizations.spectral_norm`."""
+    """`layer`, its weight normalised; parameters and state are those of
+    `torch.nn.utils.parametrizations.spectral_norm`.
+    """
     parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight))
     return layer
 
 
 class Dropout(nn.Dropout):
-    """`nn.Dropout`; on a CPU its mask is cut from 64-bit random words, four elements a word, instead of one draw an element.
+    """`nn.Dropout`; on a CPU its mask is cut from 64-bit random words, four elements a word, instead of one draw an
+    element.
 
     The probability is exact to 2**-16.
     """

@@ -16,7 +16,8 @@ class UpsamplingGenerator(nn.Module):
     Args:
         latent_dim: D.
         width: channels of the first maps; the last hidden maps have half as many.
-        momentum: BatchNorm's weight of the newest batch. The published 0.78 comes from a library where it means the opposite,
+        momentum: BatchNorm's weight of the newest batch. The published 0.78 comes from a library where it means the
+            opposite,
             so that the running statistics hardly average.
         channels: C.
     """
@@ -85,7 +86,9 @@ class UpsamplingDiscriminator(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """images: (N, C, 32, 32) float in [-1, 1] -> logits (N,), positive for real. Raises ValueError for another shape."""
+        """images: (N, C, 32, 32) float in [-1, 1] -> logits (N,), positive for real. Raises ValueError for another
+        shape.
+        """
         if images.ndim != 4 or tuple(images.shape[1:]) != (self.channels, 32, 32):
             raise ValueError(f"expected images of shape (N, {self.channels}, 32, 32), got {tuple(images.shape)}")
         return self.layers(images).squeeze(1)

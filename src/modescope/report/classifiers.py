@@ -37,9 +37,9 @@ def section(results: Results) -> Section:
         "Classifiers on real test images. A guide may steer a generator's training; a judge, of another network and seed, "
         "measures the outcome. ECE = expected calibration error before and after temperature scaling."
     )
-    table = Table("classifiers", "Classifiers on real test images", COLUMNS, rows, caption, {"profile": results.profile})
-    worst = min(results.runs[name].values["accuracy"] for name in results.params.classifiers)
-    text = (
-        f"Every classifier is right on at least {worst:.1%} of the real test images. On generated ones it is no surer than that."
+    table = Table(
+        "classifiers", "Classifiers on real test images", COLUMNS, rows, caption, {"profile": results.profile}
     )
+    worst = min(results.runs[name].values["accuracy"] for name in results.params.classifiers)
+    text = f"Every classifier is right on at least {worst:.1%} of the real test images. On generated ones it is no surer than that."
     return Section(STUDY, "Classifiers: guide and judges", [Finding("Accuracy", text)], [table])

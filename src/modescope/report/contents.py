@@ -25,8 +25,12 @@ def expected_runs(params: Params, folders: Folders, studies: Sequence[ModuleType
     return expected
 
 
-def collect(params: Params, folders: Folders, read_final: Reader, studies: Sequence[ModuleType] = tuple(STUDIES.values())) -> Results:
-    """Read every run of `studies`. Raises UserError for a missing run or for a number that MLflow and its file disagree on."""
+def collect(
+    params: Params, folders: Folders, read_final: Reader, studies: Sequence[ModuleType] = tuple(STUDIES.values())
+) -> Results:
+    """Read every run of `studies`. Raises UserError for a missing run or for a number that MLflow and its file disagree
+    on.
+    """
     return load_results(params, folders, expected_runs(params, folders, studies), read_final)
 
 

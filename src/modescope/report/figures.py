@@ -69,7 +69,9 @@ class Series:
 
 
 def render(draw: Callable[[Figure], None], width: float, height: float) -> bytes:
-    """A figure of width x height inches, drawn by `draw` in the common style, as PNG. The same drawing gives the same bytes."""
+    """A figure of width x height inches, drawn by `draw` in the common style, as PNG. The same drawing gives the same
+    bytes.
+    """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
@@ -100,8 +102,12 @@ def points_against(axes: Axes, series: Sequence[Series], ticks: Mapping[float, s
         ticks: x position -> label below it.
     """
     for line in series:
-        order = sorted((index for index in range(len(line.x)) if line.connected[index]), key=lambda index: line.x[index])
-        axes.plot([line.x[i] for i in order], [line.y[i] for i in order], color=line.look.colour, linestyle=line.look.line)
+        order = sorted(
+            (index for index in range(len(line.x)) if line.connected[index]), key=lambda index: line.x[index]
+        )
+        axes.plot(
+            [line.x[i] for i in order], [line.y[i] for i in order], color=line.look.colour, linestyle=line.look.line
+        )
         for x, y, spread, connected in zip(line.x, line.y, line.spread, line.connected, strict=True):
             face = line.look.colour if connected else "white"
             axes.errorbar(
@@ -122,7 +128,9 @@ def points_against(axes: Axes, series: Sequence[Series], ticks: Mapping[float, s
     axes.set_ylabel(ylabel)
 
 
-def bars_on_target(axes: Axes, groups: Sequence[str], target: Sequence[float], series: Mapping[Look, Sequence[float]]) -> None:
+def bars_on_target(
+    axes: Axes, groups: Sequence[str], target: Sequence[float], series: Mapping[Look, Sequence[float]]
+) -> None:
     """Narrow bars of every series before one wide bar per group: the value they should have."""
     places = np.arange(len(groups))
     axes.bar(places, target, width=0.92, color=SHADE)
@@ -137,7 +145,8 @@ def bars_on_target(axes: Axes, groups: Sequence[str], target: Sequence[float], s
 
 
 def label_points(axes: Axes, points: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
-    """A name beside every point, where it hides neither a point nor another name; a line leads to one that had to go far.
+    """A name beside every point, where it hides neither a point nor another name; a line leads to one that had to go
+    far.
 
     Call it last: it reads the layout of everything else.
     """
@@ -157,7 +166,9 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float]], names: Seque
             arrowprops={"arrowstyle": "-", "color": SOFT_INK, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 4},
         )
         width, height = label.get_window_extent().size
-        for reach, angle in product((7, 13, 20, 28, 38, 50, 64, 80), np.pi / 6 * np.array([0, 6, 1, 11, 5, 7, 2, 10, 4, 8, 3, 9])):
+        for reach, angle in product(
+            (7, 13, 20, 28, 38, 50, 64, 80), np.pi / 6 * np.array([0, 6, 1, 11, 5, 7, 2, 10, 4, 8, 3, 9])
+        ):
             shift = ((reach * scale + width / 2) * np.cos(angle), (reach * scale + height / 2) * np.sin(angle))
             x, y = pixels[place] + shift
             box = Bbox.from_bounds(x - width / 2, y - height / 2, width, height)
@@ -183,7 +194,12 @@ def image_sheet(
         for row, pictures in enumerate(cells):
             y = top + row * (cell_height + gap)
             figure.text(
-                (left - 14) / width, 1 - (y + cell_height / 2) / height, rows[row], ha="right", va="center", weight="bold"
+                (left - 14) / width,
+                1 - (y + cell_height / 2) / height,
+                rows[row],
+                ha="right",
+                va="center",
+                weight="bold",
             )
             for column, picture in enumerate(pictures):
                 x = left + column * (cell_width + gap)
@@ -212,7 +228,9 @@ def tiles(sheet: NDArray[np.uint8], size: int, padding: int = 2) -> NDArray[np.u
 def mosaic(images: NDArray[np.uint8], columns: int, padding: int = 1) -> NDArray[np.uint8]:
     """Images (N, H, W[, C]) uint8 as one picture, row by row, on white; N must be a multiple of `columns`."""
     count, height, width = images.shape[:3]
-    picture = np.full((*_sheet_size(count // columns, columns, height, width, padding), *images.shape[3:]), 255, np.uint8)
+    picture = np.full(
+        (*_sheet_size(count // columns, columns, height, width, padding), *images.shape[3:]), 255, np.uint8
+    )
     for index, image in enumerate(images[: count // columns * columns]):
         top, left = (index // columns) * (height + padding), (index % columns) * (width + padding)
         picture[top : top + height, left : left + width] = image

@@ -74,25 +74,37 @@ def to_html(page: Page) -> str:
 
 
 def write_study(page: Page, folder: Path) -> None:
-    """Write a study's page as `folder`: tables/*.md, tables/*.csv, figures/*.png, index.html, and findings.json for the page above it."""
+    """Write a study's page as `folder`: tables/*.md, tables/*.csv, figures/*.png, index.html, and findings.json for the
+    page above it.
+    """
     html = to_html(page)
     with atomic_path(folder) as whole:
         whole.mkdir()
         write_content(page, whole)
         (whole / "index.html").write_text(html)
-        summary = {"title": page.sections[0].title, "facts": dict(page.facts), "findings": [vars(found) for found in page.sections[0].findings]}
+        summary = {
+            "title": page.sections[0].title,
+            "facts": dict(page.facts),
+            "findings": [vars(found) for found in page.sections[0].findings],
+        }
         write_json(whole / FINDINGS, summary)
 
 
 def write_overview(lead: str, studies: Sequence[Path], file: Path) -> None:
-    """Write the page above the studies' folders: what each found, and where the rest is. Raises UserError if one has no page yet."""
+    """Write the page above the studies' folders: what each found, and where the rest is. Raises UserError if one has no
+    page yet.
+    """
     summaries = {folder.name: read_json(folder / FINDINGS) for folder in studies}
     sections = [
-        Section(name, summary["title"], [Finding(**found) for found in summary["findings"]], [], link=f"{name}/index.html")
+        Section(
+            name, summary["title"], [Finding(**found) for found in summary["findings"]], [], link=f"{name}/index.html"
+        )
         for name, summary in summaries.items()
     ]
     every = [summary["facts"] for summary in summaries.values()]
-    facts = [(name, distinct([facts[name] for facts in every])) for name in every[0] if all(name in facts for facts in every)]
+    facts = [
+        (name, distinct([facts[name] for facts in every])) for name in every[0] if all(name in facts for facts in every)
+    ]
     html = to_html(Page("Modescope", lead, facts, sections))
     with atomic_path(file) as temporary:
         temporary.write_text(html)

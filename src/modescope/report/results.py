@@ -1,4 +1,6 @@
-"""What the report is made from: every expected run's files, with values read from MLflow and held against the metrics files."""
+"""What the report is made from: every expected run's files, with values read from MLflow and held against the metrics
+files.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,7 +69,9 @@ class Results:
     @cached_property
     def splits(self) -> Mapping[str, Split]:
         """Study 1's splits by name."""
-        return {name: Split.load(self.folders.data / "splits" / f"{name}.json") for name in self.params.imbalance.splits}
+        return {
+            name: Split.load(self.folders.data / "splits" / f"{name}.json") for name in self.params.imbalance.splits
+        }
 
 
 def load_results(params: Params, folders: Folders, expected: Expected, read_final: Reader) -> Results:
@@ -104,7 +108,9 @@ def _check_agreement(run: Run, tracked: Mapping[str, float], file: Path, complet
     for metric, value in flatten(run.values, run.classes).items():
         if metric not in tracked:
             if complete:
-                raise UserError(f"run {run.name}: {metric} is {value!r} in {file} and missing in MLflow: run `modescope sync`")
+                raise UserError(
+                    f"run {run.name}: {metric} is {value!r} in {file} and missing in MLflow: run `modescope sync`"
+                )
         elif tracked[metric] != value:
             both = f"{metric} is {value!r} in {file} but {tracked[metric]!r} in MLflow"
             raise UserError(
@@ -143,7 +149,9 @@ def flatten(values: Mapping[str, Any], classes: Sequence[str]) -> dict[str, floa
         entries = value if isinstance(value, list) else [value]
         labels = classes if len(entries) == len(classes) else range(len(entries))
         names = [f"{name}/{label}" for label in labels] if isinstance(value, list) else [name]
-        flat.update((key, entry) for key, entry in zip(names, entries, strict=True) if not isinstance(entry, (str, list)))
+        flat.update(
+            (key, entry) for key, entry in zip(names, entries, strict=True) if not isinstance(entry, (str, list))
+        )
     return flat
 
 

@@ -24,14 +24,25 @@ REPORTED_COLUMNS = (
     Column("is_mean_reported", "IS ↑", "reported (Inception)", spread="is_std_reported"),
     Column("fid_reported", "FID ↓", "reported (Inception)", digits=1),
 )
-TAIL_METRICS = (("num", "images", 0), ("fid_classifier", "FID ↓", 3), ("kid_classifier", "KID ↓", 4), ("recall", "recall ↑", 3))
-TAIL_COLUMNS = tuple(Column(f"{metric}_{group}", group, title, digits=digits) for metric, title, digits in TAIL_METRICS for group in ("many", "medium", "few"))
+TAIL_METRICS = (
+    ("num", "images", 0),
+    ("fid_classifier", "FID ↓", 3),
+    ("kid_classifier", "KID ↓", 4),
+    ("recall", "recall ↑", 3),
+)
+TAIL_COLUMNS = tuple(
+    Column(f"{metric}_{group}", group, title, digits=digits)
+    for metric, title, digits in TAIL_METRICS
+    for group in ("many", "medium", "few")
+)
 TAIL_NOTE = (
     "Long-tailed training, class i of 10 with n_max rho^(-i/9) images (Cao et al. 2019), measured against the balanced training set: many, medium and few are the "
     "three most frequent classes, the next three and the four rarest. KID is the unbiased estimate over a group's images and can fall below 0, FID grows as a group's images "
     "get few. Recall: real images of the group that any sample comes near to."
 )
-PRDC_COLUMNS = tuple(Column(name, f"{name} ↑", "judge", digits=3) for name in ("precision", "recall", "density", "coverage"))
+PRDC_COLUMNS = tuple(
+    Column(name, f"{name} ↑", "judge", digits=3) for name in ("precision", "recall", "density", "coverage")
+)
 
 
 def extractor_columns(params: Params, kid_digits: int = 3) -> tuple[Column, ...]:
@@ -51,7 +62,9 @@ def _extractor(suffix: str, group: str, kid_digits: int) -> tuple[Column, ...]:
 def score_cells(params: Params, found: Run, reported: Mapping[str, float]) -> dict[str, Value]:
     """A run's scores beside the `reported` ones. Raises UserError for missing Inception scores."""
     if "inception" in params.evaluation.extractors and "fid" not in found.values:
-        raise UserError(f"run {found.name} has no Inception scores, which evaluation.extractors asks for: run `dvc repro evaluate`")
+        raise UserError(
+            f"run {found.name} has no Inception scores, which evaluation.extractors asks for: run `dvc repro evaluate`"
+        )
     return found.scalars | {f"{name}_reported": value for name, value in reported.items()}
 
 

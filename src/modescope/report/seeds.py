@@ -1,4 +1,6 @@
-"""Rows that were trained with several seeds: how much a score owes to its seed, and which differences between rows outlast it."""
+"""Rows that were trained with several seeds: how much a score owes to its seed, and which differences between rows
+outlast it.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +35,9 @@ def runs_by_seed(params: Params, rows: Sequence[str]) -> dict[str, dict[int, str
 
 def repeated(results: Results, runs: Mapping[str, Mapping[int, str]]) -> dict[str, "Repeated"]:
     """What `runs_by_seed` names, read."""
-    return {row: Repeated(row, {seed: results.runs[name] for seed, name in named.items()}) for row, named in runs.items()}
+    return {
+        row: Repeated(row, {seed: results.runs[name] for seed, name in named.items()}) for row, named in runs.items()
+    }
 
 
 def trained_again(results: Results, runs: Mapping[str, Mapping[int, str]]) -> list[Run]:
@@ -44,7 +48,10 @@ def trained_again(results: Results, runs: Mapping[str, Mapping[int, str]]) -> li
 def spreads(name: str, results: Results, rows: Sequence[Repeated], metrics: Sequence[Column]) -> Table:
     """Mean and standard deviation of every metric over the trainings of a row."""
     columns = [Column("row", "row"), Column("n", "n"), Column("seeds", "seeds")]
-    columns += [Column(metric.key, metric.title, metric.group, metric.digits, metric.scale, f"{metric.key}_sd") for metric in metrics]
+    columns += [
+        Column(metric.key, metric.title, metric.group, metric.digits, metric.scale, f"{metric.key}_sd")
+        for metric in metrics
+    ]
     lines: list[dict[str, Value]] = []
     for row in rows:
         line: dict[str, Value] = {"row": row.label, "n": len(row.runs), "seeds": ", ".join(map(str, row.runs))}
@@ -57,7 +64,9 @@ def spreads(name: str, results: Results, rows: Sequence[Repeated], metrics: Sequ
     return Table(name, "Over seeds", columns, lines, caption, _facts(results, rows))
 
 
-def differences(name: str, results: Results, pairs: Sequence[tuple[Repeated, Repeated]], metrics: Sequence[Column]) -> Table:
+def differences(
+    name: str, results: Results, pairs: Sequence[tuple[Repeated, Repeated]], metrics: Sequence[Column]
+) -> Table:
     """Which differences between rows outlast their seeds: a paired bootstrap of the mean difference, seed by seed."""
     columns = [
         Column("pair", "rows"),
@@ -75,14 +84,27 @@ def differences(name: str, results: Results, pairs: Sequence[tuple[Repeated, Rep
             if len(gaps) > 1:
                 low, high = bootstrap_interval(gaps)
                 verdict = "yes" if low > 0 or high < 0 else "no"
-                names = {"pair": f"{one.label} − {other.label}", "metric": f"{metric.title}, {metric.group}" if metric.group else metric.title}
-                lines.append(names | {"n": len(gaps), "difference": float(np.mean(gaps)), "low": low, "high": high, "verdict": verdict})
+                names = {
+                    "pair": f"{one.label} − {other.label}",
+                    "metric": f"{metric.title}, {metric.group}" if metric.group else metric.title,
+                }
+                lines.append(
+                    names
+                    | {"n": len(gaps), "difference": float(np.mean(gaps)), "low": low, "high": high, "verdict": verdict}
+                )
     fewest = min((int(line["n"]) for line in lines), default=0)
     caption = (
         f"Paired by seed; percentile bootstrap of the mean difference, {RESAMPLES:,} resamples. With so few pairs an interval leaves out 0 when all differences "
         f"have one sign, which chance alone does in {2.0 ** (1 - fewest):.0%} of cases of {fewest} pairs: a `yes` is a hint, a `no` is a warning."
     )
-    return Table(name, "Differences that outlast the seeds", columns, lines, caption, _facts(results, [row for pair in pairs for row in pair]))
+    return Table(
+        name,
+        "Differences that outlast the seeds",
+        columns,
+        lines,
+        caption,
+        _facts(results, [row for pair in pairs for row in pair]),
+    )
 
 
 def paired_differences(one: Mapping[int, float], other: Mapping[int, float]) -> list[float]:
@@ -91,7 +113,9 @@ def paired_differences(one: Mapping[int, float], other: Mapping[int, float]) -> 
 
 
 def bootstrap_interval(differences: Sequence[float]) -> tuple[float, float]:
-    """95 % percentile interval of the mean of two or more differences (Efron and Tibshirani 1993, chapter 13); always the same."""
+    """95 % percentile interval of the mean of two or more differences (Efron and Tibshirani 1993, chapter 13); always
+    the same.
+    """
     from scipy.stats import bootstrap  # half a second, for rows with several seeds alone
 
     if len(set(differences)) == 1:
@@ -103,4 +127,8 @@ def bootstrap_interval(differences: Sequence[float]) -> tuple[float, float]:
 
 def _facts(results: Results, rows: Sequence[Repeated]) -> dict[str, str]:
     runs = [run for row in rows for run in row.runs.values()]
-    return {"data": data_names(runs), "seeds": f"evaluation {results.params.evaluation.seed}", "profile": results.profile}
+    return {
+        "data": data_names(runs),
+        "seeds": f"evaluation {results.params.evaluation.seed}",
+        "profile": results.profile,
+    }

@@ -44,7 +44,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under columns with a caption. `facts` (data set, extractor ...) end the caption and become columns of the CSV.
+    """Rows under columns with a caption. `facts` (data set, extractor ...) end the caption and become columns of the
+    CSV.
 
     `notes` are warnings, a line each. `quiet` holds the indices of rows that are there for comparison: printed softer.
     Markdown has no headings above headings: with `spell_groups` a column's group follows its title there.
@@ -69,7 +70,9 @@ class Table:
     @property
     def groups(self) -> list[tuple[str, int]]:
         """Headings above the columns with the number of columns that each spans."""
-        return [(group, len(list(columns))) for group, columns in groupby(self.columns, key=lambda column: column.group)]
+        return [
+            (group, len(list(columns))) for group, columns in groupby(self.columns, key=lambda column: column.group)
+        ]
 
     @property
     def group_starts(self) -> frozenset[int]:
@@ -96,7 +99,10 @@ class Table:
 def to_markdown(table: Table) -> str:
     """GitHub's Markdown: title, table, caption line, notes."""
     spelt = [table.spell_groups and column.group for column in table.columns]
-    titles = [f"{column.title}, {group}" if group else column.title for column, group in zip(table.columns, spelt, strict=True)]
+    titles = [
+        f"{column.title}, {group}" if group else column.title
+        for column, group in zip(table.columns, spelt, strict=True)
+    ]
     aligned = [":--" if table.is_text(column) else "--:" for column in table.columns]
     lines = [titles, aligned]
     for index, cells in enumerate(table.cells):

@@ -28,7 +28,9 @@ COLUMNS = (
 
 
 def timings(name: str, results: Results, runs: Sequence[Run], more: Sequence[Column] = (), note: str = "") -> Table:
-    """What every training took and on what. The columns `more` are found in run.json by their key; `note` explains them."""
+    """What every training took and on what. The columns `more` are found in run.json by their key; `note` explains
+    them.
+    """
     rows = [
         {column.key: found.info.get(column.key) for column in (*COLUMNS, *more)}
         | {"run": found.name, "resumed": found.info.get("resumed_from_step", 0)}
@@ -54,8 +56,11 @@ def curve_panel(axes: Axes, table: pd.DataFrame, looks: Mapping[str, Look], scal
     axes.locator_params(axis="x", nbins=3)
 
 
-def previews(results: Results, found: Run, kind: str = "samples", step: int | None = None, slot: str = "rgb") -> NDArray[np.uint8]:
-    """The images (N, H, W[, C]) uint8 of a run's preview, the last one or that of a step, as large as those of the data `slot`.
+def previews(
+    results: Results, found: Run, kind: str = "samples", step: int | None = None, slot: str = "rgb"
+) -> NDArray[np.uint8]:
+    """The images (N, H, W[, C]) uint8 of a run's preview, the last one or that of a step, as large as those of the data
+    `slot`.
 
     Raises UserError where there is none.
     """
@@ -64,4 +69,6 @@ def previews(results: Results, found: Run, kind: str = "samples", step: int | No
     if not grids:
         raise UserError(f"run {found.name} has no picture {found.folder / kind}/{pattern}: run `dvc repro`")
     with Image.open(grids[-1]) as picture:
-        return tiles(np.asarray(picture), load_prepared(results.folders.data / slot / "train.safetensors").images.shape[-1])
+        return tiles(
+            np.asarray(picture), load_prepared(results.folders.data / slot / "train.safetensors").images.shape[-1]
+        )

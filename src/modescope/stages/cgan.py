@@ -14,7 +14,9 @@ from modescope.training.device import training_device
 
 
 def main(row: str, data: Path, split: Path, out: Path, seed: int | None = None) -> None:
-    """Train ROW (cgan-bce, dcgan-hinge, a name of cgan.ours, ...) on the images of DATA that SPLIT names, again with --seed; write the run's folder OUT."""
+    """Train ROW (cgan-bce, dcgan-hinge, a name of cgan.ours, ...) on the images of DATA that SPLIT names, again with
+    --seed; write the run's folder OUT.
+    """
     params, device = load_params(), training_device()
     used = params.seed if seed is None else seed
     if row not in params.cgan.rows:

@@ -24,7 +24,9 @@ from modescope.training.loop import Timing, train
 
 
 def main(name: str, data: Path, out: Path, metrics: Path) -> None:
-    """Train the classifier NAME of params.yaml on DATA's train images; write the run's folder OUT, its scores to METRICS."""
+    """Train the classifier NAME of params.yaml on DATA's train images; write the run's folder OUT, its scores to
+    METRICS.
+    """
     params, device = load_params(), training_device()
     settings, files = choose(params, name), {split: data / f"{split}.safetensors" for split in ("train", "test")}
     train_set, test_set = load_prepared(files["train"]), load_prepared(files["test"])
@@ -56,7 +58,9 @@ def choose(params: Params, name: str) -> Settings:
     return params.classifiers[name]
 
 
-def fit(classifier: Classifier, settings: Settings, images: Tensor, labels: Tensor, log: RunLog, precision: str) -> Timing:
+def fit(
+    classifier: Classifier, settings: Settings, images: Tensor, labels: Tensor, log: RunLog, precision: str
+) -> Timing:
     """Train by the one loop; airbench96 on CUDA by its own package."""
     if settings.network == "airbench96" and images.is_cuda:
         return train_with_package(classifier, settings, images, labels)

@@ -20,26 +20,36 @@ from modescope.training.device import training_device
 from modescope.training.priors import FIXED_LATENTS
 
 
-def main(run: Path, reference: Path, judge: Path, metrics: Path, guide: Path | None = None, per_class: int | None = None) -> None:
-    """Sample RUN, measure the samples against REFERENCE as JUDGE (and its --guide) see them, write METRICS and complete the run's record.
+def main(
+    run: Path, reference: Path, judge: Path, metrics: Path, guide: Path | None = None, per_class: int | None = None
+) -> None:
+    """Sample RUN, measure the samples against REFERENCE as JUDGE (and its --guide) see them, write METRICS and complete
+    the run's record.
 
-    With --per-class N a run with labels is measured class by class, too, on N images of each, and with fixed latent vectors.
+    With --per-class N a run with labels is measured class by class, too, on N images of each, and with fixed latent
+    vectors.
     """
     settings = load_params().evaluation
     info = read_json(run / "run.json")
     extractors = load_extractors(settings.extractors, judge, training_device())
     real = load_reference(reference, extractors)
     if info["data"]["split"] != real.split:
-        raise UserError(f"{run} was trained on {info['data']['split']}, {reference} holds {real.split}: name that split's reference")
+        raise UserError(
+            f"{run} was trained on {info['data']['split']}, {reference} holds {real.split}: name that split's reference"
+        )
     sampler = load_sampler(run, training_device())
     drawn = sampler.sample(settings.num_samples, settings.seed)
     measured = evaluate_images(drawn.images, real, extractors, settings, drawn.labels, per_class)
     if per_class and drawn.labels is not None:
         seen_by = next(extractor for extractor in extractors if extractor.name == "judge")
         measured["fixed_z_classes"] = distinct_classes(sampler, seen_by, sampler.num_classes, FIXED_LATENTS, seed=0)
-    measured |= {name: info[name] for name in ("seconds", "steps_per_second") if name in info} | flat(info.get("normality", {}))
+    measured |= {name: info[name] for name in ("seconds", "steps_per_second") if name in info} | flat(
+        info.get("normality", {})
+    )
     if guide is not None:
-        measured["guide_consistency"] = class_consistency(confusion(predict(load_classifier(guide, training_device()), drawn.images), drawn.labels))["class_consistency"]
+        measured["guide_consistency"] = class_consistency(
+            confusion(predict(load_classifier(guide, training_device()), drawn.images), drawn.labels)
+        )["class_consistency"]
     write_json(metrics, measured)
     push(run, measured)
 

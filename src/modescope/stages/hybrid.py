@@ -1,4 +1,6 @@
-"""Stage `hybrid`: train a VAE and a GAN as one (study 1b), and test the codes against N(0, I) before, between and after."""
+"""Stage `hybrid`: train a VAE and a GAN as one (study 1b), and test the codes against N(0, I) before, between and
+after.
+"""
 
 from functools import partial
 from pathlib import Path
@@ -35,7 +37,10 @@ def main(vae: Path, data: Path, split: Path, out: Path) -> None:
         study="two-stage",
         run="hybrid",
         model="hybrid",
-        params=merge(params.subset("seed", "precision", "deterministic", "hybrid", "imbalance.gan"), {"imbalance": {"vae": settings.model_dump()}}),
+        params=merge(
+            params.subset("seed", "precision", "deterministic", "hybrid", "imbalance.gan"),
+            {"imbalance": {"vae": settings.model_dump()}},
+        ),
         inputs={**given.files, "vae": vae / WEIGHTS},
         data=given.described,
         hardware=hardware(device, params),
@@ -50,7 +55,9 @@ def load_vae(run: Path, split: str, device: torch.device) -> tuple[VAE, Vae]:
     """A run's VAE and its settings. Raises UserError if the run holds another model, or was trained on another split."""
     info = read_json(run / "run.json")
     if info["model"] != "vae":
-        raise UserError(f"{run} holds a `{info['model']}`: the hybrid starts from a vae, name the folder of one, as models/imbalance/vae-{split}")
+        raise UserError(
+            f"{run} holds a `{info['model']}`: the hybrid starts from a vae, name the folder of one, as models/imbalance/vae-{split}"
+        )
     if info["data"]["split"] != split:
         raise UserError(f"{run} was trained on {info['data']['split']}, not on {split}: name that split's file")
     return load_sampler(run, device).sampler.model, Vae(**info["params"]["imbalance"]["vae"])
@@ -78,7 +85,9 @@ def draw_codes(vae: VAE, images: Tensor, seed: int) -> Tensor:
     """z = mu(x) + sigma(x) * eps of images x (N, 3, 32, 32) uint8, eps by the seed: (N, D) float32 on the CPU."""
     with FULL_FLOAT32():
         outputs = [vae.encoder(to_unit(batch)) for batch in images.split(BATCH_SIZE)]
-    mean, log_variance = (torch.cat([output[name] for output in outputs]).cpu() for name in ("embedding", "log_covariance"))
+    mean, log_variance = (
+        torch.cat([output[name] for output in outputs]).cpu() for name in ("embedding", "log_covariance")
+    )
     return mean + torch.exp(0.5 * log_variance) * torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed))
 
 

@@ -30,7 +30,13 @@ def main(vae: Path, data: Path, split: Path, out: Path) -> None:
         study="imbalance",
         run=f"vae-gmm-{given.described['split']}",
         model="vae-gmm",
-        params={**params.subset("seed"), "imbalance": {"vae": trained["params"]["imbalance"]["vae"], **params.subset("imbalance.mixture")["imbalance"]}},
+        params={
+            **params.subset("seed"),
+            "imbalance": {
+                "vae": trained["params"]["imbalance"]["vae"],
+                **params.subset("imbalance.mixture")["imbalance"],
+            },
+        },
         inputs={**given.files, "vae": weights},
         data=given.described,
         hardware={"device": "cpu", "precision": "fp32"},

@@ -20,8 +20,11 @@ from modescope.tracking import RunLog, push
 from modescope.training.device import training_device
 
 
-def main(split: str, data: Path, split_file: Path, judge: Path, out: Path, metrics: Path, per_class: int | None = None) -> None:
-    """Write the reference set of SPLIT (drawn from DATA by SPLIT_FILE, seen by JUDGE) to OUT, the floor's scores to METRICS, STUDY/RUN.json.
+def main(
+    split: str, data: Path, split_file: Path, judge: Path, out: Path, metrics: Path, per_class: int | None = None
+) -> None:
+    """Write the reference set of SPLIT (drawn from DATA by SPLIT_FILE, seen by JUDGE) to OUT, the floor's scores to
+    METRICS, STUDY/RUN.json.
 
     With --per-class N the floor is measured class by class, too, on N images of each.
     """
@@ -45,7 +48,9 @@ def main(split: str, data: Path, split_file: Path, judge: Path, out: Path, metri
         reference = build_reference(split, *basis.select(train), num_classes, extractors, settings, training_counts)
         save_reference(reference, log.folder)
         floor = floor_images(test, basis, settings.num_samples, settings.seed)
-        measured = evaluate_images(floor.images, reference, extractors, settings, floor.labels if per_class else None, per_class)
+        measured = evaluate_images(
+            floor.images, reference, extractors, settings, floor.labels if per_class else None, per_class
+        )
         log.finish(out, seconds=time.perf_counter() - began)
     write_json(metrics, measured)
     push(out, measured)

@@ -27,7 +27,11 @@ def main(settings: Path, data: Path, split: Path, out: Path) -> None:
         hardware=hardware(device, params),
     )
     checkpoint, channels = config.stage1_checkpoint, given.images.shape[1]
-    start = new_stage1(config, channels, given.num_classes) if checkpoint is None else load_stage1(root() / checkpoint, config, channels)
+    start = (
+        new_stage1(config, channels, given.num_classes)
+        if checkpoint is None
+        else load_stage1(root() / checkpoint, config, channels)
+    )
     train_run(info, stage1_training(config, start, given[:2]), out, show_start=checkpoint is not None)
 
 

@@ -15,7 +15,9 @@ from modescope.training.two_stage import adapted_generator, load_stage1, stage2_
 
 
 def main(settings: Path, stage1: Path, guide: Path, data: Path, split: Path, out: Path) -> None:
-    """Train what SETTINGS describe from the run STAGE1, guided by GUIDE, on the images of DATA that SPLIT names; write the run's folder OUT."""
+    """Train what SETTINGS describe from the run STAGE1, guided by GUIDE, on the images of DATA that SPLIT names; write
+    the run's folder OUT.
+    """
     named, device, params = read_json(settings), training_device(), load_params()
     config = GANConfig(**{name: named[name] for name in GANConfig.model_fields})
     refuse_other_prior(stage1, config)
@@ -41,7 +43,9 @@ def refuse_other_prior(stage1: Path, config: GANConfig) -> None:
     """Raises UserError if the run STAGE1 was trained on another prior than `config` names."""
     found = read_json(stage1 / "run.json")["params"].get("prior")
     if found != config.prior:
-        raise UserError(f"{stage1} was trained on the prior {found}, the settings say {config.prior}: name the stage 1 of that prior")
+        raise UserError(
+            f"{stage1} was trained on the prior {found}, the settings say {config.prior}: name the stage 1 of that prior"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""What every training stage does around its training: open the run, train by the one loop, keep the weights, file the run."""
+"""What every training stage does around its training: open the run, train by the one loop, keep the weights, file the
+run.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,7 +22,9 @@ from modescope.training.loop import grid, train
 
 
 class TrainingData(NamedTuple):
-    """images: (N, C, H, W) uint8, labels: (N,) int64, on the device; `described` and `files` are what `describe_run` says of them."""
+    """images: (N, C, H, W) uint8, labels: (N,) int64, on the device; `described` and `files` are what `describe_run`
+    says of them.
+    """
 
     images: Tensor
     labels: Tensor
@@ -33,16 +37,24 @@ class TrainingData(NamedTuple):
 
 
 def load_training_data(data: Path, split: Path, device: torch.device) -> TrainingData:
-    """The images of the prepared folder `data` that the file `split` names. Raises UserError for missing or unmatched files."""
+    """The images of the prepared folder `data` that the file `split` names. Raises UserError for missing or unmatched
+    files.
+    """
     files = {"train": data / "train.safetensors", "split": split}
     train_set, chosen = load_prepared(files["train"]), Split.load(split)
     images, labels = (tensor.to(device) for tensor in chosen.select(train_set))
-    return TrainingData(images, labels, {"name": train_set.name, "classes": list(train_set.classes), "split": chosen.name}, files)
+    return TrainingData(
+        images, labels, {"name": train_set.name, "classes": list(train_set.classes), "split": chosen.name}, files
+    )
 
 
 def hardware(device: torch.device, params: Params) -> dict[str, Any]:
     """Device and arithmetic in use, as `describe_run` takes them."""
-    return {"device": device.type, "precision": usable_precision(params.precision, device.type), "deterministic": params.deterministic}
+    return {
+        "device": device.type,
+        "precision": usable_precision(params.precision, device.type),
+        "deterministic": params.deterministic,
+    }
 
 
 def train_run(

@@ -1,4 +1,6 @@
-"""What a run's page in MLflow says of it, in Markdown. It follows from run.json alone, so that sending it again changes nothing."""
+"""What a run's page in MLflow says of it, in Markdown. It follows from run.json alone, so that sending it again changes
+nothing.
+"""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +12,12 @@ STUDIES = {
     "cgan": "conditional GANs and their losses",
     "classifiers": "guides and judges",
 }
-TABLES = {"imbalance": "gan", "two-stage": "two_stage", "cgan": "cgan", "classifiers": "classifiers"}  # of a study's runs,
+TABLES = {
+    "imbalance": "gan",
+    "two-stage": "two_stage",
+    "cgan": "cgan",
+    "classifiers": "classifiers",
+}  # of a study's runs,
 TABLES_AGAIN = {"imbalance": "seeds", "cgan": "seeds_cgan"}  # with further seeds
 TABLES_OF = {"vae": "vae", "vae-gmm": "vae", "hybrid": "hybrid", "stacked": "stacked"}  # except those of these models
 FLOOR = "real images (floor)"
@@ -31,8 +38,16 @@ def describe(info: Mapping[str, Any], has_difference: bool) -> str:
         "weights": _weights(info),
         "code": _code(info.get("origin", {}), has_difference),
         "origin": _stage(info),
-        "device": ", ".join([info["device"], info["precision"], *(f"torch {version}" for name, version in info.get("versions", {}).items() if name == "torch")]),
-        "sample": None if {info["model"], info["study"]} & set(NOT_SAMPLED) else f"`modescope sample {info['run']} --grid --out {info['run']}.png`",
+        "device": ", ".join(
+            [
+                info["device"],
+                info["precision"],
+                *(f"torch {version}" for name, version in info.get("versions", {}).items() if name == "torch"),
+            ]
+        ),
+        "sample": None
+        if {info["model"], info["study"]} & set(NOT_SAMPLED)
+        else f"`modescope sample {info['run']} --grid --out {info['run']}.png`",
         "report": f"`reports/{info['study']}/index.html`",
         "failed": info.get("error"),
     }
@@ -62,25 +77,35 @@ def _row(info: Mapping[str, Any]) -> str:
 
 
 def _data(data: Mapping[str, Any]) -> str:
-    parts = [data["name"], f"split `{data['split']}`" if data.get("split") else None, f"{data['images']:,} training images" if "images" in data else None]
+    parts = [
+        data["name"],
+        f"split `{data['split']}`" if data.get("split") else None,
+        f"{data['images']:,} training images" if "images" in data else None,
+    ]
     return ", ".join([*(part for part in parts if part), f"digest `{data['digest'][:SHOWN_DIGITS]}…`"])
 
 
 def _weights(info: Mapping[str, Any]) -> str | None:
     if "weights_sha256" not in info:
         return None
-    return f"`models/{info['study']}/{info['run']}/model.safetensors`, sha256 `{info['weights_sha256'][:SHOWN_DIGITS]}…`"
+    return (
+        f"`models/{info['study']}/{info['run']}/model.safetensors`, sha256 `{info['weights_sha256'][:SHOWN_DIGITS]}…`"
+    )
 
 
 def _code(origin: Mapping[str, str], has_difference: bool) -> str | None:
     if "git.commit" not in origin:
         return None
-    return f"commit `{origin['git.commit']}`" + (" with changes that were not committed (`code.diff`)" if has_difference else "")
+    return f"commit `{origin['git.commit']}`" + (
+        " with changes that were not committed (`code.diff`)" if has_difference else ""
+    )
 
 
 def _stage(info: Mapping[str, Any]) -> str:
     origin = info.get("origin", {})
     parts = [f"stage `{info['stage']}`", f"profile `{origin['profile']}`" if "profile" in origin else None]
     if "dvc.exp" in origin:
-        parts.append(f"experiment `{origin['dvc.exp']}` on `{origin.get('dvc.baseline', '')[:7]}` with {origin.get('changes') or 'no parameter changed'}")
+        parts.append(
+            f"experiment `{origin['dvc.exp']}` on `{origin.get('dvc.baseline', '')[:7]}` with {origin.get('changes') or 'no parameter changed'}"
+        )
     return ", ".join(part for part in parts if part)

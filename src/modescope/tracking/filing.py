@@ -20,7 +20,8 @@ _given_up: set[str] = set()  # stores that this process found unreachable
 def push(folder: Path, metrics: Mapping[str, Any] | None = None, *, source: str = "restored") -> str | None:
     """File a run's folder, with the content of its metrics file if there is one, and return a link to it.
 
-    What the store has already is not sent again. A store that cannot be used costs one warning, is not tried again by this
+    What the store has already is not sent again. A store that cannot be used costs one warning, is not tried again by
+    this
     process, and None is returned: `modescope sync` files the run later.
 
     Raises:
@@ -91,7 +92,9 @@ def _finals(run: Any) -> dict[str, float]:
 
 def _finished(folder: Path) -> list[Path]:
     """Runs as the pipeline leaves them (hidden folders are half-written ones)."""
-    files = [file for pattern in ("data/reference*/*", "models/**") for file in sorted(folder.glob(f"{pattern}/{RUN_FILE}"))]
+    files = [
+        file for pattern in ("data/reference*/*", "models/**") for file in sorted(folder.glob(f"{pattern}/{RUN_FILE}"))
+    ]
     return [file.parent for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
 
 

@@ -43,14 +43,21 @@ def trouble() -> UserError | None:
 def dead_runs() -> list[tuple[str, str]]:
     """(name, MLflow's id) of runs that are shown as running although no process trains them.
 
-    In a store that several repositories share, a run without a work folder here may be trained elsewhere, and does not count.
+    In a store that several repositories share, a run without a work folder here may be trained elsewhere, and does not
+    count.
     """
     if not exists():
         return []
     store, ours = open_store(), database() is not None and database().parent == root()
-    running = store.client.search_runs(list(store.experiments().values()), "attributes.status = 'RUNNING'", max_results=1000)
+    running = store.client.search_runs(
+        list(store.experiments().values()), "attributes.status = 'RUNNING'", max_results=1000
+    )
     folders = {run.info.run_id: root() / WORK_FOLDERS / run.data.tags.get("key", "none") for run in running}
-    return [(run.info.run_name, run.info.run_id) for run in running if (ours or folders[run.info.run_id].exists()) and not _is_held(folders[run.info.run_id])]
+    return [
+        (run.info.run_name, run.info.run_id)
+        for run in running
+        if (ours or folders[run.info.run_id].exists()) and not _is_held(folders[run.info.run_id])
+    ]
 
 
 def _is_held(folder: Path) -> bool:
@@ -77,7 +84,11 @@ def misplaced() -> list[tuple[str, str]]:
         return []
     store = open_store()
     found = [store.client.get_experiment(number) for number in store.experiments().values()]
-    return [(each.name, each.artifact_location) for each in found if each.artifact_location != str(store.artifacts / each.name)]
+    return [
+        (each.name, each.artifact_location)
+        for each in found
+        if each.artifact_location != str(store.artifacts / each.name)
+    ]
 
 
 def repoint(study: str, place: str) -> None:
@@ -86,6 +97,8 @@ def repoint(study: str, place: str) -> None:
     with lock(store.lock_file), connection:
         values = (str(store.artifacts / study), len(place) + 1, place, f"{place}/%")
         for table, column in PATHS:
-            connection.execute(f"update {table} set {column} = ? || substr({column}, ?) where {column} = ? or {column} like ?", values)
+            connection.execute(
+                f"update {table} set {column} = ? || substr({column}, ?) where {column} = ? or {column} like ?", values
+            )
     connection.close()
     sync()

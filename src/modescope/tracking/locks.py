@@ -25,4 +25,4 @@ def try_lock(path: Path) -> IO[str] | None:
 
 def _open(path: Path) -> IO[str]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    return open(path, "a")
+    return open(path, "a", encoding="utf-8")

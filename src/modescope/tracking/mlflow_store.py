@@ -23,8 +23,8 @@ import PIL.Image
 from modescope.errors import UserError
 from modescope.files import atomic_path, root
 from modescope.process import uncollected
-from modescope.tracking.locks import lock
 from modescope.tracking.description import STUDIES
+from modescope.tracking.locks import lock
 from modescope.tracking.record import PASSING, Record
 
 with uncollected():
@@ -80,7 +80,9 @@ class Store:
         scheme = urlparse(uri).scheme.partition("+")[0]
         database = Path(uri.partition(":///")[2]).resolve() if scheme == "sqlite" else None
         self.lock_file = Path(f"{database or folder / 'mlflow.db'}.lock")
-        self.artifacts = (database.parent if database else folder) / "mlartifacts" if scheme in DATABASE_ENGINES else None
+        self.artifacts = (
+            (database.parent if database else folder) / "mlartifacts" if scheme in DATABASE_ENGINES else None
+        )
         if self.artifacts is not None:
             with lock(self.lock_file):
                 _prepare_database(uri, database, self.artifacts)
@@ -88,13 +90,17 @@ class Store:
 
     def experiments(self) -> dict[str, str]:
         """Study -> id."""
-        return {found.name: found.experiment_id for found in self.client.search_experiments() if found.name != "Default"}
+        return {
+            found.name: found.experiment_id for found in self.client.search_experiments() if found.name != "Default"
+        }
 
     def experiment(self, study: str) -> str:
         """Id of the study's experiment, created if need be."""
         found = self.client.get_experiment_by_name(study)
         if found is None:
-            return self.client.create_experiment(study, str(self.artifacts / study) if self.artifacts else None, {NOTE: STUDIES.get(study, study)})
+            return self.client.create_experiment(
+                study, str(self.artifacts / study) if self.artifacts else None, {NOTE: STUDIES.get(study, study)}
+            )
         if found.lifecycle_stage == "deleted":
             self.client.restore_experiment(found.experiment_id)
         return found.experiment_id
@@ -110,7 +116,8 @@ class Store:
             source: `executed` or `restored`; kept by a run that this call creates.
 
         Returns:
-            the run as it was found or created, and what was sent: some of run, params, tags, metrics, images, texts, status.
+            the run as it was found or created, and what was sent: some of run, params, tags, metrics, images, texts,
+                status.
         """
         with lock(self.lock_file):
             experiment = self.experiment(record.study)
@@ -157,13 +164,17 @@ class Store:
         for name, points in record.curves.items():
             last_step, last_time = (stored[name].step, stored[name].timestamp) if name in stored else (-1, started)
             metrics += _spread(name, [point for point in points if point[0] > last_step], last_time, ended)
-        metrics += [Metric(name, value, now, 0) for name, value in record.finals.items() if run.data.metrics.get(name) != value]
+        metrics += [
+            Metric(name, value, now, 0) for name, value in record.finals.items() if run.data.metrics.get(name) != value
+        ]
         for batch in batches(metrics, METRICS_PER_BATCH):
             self.client.log_batch(run.info.run_id, metrics=batch, synchronous=True)
         return bool(metrics)
 
     def _send_images(self, run: Run, record: Record) -> bool:
-        """Images whose key and step the run lacks. MLflow's file names are `KEY+step+STEP+...`; the compressed copy comes last."""
+        """Images whose key and step the run lacks. MLflow's file names are `KEY+step+STEP+...`; the compressed copy
+        comes last.
+        """
         missing = dict(record.images)
         for file in self.client.list_artifacts(run.info.run_id, "images") if missing else ():
             name, _, step, *_ = Path(file.path).name.split("+")
@@ -198,18 +209,31 @@ class Store:
     def log_generator(
         self, run: Run, data: Path, image_shape: tuple[int, int, int], loader: str, code: Path, requirements: list[str]
     ) -> str:
-        """Log the folder `data` as a model of `run`, loaded by the module `loader` of the package in `code`, which goes with it; returns its id."""
+        """Log the folder `data` as a model of `run`, loaded by the module `loader` of the package in `code`, which goes
+        with it; returns its id.
+        """
         import mlflow.pyfunc
         from mlflow.models import Model, ModelSignature
         from mlflow.types import ColSpec, Schema, TensorSpec
 
-        orders = Schema([ColSpec("long", "n"), ColSpec("long", "label", required=False), ColSpec("long", "seed", required=False)])
+        orders = Schema(
+            [ColSpec("long", "n"), ColSpec("long", "label", required=False), ColSpec("long", "seed", required=False)]
+        )
         signature = ModelSignature(orders, Schema([TensorSpec(np.dtype(np.uint8), (-1, *image_shape))]))
-        model = self.client.create_logged_model(run.info.experiment_id, "generator", run.info.run_id, params=run.data.params, model_type="generator")
-        options = {"loader_module": loader, "data_path": str(data), "code_paths": [str(code)], "pip_requirements": requirements}
+        model = self.client.create_logged_model(
+            run.info.experiment_id, "generator", run.info.run_id, params=run.data.params, model_type="generator"
+        )
+        options = {
+            "loader_module": loader,
+            "data_path": str(data),
+            "code_paths": [str(code)],
+            "pip_requirements": requirements,
+        }
         with _use_tracking_uri(self.uri), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it would like an example of the input
-            Model.log(None, mlflow.pyfunc, model_id=model.model_id, run_id=run.info.run_id, signature=signature, **options)
+            Model.log(
+                None, mlflow.pyfunc, model_id=model.model_id, run_id=run.info.run_id, signature=signature, **options
+            )
         return model.model_id
 
     def link(self, run: Run) -> str:
@@ -222,7 +246,9 @@ class Store:
 
 
 def _prepare_database(uri: str, file: Path | None, artifacts: Path) -> None:
-    """Create an SQLite file that is missing; refuse a database of another schema, which MLflow would migrate or trip over."""
+    """Create an SQLite file that is missing; refuse a database of another schema, which MLflow would migrate or trip
+    over.
+    """
     if file is not None and not (file.exists() and file.stat().st_size):
         with atomic_path(file) as temporary:
             SqlAlchemyStore(f"sqlite:///{temporary}", str(artifacts)).engine.dispose()
@@ -275,4 +301,6 @@ def check_alias(alias: str) -> None:
 def unreachable(uri: str, error: Exception, command: str = "modescope sync") -> UserError:
     """What to tell the user of a store that cannot be used."""
     reason = " ".join(str(error).split())
-    return UserError(f"the MLflow store {uri} cannot be used ({reason[:200]}): start it or unset MLFLOW_TRACKING_URI, then run `{command}`")
+    return UserError(
+        f"the MLflow store {uri} cannot be used ({reason[:200]}): start it or unset MLFLOW_TRACKING_URI, then run `{command}`"
+    )

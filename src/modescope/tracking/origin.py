@@ -33,7 +33,9 @@ def origin() -> dict[str, str]:
 
 
 def uncommitted() -> str:
-    """The difference between the working folder and its commit, without parameters (a run has its own) and the pipeline's outputs; empty outside git."""
+    """The difference between the working folder and its commit, without parameters (a run has its own) and the
+    pipeline's outputs; empty outside git.
+    """
     return _git("diff", "HEAD", "--", ".", *(f":(exclude){path}" for path in (PARAMS, *OUTPUTS)))
 
 
@@ -56,7 +58,9 @@ def _changes(baseline: str) -> str:
 def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
     """What differs in `now` by dotted name, as YAML writes it; `(none)` for what is gone."""
     old, new = dotted(before), dotted(now)
-    names = [name for name in new if name not in old or old[name] != new[name]] + [name for name in old if name not in new]
+    names = [name for name in new if name not in old or old[name] != new[name]] + [
+        name for name in old if name not in new
+    ]
     return {name: show(new, name) for name in names}
 
 

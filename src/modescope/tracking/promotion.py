@@ -14,7 +14,16 @@ from modescope.files import read_json, root
 from modescope.tracking.description import STUDIES
 from modescope.tracking.filing import WORK_FOLDERS
 from modescope.tracking.locks import lock
-from modescope.tracking.mlflow_store import FAULTS, TRAINING, Run, Store, check_alias, open_store, store_uri, unreachable
+from modescope.tracking.mlflow_store import (
+    FAULTS,
+    TRAINING,
+    Run,
+    Store,
+    check_alias,
+    open_store,
+    store_uri,
+    unreachable,
+)
 from modescope.tracking.record import RUN_FILE, read_record
 
 LOADER = "modescope.evaluation.pyfunc"
@@ -77,7 +86,9 @@ def _log_model(store: Store, folder: Path, info: Mapping[str, Any]) -> tuple[Run
         data.mkdir()
         for file in FILES:
             shutil.copy(folder / file, data)
-        model = store.log_generator(run, data, tuple(image_shape), LOADER, Path(modescope.__file__).parent, requirements(info))
+        model = store.log_generator(
+            run, data, tuple(image_shape), LOADER, Path(modescope.__file__).parent, requirements(info)
+        )
     return run, model
 
 
@@ -85,8 +96,12 @@ def _register(store: Store, name: str, model: str, run: Run, tags: Mapping[str, 
     """The number of a new version of the registered model, which is created if need be."""
     with lock(store.lock_file):
         if not store.client.search_registered_models(f"name = '{name}'"):
-            store.client.create_registered_model(name, description=f"{STUDIES.get(name, name)}\n\n{USAGE.replace('NAME', name)}")
-    made = store.client.create_model_version(name, f"models:/{model}", run.info.run_id, dict(tags), description=run.info.run_name, model_id=model)
+            store.client.create_registered_model(
+                name, description=f"{STUDIES.get(name, name)}\n\n{USAGE.replace('NAME', name)}"
+            )
+    made = store.client.create_model_version(
+        name, f"models:/{model}", run.info.run_id, dict(tags), description=run.info.run_name, model_id=model
+    )
     return str(made.version)
 
 

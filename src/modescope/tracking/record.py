@@ -53,7 +53,9 @@ class Record:
 
 
 def read_record(folder: Path, metrics: Mapping[str, Any] | None = None) -> Record:
-    """Read a run's folder; `metrics` is the content of its metrics file. Raises UserError if run.json is missing or broken."""
+    """Read a run's folder; `metrics` is the content of its metrics file. Raises UserError if run.json is missing or
+    broken.
+    """
     info = read_json(folder / RUN_FILE)
     started = datetime.fromisoformat(info["started"]).timestamp()
     running = info["status"] == "running"
@@ -65,7 +67,10 @@ def read_record(folder: Path, metrics: Mapping[str, Any] | None = None) -> Recor
         status=STATUS[info["status"]],
         started=started,
         ended=time.time() if running else _ended(info, started),
-        params={name: value if isinstance(value, str) else json.dumps(value) for name, value in dotted(info["params"]).items()},
+        params={
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in dotted(info["params"]).items()
+        },
         tags=_tags(info) | {"mlflow.note.content": describe(info, (folder / DIFF).exists())},
         dataset=(" ".join(filter(None, (info["data"]["name"], info["data"].get("split")))), info["data"]["digest"]),
         num_images=info["data"].get("images"),
@@ -81,7 +86,9 @@ def _ended(info: Mapping[str, Any], started: float) -> float:
 
 
 def _shown_name(info: Mapping[str, Any]) -> str:
-    """`gan-split4 (puffy-ibex)` for a run trained in a DVC experiment; a run that the run cache brought back has its training's."""
+    """`gan-split4 (puffy-ibex)` for a run trained in a DVC experiment; a run that the run cache brought back has its
+    training's.
+    """
     experiment = info.get("origin", {}).get("dvc.exp")
     return f"{info['run']} ({experiment})" if experiment else info["run"]
 
@@ -92,7 +99,11 @@ def _tags(info: Mapping[str, Any]) -> dict[str, str]:
     tags = {name: info.get(name) for name in FACTS}
     tags |= {"dataset": data["name"], "data_digest": data["digest"], "split": data.get("split")}
     tags |= {f"version.{name}": version for name, version in info.get("versions", {}).items()}
-    tags |= {"mlflow.user": origin.pop("user", None), "mlflow.source.name": info["stage"], "mlflow.source.type": "LOCAL"}
+    tags |= {
+        "mlflow.user": origin.pop("user", None),
+        "mlflow.source.name": info["stage"],
+        "mlflow.source.type": "LOCAL",
+    }
     tags |= {"mlflow.source.git.commit": origin.get("git.commit"), **origin}
     return {name: str(value) for name, value in tags.items() if value is not None}
 
@@ -106,11 +117,13 @@ def _curves(rows: Rows) -> dict[str, list[tuple[int, float]]]:
 
 
 def _finals(metrics: Mapping[str, Any], classes: list[str]) -> Iterable[tuple[str, float]]:
-    """A list with one value per class becomes one metric per class name; texts (`warnings`) and tables (`confusion`) are no metrics."""
+    """A list with one value per class becomes one metric per class name; texts (`warnings`) and tables (`confusion`)
+    are no metrics.
+    """
     for name, value in metrics.items():
         if isinstance(value, list) and not any(isinstance(entry, (str, list)) for entry in value):
             labels = classes if len(value) == len(classes) else range(len(value))
-            yield from ((f"final/{name}/{label}", float(entry)) for label, entry in zip(labels, value))
+            yield from ((f"final/{name}/{label}", float(entry)) for label, entry in zip(labels, value, strict=False))
         elif isinstance(value, (int, float)):
             yield f"final/{name}", float(value)
 
@@ -132,7 +145,7 @@ def read_rows(folder: Path) -> Rows:
 def _read_lines(path: Path) -> Rows:
     """Of two values for one step the later holds; a last line that was cut off by a kill does not count."""
     rows: Rows = {}
-    for line in path.read_text().splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         try:
             values = json.loads(line)
         except json.JSONDecodeError:
@@ -142,8 +155,11 @@ def _read_lines(path: Path) -> Rows:
 
 
 def _read_table(path: Path) -> Rows:
-    with open(path, newline="") as file:
-        return {int(row.pop("step")): {name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)}
+    with open(path, encoding="utf-8", newline="") as file:
+        return {
+            int(row.pop("step")): {name: float(value) for name, value in row.items() if value}
+            for row in csv.DictReader(file)
+        }
 
 
 def write_lines(path: Path, rows: Rows) -> None:
@@ -155,7 +171,7 @@ def write_lines(path: Path, rows: Rows) -> None:
 def write_table(path: Path, rows: Rows) -> None:
     """CSV: `step` first, then every metric in order of appearance, blank where it has no value; floats to the last bit."""
     names = dict.fromkeys(name for values in rows.values() for name in values)
-    with open(path, "w", newline="") as file:
+    with open(path, "w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, ["step", *names], lineterminator="\n")
         table.writeheader()
         table.writerows({"step": step, **values} for step, values in rows.items())

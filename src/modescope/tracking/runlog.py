@@ -39,12 +39,14 @@ SHARE_OF_TIME = 0.01  # of a training, at most, spent on filing
 class RunLog:
     """A `with` block around a training (or any work that makes a run).
 
-    Inside, `folder` is the run's work folder: it is held against other processes, continued if it exists, and becomes the run's
+    Inside, `folder` is the run's work folder: it is held against other processes, continued if it exists, and becomes
+    the run's
     result with `finish`. A block left by an exception makes the run `failed` (with its traceback), by SystemExit or
     KeyboardInterrupt `killed`; either can be continued.
 
     Args:
-        info: the fields of run.json that are known at the start (key, study, run, stage, model, params, data, code, device, ...).
+        info: the fields of run.json that are known at the start (key, study, run, stage, model, params, data, code,
+            device, ...).
         folder: the work folder, `.ckpt/KEY`.
 
     `$MODESCOPE_PUSH_SECONDS` (10) is the least time between two fillings of MLflow.
@@ -77,8 +79,13 @@ class RunLog:
         self._write_difference()
         self._write_info("running")
         link = self._push(self.folder)
-        self._next_push = time.monotonic() + self._seconds_between_pushes  # creating a database is no measure of what follows
-        print(f"run {self.info['run']}, key {self.info['key']}, on {self.info['device']}{f', {link}' if link else ''}", flush=True)
+        self._next_push = (
+            time.monotonic() + self._seconds_between_pushes
+        )  # creating a database is no measure of what follows
+        print(
+            f"run {self.info['run']}, key {self.info['key']}, on {self.info['device']}{f', {link}' if link else ''}",
+            flush=True,
+        )
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: Any) -> None:
         with self._lock:
@@ -97,23 +104,31 @@ class RunLog:
     def log(self, metrics: dict[str, float], step: int) -> None:
         """Append values to the curves; a later value for the same metric and step replaces the earlier."""
         self._last_step = step
-        with open(self.folder / LINES_FILE, "a") as file:
+        with open(self.folder / LINES_FILE, "a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **{name: float(value) for name, value in metrics.items()}}) + "\n")
         if time.monotonic() >= self._next_push:
             self._write_info("running")
             self._push(self.folder)
 
     def image(self, name: str, image: Any, step: int) -> None:
-        """Keep a picture, (H, W) or (H, W, 1 or 3) uint8, array or tensor, as `NAME/step-000500.png`. Raises ValueError for others."""
+        """Keep a picture, (H, W) or (H, W, 1 or 3) uint8, array or tensor, as `NAME/step-000500.png`. Raises ValueError
+        for others.
+        """
         pixels = np.asarray(image.cpu() if hasattr(image, "cpu") else image)
-        if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3)):
+        if (
+            pixels.dtype != np.uint8
+            or pixels.ndim not in (2, 3)
+            or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3))
+        ):
             raise ValueError(f"expected uint8 (H, W) or (H, W, 1 or 3), got {pixels.dtype} {pixels.shape}")
         with atomic_path(self.folder / name / f"step-{step:06d}.png") as temporary:
             PIL.Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels).save(temporary, format="PNG")
 
     def rewind(self, step: int) -> None:
         """Drop what was logged after `step`, from which the training goes on."""
-        write_lines(self.folder / LINES_FILE, {at: values for at, values in read_rows(self.folder).items() if at <= step})
+        write_lines(
+            self.folder / LINES_FILE, {at: values for at, values in read_rows(self.folder).items() if at <= step}
+        )
         for file in image_files(self.folder):
             if int(file.stem.removeprefix("step-")) > step:
                 file.unlink()
@@ -123,7 +138,9 @@ class RunLog:
             print(f"goes on from step {step}", flush=True)
 
     def finish(self, out: Path, **summary: Any) -> None:
-        """Complete run.json with `summary` and move the work folder, without its checkpoint, to `out`, which it replaces."""
+        """Complete run.json with `summary` and move the work folder, without its checkpoint, to `out`, which it
+        replaces.
+        """
         if (self.folder / WEIGHTS).exists():
             self.info["weights_sha256"] = sha256(self.folder / WEIGHTS)
         rows = read_rows(self.folder)

@@ -16,7 +16,9 @@ from modescope.tracking.mlflow_store import FAULTS, TRAINING, Store, open_store,
 SECONDS_TO_START = 120
 CHARTS = f"{TRAINING}&compareRunsMode=CHART"
 TABLE = f"{TRAINING}&compareRunsMode=TABLE&viewStateShareKey=modescope"
-VIEW_TAG = "mlflow.sharedViewState.modescope"  # MLflow's own "share" button keeps a view in such a tag of the experiment
+VIEW_TAG = (
+    "mlflow.sharedViewState.modescope"  # MLflow's own "share" button keeps a view in such a tag of the experiment
+)
 SCORES = ("fid_classifier", "class_consistency", "class_share_tv", "recall", "kl_to_uniform", "accuracy")
 MOST_PARAMS = 8
 FIRST_COLUMNS = ("attributes.`Run Name`", "runDateAndNestInfo", "duration")  # MLflow's own
@@ -60,15 +62,24 @@ def page_links(store: Store, port: int) -> list[str]:
 
 
 def table_view(store: Store, experiment: str) -> dict[str, Any]:
-    """How MLflow shall show the runs of an experiment: the scores, what an experiment changed, and the parameters that vary; the best run first."""
+    """How MLflow shall show the runs of an experiment: the scores, what an experiment changed, and the parameters that
+    vary; the best run first.
+    """
     runs = store.client.search_runs([experiment], max_results=1000)
     scores = [name for name in SCORES if any(f"final/{name}" in run.data.metrics for run in runs)]
     values: dict[str, set[str]] = {}
     for run in runs:
         for name, value in run.data.params.items():
             values.setdefault(name, set()).add(value)
-    varied = sorted((name for name in values if len(values[name]) > 1), key=lambda name: -sum(name in run.data.params for run in runs))
-    columns = [f"metrics.`final/{name}`" for name in scores] + ["tags.`changes`"] + [f"params.`{name}`" for name in varied[:MOST_PARAMS]]
+    varied = sorted(
+        (name for name in values if len(values[name]) > 1),
+        key=lambda name: -sum(name in run.data.params for run in runs),
+    )
+    columns = (
+        [f"metrics.`final/{name}`" for name in scores]
+        + ["tags.`changes`"]
+        + [f"params.`{name}`" for name in varied[:MOST_PARAMS]]
+    )
     best_first = {"orderByKey": columns[0], "orderByAsc": scores[0] != "accuracy"} if scores else {}
     widths = {column: PIXELS_PER_LETTER * len(column) for column in columns} | {"tags.`changes`": WIDE}
     return {"selectedColumns": columns, "columnOrder": [*FIRST_COLUMNS, *columns], "columnWidths": widths, **best_first}

@@ -1,4 +1,6 @@
-"""The adversarial objective: every GAN of the project is one generator, one discriminator, a loss, a prior and guidance terms."""
+"""The adversarial objective: every GAN of the project is one generator, one discriminator, a loss, a prior and guidance
+terms.
+"""
 
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -43,7 +45,9 @@ def frozen(module: nn.Module):
 
 
 def watch_gradient(images: Tensor) -> tuple[Tensor, Tensor]:
-    """`images` once more, and a scalar that backward fills with the L2 norm of the gradient that comes back through this copy."""
+    """`images` once more, and a scalar that backward fills with the L2 norm of the gradient that comes back through
+    this copy.
+    """
     seen, norm = images.view_as(images), torch.zeros((), device=images.device)
 
     def keep(gradient: Tensor) -> None:
@@ -75,7 +79,8 @@ class AdversarialObjective:
         prior: draws z (and labels).
         guidance: terms added to the generator's loss.
         ema_decay: per-step decay of the averaged generator that samples are drawn from; None for none.
-        conditional: both networks are given labels, too: the batch's own in a step of the discriminator, the prior's in one of the generator.
+        conditional: both networks are given labels, too: the batch's own in a step of the discriminator, the prior's in
+            one of the generator.
         share_fakes: with one step of each phase per iteration both see the same fake images, which are computed once.
     """
 
@@ -141,7 +146,10 @@ class AdversarialObjective:
         real, fake = to_signed(batch.images), fakes[0].detach()
         real_logits, fake_logits = both_logits(self.discriminator, real, fake, labels)
         loss = self.loss.d_loss_scale * self.loss.discriminator(real_logits=real_logits, fake_logits=fake_logits)
-        scores = {"real": self.loss.score(real_logits.detach()).mean(), "fake": self.loss.score(fake_logits.detach()).mean()}
+        scores = {
+            "real": self.loss.score(real_logits.detach()).mean(),
+            "fake": self.loss.score(fake_logits.detach()).mean(),
+        }
         if not self.loss.penalty_weight:
             return {"loss": loss, **scores}
         penalty = self._penalty(real, fake.float(), labels)
@@ -159,7 +167,10 @@ class AdversarialObjective:
         if not self.guidance:
             return {"loss": self._adversarial(images, labels)}
         norms = {"gradient": watch_gradient(images)}
-        seen = {name: watch_gradient(norms["gradient"][0]) for name in ("adversarial", *(term.name for term in self.guidance))}
+        seen = {
+            name: watch_gradient(norms["gradient"][0])
+            for name in ("adversarial", *(term.name for term in self.guidance))
+        }
         terms = {"adversarial": self._adversarial(seen["adversarial"][0], labels)}
         terms |= {term.name: term(seen[term.name][0], labels) for term in self.guidance}
         norms |= {f"{name}_gradient": watched for name, watched in seen.items()}
@@ -171,7 +182,9 @@ class AdversarialObjective:
 
     def _adversarial(self, images: Tensor, labels: Tensor | None) -> Tensor:
         with frozen(self.discriminator):
-            return self.loss.generator(fake_logits=discriminate(self.discriminator, images, labels if self.conditional else None))
+            return self.loss.generator(
+                fake_logits=discriminate(self.discriminator, images, labels if self.conditional else None)
+            )
 
     @torch.no_grad()
     def finish_iteration(self) -> None:
@@ -187,10 +200,14 @@ class AdversarialObjective:
 
     @torch.no_grad()
     def preview(self) -> dict[str, Tensor]:
-        """The same latent vectors through the generator in eval mode, (N, C, H, W) uint8: "samples", and "fixed_z" where it is given labels."""
+        """The same latent vectors through the generator in eval mode, (N, C, H, W) uint8: "samples", and "fixed_z"
+        where it is given labels.
+        """
         training = self.sampled_generator.training
         self.sampled_generator.eval()
-        images = {name: self.sampled_generator(*latents.inputs(self.conditional)) for name, latents in self._previews.items()}
+        images = {
+            name: self.sampled_generator(*latents.inputs(self.conditional)) for name, latents in self._previews.items()
+        }
         self.sampled_generator.train(training)
         return {name: to_uint8(each, low=-1.0) for name, each in images.items()}
 

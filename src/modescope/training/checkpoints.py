@@ -16,9 +16,11 @@ SECONDS_BETWEEN_SAVES = 30.0
 
 
 class Checkpoint:
-    """One file `checkpoint.pt` in the run's work folder, whose name is the run's key: other parameters or code never meet it.
+    """One file `checkpoint.pt` in the run's work folder, whose name is the run's key: other parameters or code never
+    meet it.
 
-    Its keys are those of report 2's table 9.1 (model_state_dict, optimizer_state_dict, step, metrics, hyperparameters, losses), and
+    Its keys are those of report 2's table 9.1 (model_state_dict, optimizer_state_dict, step, metrics, hyperparameters,
+    losses), and
     what bit for bit needs besides: objective, meter, random, random_cuda.
 
     Args:
@@ -77,8 +79,12 @@ class Checkpoint:
             return 0
         for phase in objective.phases:
             phase.module.load_state_dict(state["model_state_dict"][phase.name])
-            groups = phase.optimizer.state_dict()["param_groups"]  # the hyperparameters are this training's, the options its device's
-            phase.optimizer.load_state_dict({"state": state["optimizer_state_dict"][phase.name]["state"], "param_groups": groups})
+            groups = phase.optimizer.state_dict()[
+                "param_groups"
+            ]  # the hyperparameters are this training's, the options its device's
+            phase.optimizer.load_state_dict(
+                {"state": state["optimizer_state_dict"][phase.name]["state"], "param_groups": groups}
+            )
         objective.load_extra_state(state["objective"])
         device = next(objective.phases[0].module.parameters()).device
         sums, *_, seconds = state["meter"]  # an older trained.pt has a count between them
@@ -106,10 +112,16 @@ def load_start(path: Path, wanted: Mapping[str, Any], num_steps: int) -> dict[st
     except FileNotFoundError:
         raise UserError(f"checkpoint={path} is no file: name a run's {TRAINED}, or set it to null") from None
     except Exception as error:  # whatever torch makes of other bytes: it names no errors of its own
-        raise UserError(f"checkpoint={path} is no checkpoint of ours ({type(error).__name__}): name a run's {TRAINED}, or set it to null") from None
+        raise UserError(
+            f"checkpoint={path} is no checkpoint of ours ({type(error).__name__}): name a run's {TRAINED}, or set it to null"
+        ) from None
     for name, value in wanted.items():
         if found.get(name) != value:
-            raise UserError(f"checkpoint={path} was trained with {name}={found.get(name)}, not {value}: go on with the same {name}")
+            raise UserError(
+                f"checkpoint={path} was trained with {name}={found.get(name)}, not {value}: go on with the same {name}"
+            )
     if step >= num_steps:
-        raise UserError(f"checkpoint={path} has {step} steps already, the training ends at {num_steps}: raise the number of steps")
+        raise UserError(
+            f"checkpoint={path} has {step} steps already, the training ends at {num_steps}: raise the number of steps"
+        )
     return state

@@ -1,6 +1,7 @@
 """How a classifier is trained: optimiser, schedule, objective.
 
-Every network takes airbench's decoupled hyper-parameters (Jordan 2024, https://github.com/KellerJordan/cifar10-airbench):
+Every network takes airbench's decoupled hyper-parameters (Jordan 2024,
+https://github.com/KellerJordan/cifar10-airbench):
 `lr` holds for 1024 examples whatever the momentum, `weight_decay` for 1024 examples whatever the learning rate.
 """
 
@@ -145,15 +146,21 @@ class ClassifierObjective:
 
 
 def hold_out(train_set: Dataset, settings: Settings, device: torch.device) -> tuple[Batch, Batch]:
-    """The images to train on and `settings.calibration_images` to calibrate with, drawn by the settings' seed, on `device`.
+    """The images to train on and `settings.calibration_images` to calibrate with, drawn by the settings' seed, on
+    `device`.
 
     Raises UserError if nothing is left to train on.
     """
     count, held = len(train_set.labels), settings.calibration_images
     if held >= count:
-        raise UserError(f"calibration_images {held} leaves none of {train_set.name}'s {count} images to train on: lower it")
+        raise UserError(
+            f"calibration_images {held} leaves none of {train_set.name}'s {count} images to train on: lower it"
+        )
     order = random_order(count, settings.seed)
-    trained, held_out = (Batch(train_set.images[rows].to(device), train_set.labels[rows].to(device)) for rows in (order[held:], order[:held]))
+    trained, held_out = (
+        Batch(train_set.images[rows].to(device), train_set.labels[rows].to(device))
+        for rows in (order[held:], order[:held])
+    )
     return trained, held_out
 
 
@@ -162,11 +169,15 @@ def new_classifier(settings: Settings, train_set: Dataset, device: torch.device)
     torch.manual_seed(settings.seed)
     shape = tuple(train_set.images.shape[1:])
     try:
-        classifier = build_classifier(settings.network, settings.widths, len(train_set.classes), shape[0], settings.role)
+        classifier = build_classifier(
+            settings.network, settings.widths, len(train_set.classes), shape[0], settings.role
+        )
     except ValueError as error:
         raise UserError(f"params.yaml: {error}") from None
     if classifier.image_shape != shape:
-        raise UserError(f"{settings.network} takes images {classifier.image_shape}, {train_set.name} has {shape}: choose another network")
+        raise UserError(
+            f"{settings.network} takes images {classifier.image_shape}, {train_set.name} has {shape}: choose another network"
+        )
     return classifier.to(device)
 
 

@@ -14,7 +14,8 @@ from modescope.training.priors import NormalPrior
 
 
 def conditional_training(config: CganConfig, images: Tensor, labels: Tensor, num_classes: int, seed: int) -> Training:
-    """A generator against the discriminator of its loss, on images (N, C, 28, 28) uint8 with labels (N,), on their device.
+    """A generator against the discriminator of its loss, on images (N, C, 28, 28) uint8 with labels (N,), on their
+    device.
 
     Without labels (`config.mode` dcgan) the same networks are trained, and the labels are not looked at.
     Raises UserError for an unknown loss, or a smoothed target where the loss has none.
@@ -23,14 +24,20 @@ def conditional_training(config: CganConfig, images: Tensor, labels: Tensor, num
     stream = BatchStream(images, labels, config.batch_size, seed)
     torch.manual_seed(seed)
     channels, classes = images.shape[1], num_classes if config.mode == "cgan" else None
-    discriminator = build_conditional_discriminator(config, channels, classes).to(images.device)  # its linear layers want NCHW
-    generator = build_conditional_generator(config, channels, classes).to(images.device, memory_format=torch.channels_last)
+    discriminator = build_conditional_discriminator(config, channels, classes).to(
+        images.device
+    )  # its linear layers want NCHW
+    generator = build_conditional_generator(config, channels, classes).to(
+        images.device, memory_format=torch.channels_last
+    )
     phases = [
         Phase("d", discriminator, _adam(discriminator, config.lr_discriminator, config.betas), config.n_critic),
         Phase("g", generator, _adam(generator, config.lr_generator, config.betas)),
     ]
     prior = NormalPrior(config.latent_dim, classes)
-    objective = AdversarialObjective(*phases, loss, prior, ema_decay=config.ema_decay, conditional=classes is not None, share_fakes=False)
+    objective = AdversarialObjective(
+        *phases, loss, prior, ema_decay=config.ema_decay, conditional=classes is not None, share_fakes=False
+    )
     return Training(objective, stream, config.generator_steps)
 
 

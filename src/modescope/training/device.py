@@ -12,7 +12,9 @@ from modescope.errors import UserError
 
 
 def training_device() -> torch.device:
-    """`$MODESCOPE_DEVICE` where set, else CUDA where present, else the CPU. Raises UserError for a device that is not there."""
+    """`$MODESCOPE_DEVICE` where set, else CUDA where present, else the CPU. Raises UserError for a device that is not
+    there.
+    """
     name = os.environ.get("MODESCOPE_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"MODESCOPE_DEVICE={name}, but torch sees no CUDA device: unset it to run on the CPU")
@@ -23,7 +25,9 @@ def training_device() -> torch.device:
 
 @cache
 def usable_precision(precision: str, device_type: str) -> str:
-    """`precision`, or fp32 where a CPU has no such arithmetic: no tf32 at all, and emulated bfloat16 would be slower than float32."""
+    """`precision`, or fp32 where a CPU has no such arithmetic: no tf32 at all, and emulated bfloat16 would be slower
+    than float32.
+    """
     if device_type == "cpu" and (precision == "tf32" or not torch.ops.mkldnn._is_mkldnn_bf16_supported()):
         return "fp32"
     return precision
@@ -33,19 +37,28 @@ def usable_precision(precision: str, device_type: str) -> str:
 def arithmetic(device_type: str, precision: str, deterministic: bool) -> Iterator[None]:
     """CUDA's settings for a training; a CPU needs none.
 
-    Unless `precision` is fp32, float32 products run as TF32: under bf16, too, what autocast leaves in float32. `deterministic` asks for algorithms
-    that give the same bits every time; without it cuDNN picks the fastest by trial. What has no deterministic form warns.
+    Unless `precision` is fp32, float32 products run as TF32: under bf16, too, what autocast leaves in float32.
+    `deterministic` asks for algorithms
+    that give the same bits every time; without it cuDNN picks the fastest by trial. What has no deterministic form
+    warns.
     """
     if device_type != "cuda":
         yield
         return
     matmul, was_allowed = torch.backends.cuda.matmul, torch.backends.cuda.matmul.allow_tf32
-    was_deterministic, filled = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
+    was_deterministic, filled = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.utils.deterministic.fill_uninitialized_memory,
+    )
     matmul.allow_tf32 = precision != "fp32"
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a kernel for every new tensor, which nothing here reads before it is written
+    torch.utils.deterministic.fill_uninitialized_memory = (
+        False  # a kernel for every new tensor, which nothing here reads before it is written
+    )
     try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=not deterministic, deterministic=deterministic, allow_tf32=precision != "fp32"):
+        with torch.backends.cudnn.flags(
+            enabled=True, benchmark=not deterministic, deterministic=deterministic, allow_tf32=precision != "fp32"
+        ):
             yield
     finally:
         matmul.allow_tf32 = was_allowed

@@ -21,8 +21,14 @@ def gan_training(settings: Gan, images: Tensor, labels: Tensor, seed: int) -> Tr
     channels = images.shape[1]
     networks = build_discriminator(settings, channels), build_generator(settings, channels)
     phases = [
-        Phase(name, network, torch.optim.Adam(network.parameters(), betas=tuple(settings.betas), **fused(settings.lr, images.device)))
-        for name, network in zip("dg", (net.to(images.device, memory_format=torch.channels_last) for net in networks), strict=True)
+        Phase(
+            name,
+            network,
+            torch.optim.Adam(network.parameters(), betas=tuple(settings.betas), **fused(settings.lr, images.device)),
+        )
+        for name, network in zip(
+            "dg", (net.to(images.device, memory_format=torch.channels_last) for net in networks), strict=True
+        )
     ]
     objective = AdversarialObjective(*phases, loss, NormalPrior(settings.latent_dim), ema_decay=settings.ema_decay)
     return Training(objective, stream, min(settings.max_steps, int(settings.epochs * stream.steps_per_epoch)))

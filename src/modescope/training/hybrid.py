@@ -20,7 +20,9 @@ GRID_COLUMNS = 8
 
 
 class CodePrior(NormalPrior):
-    """In place of noise, the codes that a VAE's decoder was last given: `z`, (N, D) with its gradient; sampled without it."""
+    """In place of noise, the codes that a VAE's decoder was last given: `z`, (N, D) with its gradient; sampled without
+    it.
+    """
 
     def __init__(self, latent_dim: int, decoder: nn.Module):
         super().__init__(latent_dim)
@@ -38,7 +40,8 @@ class CodePrior(NormalPrior):
 
 
 class HybridObjective:
-    """Phase "vae": the ELBO and, through the codes, the generator's loss; then "d" and "g": a GAN whose z are these codes.
+    """Phase "vae": the ELBO and, through the codes, the generator's loss; then "d" and "g": a GAN whose z are these
+    codes.
 
     The codes z = mu + sigma * eps of a batch are drawn once, in phase "vae"; samples are drawn from N(0, I).
 
@@ -61,14 +64,19 @@ class HybridObjective:
         """Constant learning rates."""
 
     def losses(self, phase: str, batch: Batch) -> dict[str, Tensor]:
-        """Phase "vae": loss, reconstruction, kl (as in training/vae.py) and adversarial; "d" and "g": see `AdversarialObjective`."""
+        """Phase "vae": loss, reconstruction, kl (as in training/vae.py) and adversarial; "d" and "g": see
+        `AdversarialObjective`.
+        """
         if phase != "vae":
             return self.adversarial.losses(phase, batch)
         elbo, reconstruction, kl = vae_losses(self.vae, to_unit(batch.images))
         with frozen(self.adversarial.generator) as generator, frozen(self.adversarial.discriminator) as discriminator:
             adversarial = self.adversarial.loss.generator(fake_logits=discriminator(generator(self.codes.z)).float())
         parts = {"reconstruction": reconstruction, "kl": kl, "adversarial": adversarial}
-        return {"loss": elbo + self.adversarial_weight * adversarial, **{name: part.detach() for name, part in parts.items()}}
+        return {
+            "loss": elbo + self.adversarial_weight * adversarial,
+            **{name: part.detach() for name, part in parts.items()},
+        }
 
     def finish_iteration(self) -> None:
         self.adversarial.finish_iteration()
@@ -78,13 +86,18 @@ class HybridObjective:
 
     @torch.no_grad()
     def preview(self) -> dict[str, Tensor]:
-        """"samples" of N(0, I), and "reconstructions": a row of held-out images x above a row of G(mu(x)), and so on; uint8."""
+        """ "samples" of N(0, I), and "reconstructions": a row of held-out images x above a row of G(mu(x)), and so on;
+        uint8.
+        """
         originals, generator = self.held_out[: PREVIEW_COUNT // 2], self.adversarial.sampled_generator
         training = generator.training
         copies = to_uint8(generator.eval()(self.vae.encoder(to_unit(originals)).embedding.float()), low=-1.0)
         generator.train(training)
         rows = zip(originals.split(GRID_COLUMNS), copies.split(GRID_COLUMNS), strict=True)
-        return {**self.adversarial.preview(), "reconstructions": torch.cat([images for pair in rows for images in pair])}
+        return {
+            **self.adversarial.preview(),
+            "reconstructions": torch.cat([images for pair in rows for images in pair]),
+        }
 
     def extra_state(self) -> dict[str, Any]:
         return self.adversarial.extra_state()
@@ -97,11 +110,15 @@ class HybridObjective:
         return {**self.adversarial.weights(), **{f"vae.{name}": value for name, value in self.vae.state_dict().items()}}
 
 
-def hybrid_training(settings: Hybrid, gan: Gan, coder: Vae, vae: VAE, images: Tensor, labels: Tensor, seed: int) -> Training:
-    """A trained VAE (of settings `coder`, changed in place) and a new GAN, each with its own optimisers, trained as one.
+def hybrid_training(
+    settings: Hybrid, gan: Gan, coder: Vae, vae: VAE, images: Tensor, labels: Tensor, seed: int
+) -> Training:
+    """A trained VAE (of settings `coder`, changed in place) and a new GAN, each with its own optimisers, trained as
+    one.
 
     Args:
-        images, labels: (N, 3, 32, 32) uint8 and (N,), on the training device; the part that `coder` and `seed` hold out of the
+        images, labels: (N, 3, 32, 32) uint8 and (N,), on the training device; the part that `coder` and `seed` hold out
+            of the
             VAE's training is held out here too.
     """
     order = random_order(len(images), seed).to(images.device)
@@ -110,6 +127,10 @@ def hybrid_training(settings: Hybrid, gan: Gan, coder: Vae, vae: VAE, images: Te
     trained = images[order[num_eval:]], labels[order[num_eval:]]
     adversarial, stream, num_steps = gan_training(gan.model_copy(update=shared), *trained, seed)
     vae.to(images.device, memory_format=torch.channels_last).train()
-    optimizer = torch.optim.AdamW(vae.parameters(), betas=coder.betas, weight_decay=coder.weight_decay, **fused(coder.lr, images.device))
-    objective = HybridObjective(Phase("vae", vae, optimizer), adversarial, settings.adversarial_weight, images[order[:num_eval]])
+    optimizer = torch.optim.AdamW(
+        vae.parameters(), betas=coder.betas, weight_decay=coder.weight_decay, **fused(coder.lr, images.device)
+    )
+    objective = HybridObjective(
+        Phase("vae", vae, optimizer), adversarial, settings.adversarial_weight, images[order[:num_eval]]
+    )
     return Training(objective, stream, num_steps)

@@ -43,7 +43,8 @@ class Objective(Protocol):
     """What the loop asks of the thing that is trained.
 
     Attributes:
-        replayable: whether `losses` and `finish_iteration` do the same work on the device whatever the step, so that a recording of them can be
+        replayable: whether `losses` and `finish_iteration` do the same work on the device whatever the step, so that a
+            recording of them can be
             replayed (training/replay.py): no numbers from the host, none read back.
     """
 
@@ -89,7 +90,11 @@ class Training(NamedTuple):
 
 def rows_of(training: Training, step: int) -> list[Tensor]:
     """Which rows of the data each update of the 0-based iteration `step` takes, phase by phase; (B,) int64 each."""
-    return [training.stream.rows(step * phase.steps + index) for phase in training.objective.phases for index in range(phase.steps)]
+    return [
+        training.stream.rows(step * phase.steps + index)
+        for phase in training.objective.phases
+        for index in range(phase.steps)
+    ]
 
 
 def iterate(training: Training, rows: Iterable[Tensor], precision: str) -> dict[str, Tensor]:
@@ -134,7 +139,8 @@ def gradient_norm(module: nn.Module) -> Tensor:
 class Meter:
     """Means of losses between two readings, summed on the device (nothing is read back per step), and the time spent.
 
-    `history` is every reading so far, each with its `step`. The sums stay where they are in memory: a recorded iteration adds to them.
+    `history` is every reading so far, each with its `step`. The sums stay where they are in memory: a recorded
+    iteration adds to them.
     """
 
     def __init__(self) -> None:
@@ -164,7 +170,9 @@ class Meter:
         means = {f"train/{name}": total / count for name, total in read.items()}
         broken = [name for name, value in means.items() if not math.isfinite(value)]
         if broken:
-            raise UserError(f"training diverged: {broken[0]} is not finite at step {step}; lower the learning rate or use precision fp32")
+            raise UserError(
+                f"training diverged: {broken[0]} is not finite at step {step}; lower the learning rate or use precision fp32"
+            )
         for total in self.sums.values():
             total.zero_()
         self.history.append({"step": step, **means})

@@ -45,7 +45,8 @@ class Timing(NamedTuple):
 def train(training: Training, *, log: Log, checkpoint: Checkpoint, precision: str) -> Timing:
     """Run the training's iterations, from the checkpoint where there is one, and return what they took.
 
-    Curves, previews and the checkpoint go to files as they come. The weights are the same whether or not it was interrupted.
+    Curves, previews and the checkpoint go to files as they come. The weights are the same whether or not it was
+    interrupted.
     Raises UserError at the first logged loss that is not finite.
     """
     objective, _, num_steps = training
@@ -74,7 +75,9 @@ def train(training: Training, *, log: Log, checkpoint: Checkpoint, precision: st
 
 
 def grid(images: Tensor, columns: int | None = None, padding: int = 2) -> Tensor:
-    """Images (N, C, H, W) uint8 as one picture (H', W', C) uint8, row by row on white; eight columns, ten where N is a multiple of ten."""
+    """Images (N, C, H, W) uint8 as one picture (H', W', C) uint8, row by row on white; eight columns, ten where N is a
+    multiple of ten.
+    """
     count, channels, height, width = images.shape
     columns = columns or (8 if count % 10 else 10)
     rows = -(-count // columns)

@@ -24,7 +24,9 @@ class Latents(NamedTuple):
 
 
 class Prior(Protocol):
-    """Anything with `sample`. `num_classes` is None where latent vectors have no labels; `state` is what a run keeps of it."""
+    """Anything with `sample`. `num_classes` is None where latent vectors have no labels; `state` is what a run keeps of
+    it.
+    """
 
     num_classes: int | None
 
@@ -36,7 +38,9 @@ class Prior(Protocol):
 
 
 class NormalPrior:
-    """z ~ N(0, I) of `latent_dim` dimensions; where there are classes, with a label that z knows nothing of, uniform over them."""
+    """z ~ N(0, I) of `latent_dim` dimensions; where there are classes, with a label that z knows nothing of, uniform
+    over them.
+    """
 
     def __init__(self, latent_dim: int, num_classes: int | None = None):
         self.latent_dim, self.num_classes = latent_dim, num_classes
@@ -78,7 +82,9 @@ class MixturePrior:
     def sample(
         self, count: int, device: torch.device, generator: torch.Generator | None = None, labels: Tensor | None = None
     ) -> Latents:
-        """`count` draws on `device` with their components, those of `labels` (count,) where given; from torch's global generator where none is given."""
+        """`count` draws on `device` with their components, those of `labels` (count,) where given; from torch's global
+        generator where none is given.
+        """
         self.means, self._std = self.means.to(device), self._std.to(device)
         if labels is None:
             labels = torch.randint(len(self.means), (count,), device=device, generator=generator)
@@ -91,7 +97,8 @@ def mixture_prior(placement: Placement, latent_dim: int, components: int, seed: 
 
     Args:
         placement: `diagonal`: mu_k = 0.5 k 1, variance 1 (report 1, section 8.3); `sphere`: random directions of length
-            8 sqrt(D), variance 0.5 (the report's code); `orthogonal`: pairwise orthogonal means of equal length, variance 0.5,
+            8 sqrt(D), variance 0.5 (the report's code); `orthogonal`: pairwise orthogonal means of equal length,
+            variance 0.5,
             E[z_i^2] = 1 on average over the dimensions, as for N(0, I).
         seed: of the directions of `sphere` and `orthogonal`.
 
@@ -100,12 +107,18 @@ def mixture_prior(placement: Placement, latent_dim: int, components: int, seed: 
     """
     directions = torch.randn(latent_dim, components, generator=torch.Generator().manual_seed(seed))
     if placement == "diagonal":
-        return MixturePrior(0.5 * torch.arange(components).float()[:, None].expand(-1, latent_dim).contiguous(), variance=1.0)
+        return MixturePrior(
+            0.5 * torch.arange(components).float()[:, None].expand(-1, latent_dim).contiguous(), variance=1.0
+        )
     if placement == "sphere":
-        return MixturePrior(8 * math.sqrt(latent_dim) * (directions / directions.norm(dim=0)).T.contiguous(), variance=0.5)
+        return MixturePrior(
+            8 * math.sqrt(latent_dim) * (directions / directions.norm(dim=0)).T.contiguous(), variance=0.5
+        )
     if placement == "orthogonal" and components <= latent_dim:
         return MixturePrior(math.sqrt(0.5 * latent_dim) * torch.linalg.qr(directions).Q.T.contiguous(), variance=0.5)
-    raise ValueError(f"expected diagonal, sphere or orthogonal, with at most {latent_dim} components, received {placement} with {components}")
+    raise ValueError(
+        f"expected diagonal, sphere or orthogonal, with at most {latent_dim} components, received {placement} with {components}"
+    )
 
 
 def build_prior(placement: str, latent_dim: int, components: int, seed: int) -> NormalPrior | MixturePrior:
@@ -114,7 +127,9 @@ def build_prior(placement: str, latent_dim: int, components: int, seed: int) -> 
 
 
 def kept_prior(weights: Mapping[str, Tensor], latent_dim: int) -> NormalPrior | MixturePrior:
-    """The prior of a trained run, by the state that stands among its weights as `prior.*`: a mixture, or N(0, I) with or without classes."""
+    """The prior of a trained run, by the state that stands among its weights as `prior.*`: a mixture, or N(0, I) with
+    or without classes.
+    """
     if "prior.num_classes" in weights:
         return NormalPrior(latent_dim, weights["prior.num_classes"].item())
     if "prior.means" not in weights:

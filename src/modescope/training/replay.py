@@ -1,8 +1,11 @@
 """Iterations one after another: as they come, or, on CUDA, recorded once and replayed.
 
-A small network's iteration is a thousand kernels, many of them shorter than their launch. A CUDA graph launches all of them at once, but it
-repeats exactly what was recorded: batches are gathered by rows that are copied into place beforehand, noise comes from the device's generator,
-which a replay moves on, learning rates and sums of losses are tensors (https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs).
+A small network's iteration is a thousand kernels, many of them shorter than their launch. A CUDA graph launches all of
+them at once, but it
+repeats exactly what was recorded: batches are gathered by rows that are copied into place beforehand, noise comes from
+    the device's generator,
+which a replay moves on, learning rates and sums of losses are tensors
+(https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs).
 """
 
 from collections.abc import Callable
@@ -12,7 +15,9 @@ import torch
 
 from modescope.training.iteration import Meter, Training, iterate, rows_of
 
-WARM_UP = 3  # iterations before the recording, in which libraries choose their algorithms and optimisers make their state
+WARM_UP = (
+    3  # iterations before the recording, in which libraries choose their algorithms and optimisers make their state
+)
 Run = Callable[[], None]
 
 
@@ -43,13 +48,18 @@ class CudaGraphs:
             with torch.cuda.graph(graph, stream=self.stream):
                 run()
         except RuntimeError as error:
-            print(f"no CUDA graph of the iteration, every operation is launched on its own: {str(error).splitlines()[0]}", flush=True)
+            print(
+                f"no CUDA graph of the iteration, every operation is launched on its own: {str(error).splitlines()[0]}",
+                flush=True,
+            )
             return run
         return graph.replay
 
 
 def iterations(training: Training, meter: Meter, precision: str) -> Callable[[int], None]:
-    """`run(step)` does the 0-based iteration `step` and adds its losses to `meter`; replayed on CUDA where the objective allows it."""
+    """`run(step)` does the 0-based iteration `step` and adds its losses to `meter`; replayed on CUDA where the
+    objective allows it.
+    """
     if training.device.type == "cuda" and training.objective.replayable:
         return replayed(training, meter, precision, CudaGraphs())
     return as_they_come(training, meter, precision)

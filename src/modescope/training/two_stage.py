@@ -1,4 +1,6 @@
-"""Study 2's trainings: a DCGAN on a mixture prior, then the same adversarial game with a classifier's guidance (report 1, sections 8 to 11)."""
+"""Study 2's trainings: a DCGAN on a mixture prior, then the same adversarial game with a classifier's guidance (report
+1, sections 8 to 11).
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,18 +35,27 @@ class Stage1(NamedTuple):
 
 
 def new_stage1(config: Stage1Config, channels: int, num_classes: int) -> Stage1:
-    """Untrained, torch's own initialisation, decided by the seed. Raises UserError for a prior that latent_dim has no room for."""
+    """Untrained, torch's own initialisation, decided by the seed. Raises UserError for a prior that latent_dim has no
+    room for.
+    """
     torch.manual_seed(config.seed)
     try:
         prior = build_prior(config.prior, config.latent_dim, num_classes, config.seed)
     except ValueError as error:
         raise UserError(f"prior={config.prior}: {error}") from None
-    return Stage1(DCGANGenerator(config.latent_dim, config.ngf, channels), DCGANDiscriminator(config.ndf, channels), prior)
+    return Stage1(
+        DCGANGenerator(config.latent_dim, config.ngf, channels), DCGANDiscriminator(config.ndf, channels), prior
+    )
 
 
 def load_stage1(weights: Path, config: Stage1Config, channels: int) -> Stage1:
-    """A trained stage 1 from its model.safetensors. Raises UserError for a file of another architecture or prior, or none."""
-    networks = {"generator": DCGANGenerator(config.latent_dim, config.ngf, channels), "discriminator": DCGANDiscriminator(config.ndf, channels)}
+    """A trained stage 1 from its model.safetensors. Raises UserError for a file of another architecture or prior, or
+    none.
+    """
+    networks = {
+        "generator": DCGANGenerator(config.latent_dim, config.ngf, channels),
+        "discriminator": DCGANDiscriminator(config.ndf, channels),
+    }
     try:
         tensors = load_file(weights)
         for name, network in networks.items():
@@ -53,7 +64,9 @@ def load_stage1(weights: Path, config: Stage1Config, channels: int) -> Stage1:
         raise UserError(f"{weights} is missing: run `dvc repro stage1`, or `dvc checkout` if it ran before") from None
     except (RuntimeError, SafetensorError) as error:
         wanted = f"latent_dim {config.latent_dim}, ngf {config.ngf}, ndf {config.ndf}"
-        raise UserError(f"{weights} holds no stage 1 of {wanted} ({str(error).splitlines()[-1].strip()}): set them as it was trained") from None
+        raise UserError(
+            f"{weights} holds no stage 1 of {wanted} ({str(error).splitlines()[-1].strip()}): set them as it was trained"
+        ) from None
     prior = kept_prior(tensors, config.latent_dim)
     if not _is_placed(prior, config):
         raise UserError(f"{weights} was not trained on the prior `{config.prior}`: set `prior` as it was trained")
@@ -69,9 +82,13 @@ def _is_placed(prior: Prior, config: Stage1Config) -> bool:
 
 
 def stage1_training(config: Stage1Config, start: Stage1, data: tuple[Tensor, Tensor]) -> Training:
-    """Adversarial training alone on images and labels `data`; no step at all where `config.stage1_checkpoint` gave the networks."""
+    """Adversarial training alone on images and labels `data`; no step at all where `config.stage1_checkpoint` gave the
+    networks.
+    """
     stream = BatchStream(*data, config.batch_size, config.seed)
-    num_steps = _iterations(config.stage1_epochs, stream, config.n_critic, config.stage1_max_generator_steps, config.stage1_n_gen)
+    num_steps = _iterations(
+        config.stage1_epochs, stream, config.n_critic, config.stage1_max_generator_steps, config.stage1_n_gen
+    )
     objective = _objective(config, start, config.stage1_n_gen, data[0].device)
     return Training(objective, stream, num_steps if config.stage1_checkpoint is None else 0)
 
@@ -83,16 +100,20 @@ def stage2_training(config: GANConfig, start: Stage1, guidance: GuidanceTerm, da
         start: its generator is what `adapted_generator` made; only what requires a gradient is trained.
     """
     stream = BatchStream(*data, config.batch_size, config.seed)
-    num_steps = _iterations(config.stage2_epochs, stream, config.n_critic, config.stage2_max_generator_steps, config.n_gen)
+    num_steps = _iterations(
+        config.stage2_epochs, stream, config.n_critic, config.stage2_max_generator_steps, config.n_gen
+    )
     return Training(_objective(config, start, config.n_gen, data[0].device, [guidance]), stream, num_steps)
 
 
 @torch.no_grad()
 def adapted_generator(config: GANConfig, start: Stage1, images: Tensor) -> tuple[nn.Module, dict[str, float]]:
-    """Stage 2's generator, on the device of the training images (N, C, H, H), and what its start cost. The seed decides both.
+    """Stage 2's generator, on the device of the training images (N, C, H, H), and what its start cost. The seed decides
+    both.
 
     Returns:
-        the generator, and `adapter_parameters`, `start_mse` (mean squared difference from stage 1's images, which lie in [-1, 1]);
+        the generator, and `adapter_parameters`, `start_mse` (mean squared difference from stage 1's images, which lie
+        in [-1, 1]);
         an empty dictionary for architecture A.
     """
     torch.manual_seed(config.seed)
@@ -113,7 +134,9 @@ def trainable_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
 
-def _objective(config: Stage1Config, start: Stage1, n_gen: int, device: torch.device, guidance: Sequence[GuidanceTerm] = ()) -> AdversarialObjective:
+def _objective(
+    config: Stage1Config, start: Stage1, n_gen: int, device: torch.device, guidance: Sequence[GuidanceTerm] = ()
+) -> AdversarialObjective:
     generator, discriminator = (network.to(device, memory_format=torch.channels_last) for network in start[:2])
     phases = [
         _phase("d", discriminator, config.lr_discriminator, config.betas, config.n_critic),

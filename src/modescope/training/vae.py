@@ -17,7 +17,9 @@ from modescope.training.iteration import PREVIEW_COUNT, Batch, Phase, Training
 
 
 def vae_losses(model: VAE, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Loss, reconstruction and KL of `model.forward`, with codes and losses in float32 whatever the arithmetic of the convolutions."""
+    """Loss, reconstruction and KL of `model.forward`, with codes and losses in float32 whatever the arithmetic of the
+    convolutions.
+    """
     code = model.encoder(images)
     mean, log_variance = code.embedding.float(), code.log_covariance.float()
     z = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance)
@@ -77,14 +79,19 @@ class VaeObjective:
 
     @torch.no_grad()
     def preview(self) -> dict[str, Tensor]:
-        """"samples" of the standard normal, and "reconstructions": pairs of an eval image and its reconstruction; uint8."""
+        """ "samples" of the standard normal, and "reconstructions": pairs of an eval image and its reconstruction;
+        uint8.
+        """
         self.model.eval()
         samples = self.model.decoder(self._preview_z.to(self.eval_images.device))["reconstruction"]
         originals = self.eval_images[: PREVIEW_COUNT // 2]
         codes = self.model.encoder(to_unit(originals)).embedding
         copies = to_uint8(self.model.decoder(codes)["reconstruction"], low=0.0)
         self.model.train()
-        return {"samples": to_uint8(samples, low=0.0), "reconstructions": torch.stack([originals, copies], 1).flatten(0, 1)}
+        return {
+            "samples": to_uint8(samples, low=0.0),
+            "reconstructions": torch.stack([originals, copies], 1).flatten(0, 1),
+        }
 
     def extra_state(self) -> dict[str, Any]:
         return {"best_loss": self.best_loss, "best_weights": self.best_weights}
@@ -106,7 +113,10 @@ def vae_training(settings: Vae, images: Tensor, labels: Tensor, seed: int) -> Tr
     torch.manual_seed(seed)
     model = build_vae(settings.latent_dim).to(images.device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(
-        model.parameters(), betas=settings.betas, weight_decay=settings.weight_decay, **fused(settings.lr, images.device)
+        model.parameters(),
+        betas=settings.betas,
+        weight_decay=settings.weight_decay,
+        **fused(settings.lr, images.device),
     )
     epoch = ceil(stream.steps_per_epoch)
     objective = VaeObjective(Phase("vae", model, optimizer), images[held_out], settings.batch_size, epoch)

@@ -1,6 +1,7 @@
 """The made-up project with little of study 1, and its results."""
 
 import pytest
+
 from made_up import build_project
 
 

@@ -5,10 +5,10 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import build_project
 from matplotlib.container import BarContainer
 from PIL import Image
 
+from made_up import build_project
 from modescope.data.prepared import load_prepared
 from modescope.errors import UserError
 from modescope.report.cgan import figures, sheets
@@ -16,7 +16,9 @@ from modescope.report.cgan.runs import best, labelled_rows, shown
 from modescope.report.figures import mosaic, tiles
 
 CHARTS = [(figures, name) for name in ("benchmark", "labels_gain", "curves")]
-SHEETS = [(sheets, name) for name in ("samples", "per_class", "fixed_z", "one_z", "unlabelled_samples", "stacked_samples")]
+SHEETS = [
+    (sheets, name) for name in ("samples", "per_class", "fixed_z", "one_z", "unlabelled_samples", "stacked_samples")
+]
 LOSSES = ["bce", "lsgan", "hinge", "wgan-gp"]
 DIGITS = [str(digit) for digit in range(10)]
 
@@ -61,16 +63,29 @@ def test_pictures_are_readable_and_repeatable(results, module, name):
 
 def test_the_benchmark_draws_the_measured_values(project, drawn):
     for place, loss in enumerate(LOSSES):
-        project.change(f"cgan-{loss}", "cgan", kid_classifier_mean=0.01 * (place + 1), kid_classifier_std=0.001 * (place + 1), seconds=100.0 * (place + 1))
+        project.change(
+            f"cgan-{loss}",
+            "cgan",
+            kid_classifier_mean=0.01 * (place + 1),
+            kid_classifier_std=0.001 * (place + 1),
+            seconds=100.0 * (place + 1),
+        )
     results = project.results
     fid, kid, seconds, _, consistent, _, _ = drawn(figures, "benchmark", results).axes
     assert heights(fid.containers[0]) == values_of(results, "fid_classifier")
-    assert list(fid.lines[0].get_ydata()) == [min(values_of(results, "fid_classifier"))] * 2 and fid.lines[0].get_linestyle() == "--"
+    assert (
+        list(fid.lines[0].get_ydata()) == [min(values_of(results, "fid_classifier"))] * 2
+        and fid.lines[0].get_linestyle() == "--"
+    )
     assert heights(next(bars(kid))) == values_of(results, "kid_classifier_mean")
-    (errors,) = [collection for collection in kid.collections]
-    assert [np.ptp(segment[:, 1]) / 2 for segment in errors.get_segments()] == pytest.approx(values_of(results, "kid_classifier_std"))
+    (errors,) = list(kid.collections)
+    assert [np.ptp(segment[:, 1]) / 2 for segment in errors.get_segments()] == pytest.approx(
+        values_of(results, "kid_classifier_std")
+    )
     assert heights(seconds.containers[0]) == values_of(results, "seconds")
-    assert heights(consistent.containers[0]) == pytest.approx([100 * value for value in values_of(results, "class_consistency")])
+    assert heights(consistent.containers[0]) == pytest.approx(
+        [100 * value for value in values_of(results, "class_consistency")]
+    )
     assert fid.get_ylabel() == "of the judge's features"
     assert [label.get_text() for label in fid.get_xticklabels()] == [*LOSSES, best(results).name]
 
@@ -91,7 +106,15 @@ def test_one_kind_of_discriminator_needs_one_axis(project, drawn, losses, axes):
 
 def test_the_radar_is_the_lowest_value_as_a_part_of_the_own(project, drawn):
     for place, loss in enumerate(LOSSES):
-        project.change(f"cgan-{loss}", "cgan", fid_classifier=2.0 * (place + 1), kid_classifier_mean=0.01, seconds=50.0 * (place + 1), recall=0.25, class_consistency=0.5)
+        project.change(
+            f"cgan-{loss}",
+            "cgan",
+            fid_classifier=2.0 * (place + 1),
+            kid_classifier_mean=0.01,
+            seconds=50.0 * (place + 1),
+            recall=0.25,
+            class_consistency=0.5,
+        )
     project.change_params({"cgan": {"ours": {}}})
     radar = drawn(figures, "benchmark", project.results).axes[5]
     assert [label.get_text() for label in radar.get_xticklabels()] == ["FID", "KID", "consistency", "recall", "speed"]
@@ -108,7 +131,10 @@ def test_a_kid_below_zero_is_the_best_there_is(project, drawn):
 def test_inceptions_scores_are_shown_where_they_are_measured(tmp_path, drawn):
     results = build_project(tmp_path, splits=("split1",), extractors=("judge", "inception")).results
     fid, kid, *_ = drawn(figures, "benchmark", results).axes
-    assert heights(fid.containers[0]) == values_of(results, "fid") and fid.get_ylabel() == kid.get_ylabel() == "of Inception's features"
+    assert (
+        heights(fid.containers[0]) == values_of(results, "fid")
+        and fid.get_ylabel() == kid.get_ylabel() == "of Inception's features"
+    )
     fid, *_ = drawn(figures, "labels_gain", results).axes
     assert heights(fid.containers[0]) == values_of(results, "fid", "cgan")
 
@@ -120,8 +146,12 @@ def test_labels_gain_is_the_part_of_fid_that_labels_take_away(project, drawn):
     project.change("dcgan-hinge", "cgan", fid_classifier=5.0)
     results = project.results
     fid, kid, gain = drawn(figures, "labels_gain", results).axes
-    assert [heights(container) for container in fid.containers] == [values_of(results, "fid_classifier", mode) for mode in ("cgan", "dcgan")]
-    assert [heights(container) for container in bars(kid)] == [values_of(results, "kid_classifier_mean", mode) for mode in ("cgan", "dcgan")]
+    assert [heights(container) for container in fid.containers] == [
+        values_of(results, "fid_classifier", mode) for mode in ("cgan", "dcgan")
+    ]
+    assert [heights(container) for container in bars(kid)] == [
+        values_of(results, "kid_classifier_mean", mode) for mode in ("cgan", "dcgan")
+    ]
     gains = heights(gain.containers[0])
     assert gains[0] == pytest.approx(25) and gains[2] == pytest.approx(-10)
     cgan, dcgan = ([bar.get_x() for bar in container.patches] for container in fid.containers)
@@ -130,7 +160,9 @@ def test_labels_gain_is_the_part_of_fid_that_labels_take_away(project, drawn):
 
 def test_curves_have_losses_scores_and_gradients_of_every_shown_row(results, drawn):
     panels = np.array(drawn(figures, "curves", results).axes).reshape(3, -1)
-    assert [axes.get_title(loc="left") or axes.get_title() for axes in panels[0]] == [row.label for row in shown(results)]
+    assert [axes.get_title(loc="left") or axes.get_title() for axes in panels[0]] == [
+        row.label for row in shown(results)
+    ]
     table = pd.read_csv(results.runs["cgan-lsgan"].folder / "curves.csv")
     drawn_columns = [line.get_ydata().tolist() for axes in panels[:, 1] for line in axes.lines]
     columns = ("d_loss", "g_loss", "d_real", "d_fake", "d_gradient_norm", "g_gradient_norm")
@@ -150,7 +182,9 @@ def test_samples_have_a_block_for_each_digit_under_training_images(results, laid
     assert rows == ["training images", *LOSSES, best(results).name] and columns == DIGITS
     data = load_prepared(results.folders.data / "grey" / "train.safetensors").images
     assert np.array_equal(cells[0][4], mosaic(data[4::10, 0].numpy(), 2))
-    assert np.array_equal(cells[2][7], mosaic(previews(results.runs["cgan-lsgan"])[7::10], 2)) and cells[2][7].shape == (4 * 29 - 1, 2 * 29 - 1)
+    assert np.array_equal(cells[2][7], mosaic(previews(results.runs["cgan-lsgan"])[7::10], 2)) and cells[2][
+        7
+    ].shape == (4 * 29 - 1, 2 * 29 - 1)
 
 
 def test_five_of_each_digit_of_every_row_with_labels(results, laid):
@@ -173,7 +207,11 @@ def test_sheets_without_labels_show_every_preview(results, laid):
     assert rows == LOSSES and np.array_equal(cells[1][0], mosaic(previews(results.runs["dcgan-lsgan"]), 16))
     cells, rows, _ = laid("stacked_samples", results)
     assert rows == ["test digits", *results.params.stacked.losses]
-    assert np.array_equal(cells[0][0], mosaic(previews(results.runs["stacked-real"]), 16)) and cells[0][0].shape == (4 * 29 - 1, 16 * 29 - 1, 3)
+    assert np.array_equal(cells[0][0], mosaic(previews(results.runs["stacked-real"]), 16)) and cells[0][0].shape == (
+        4 * 29 - 1,
+        16 * 29 - 1,
+        3,
+    )
 
 
 def test_a_missing_grid_is_named(project):

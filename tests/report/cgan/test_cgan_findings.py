@@ -1,8 +1,8 @@
 """Study 3: its findings follow from hand-made numbers."""
 
 import pytest
-from made_up import OURS, build_project
 
+from made_up import OURS, build_project
 from modescope.report.cgan.findings import all_findings
 
 FIDS = {"bce": 2.0, "lsgan": 1.0, "hinge": 4.0, "wgan-gp": 3.0}
@@ -12,12 +12,28 @@ FIDS = {"bce": 2.0, "lsgan": 1.0, "hinge": 4.0, "wgan-gp": 3.0}
 def project(tmp_path):
     """Every labelled row 90 % consistent; FIDs of `FIDS`, without labels twice as high; the floor's FID is 0.02."""
     project = build_project(tmp_path, splits=("split1",))
-    project.change("real-digits", "cgan", fid_classifier=0.02, class_consistency=0.995, pixel_std=[0.6] * 10, recall_per_class=[0.9] * 10, ms_ssim=[0.2] * 10)
+    project.change(
+        "real-digits",
+        "cgan",
+        fid_classifier=0.02,
+        class_consistency=0.995,
+        pixel_std=[0.6] * 10,
+        recall_per_class=[0.9] * 10,
+        ms_ssim=[0.2] * 10,
+    )
     for loss, fid in FIDS.items():
         project.change(f"cgan-{loss}", "cgan", fid_classifier=fid)
         project.change(f"dcgan-{loss}", "cgan", fid_classifier=2 * fid)
     for row in labelled():
-        project.change(row, "cgan", class_consistency=0.9, pixel_std=[0.6] * 10, recall_per_class=[0.5] * 10, ms_ssim=[0.3] * 10, fixed_z_classes=[9] * 8)
+        project.change(
+            row,
+            "cgan",
+            class_consistency=0.9,
+            pixel_std=[0.6] * 10,
+            recall_per_class=[0.5] * 10,
+            ms_ssim=[0.3] * 10,
+            fixed_z_classes=[9] * 8,
+        )
     return project
 
 
@@ -31,44 +47,72 @@ def texts(project):
 
 def test_losses_are_ranked_by_fid_beside_the_reports(project):
     text = texts(project)["Losses by FID, the lowest first"]
-    assert text.startswith("Report 2 has, with labels, of Inception's features: wgan-gp 4.79, bce 5.06, lsgan 5.22, hinge 6.84. ")
-    assert "Here, with labels (cgan), of the judge's features: lsgan 1.000, bce 2.000, wgan-gp 3.000, hinge 4.000 (real images 0.020); " in text
-    assert text.endswith("without labels (dcgan), of the judge's features: lsgan 2.000, bce 4.000, wgan-gp 6.000, hinge 8.000 (real images 0.020).")
+    assert text.startswith(
+        "Report 2 has, with labels, of Inception's features: wgan-gp 4.79, bce 5.06, lsgan 5.22, hinge 6.84. "
+    )
+    assert (
+        "Here, with labels (cgan), of the judge's features: lsgan 1.000, bce 2.000, wgan-gp 3.000, hinge 4.000 (real images 0.020); "
+        in text
+    )
+    assert text.endswith(
+        "without labels (dcgan), of the judge's features: lsgan 2.000, bce 4.000, wgan-gp 6.000, hinge 8.000 (real images 0.020)."
+    )
 
 
 def test_two_extractors_rank_apart(tmp_path):
     project = build_project(tmp_path, splits=("split1",), extractors=("judge", "inception"))
     project.change("cgan-hinge", "cgan", fid=0.25)
     text = texts(project)["Losses by FID, the lowest first"]
-    assert "with labels (cgan), of Inception's features: hinge 0.25, " in text and text.count("of the judge's features") == 2
+    assert (
+        "with labels (cgan), of Inception's features: hinge 0.25, " in text
+        and text.count("of the judge's features") == 2
+    )
 
 
 def test_consistency_of_ours_stands_beside_the_best_published_row(project):
     project.change("cgan-lsgan", "cgan", class_consistency=0.95)
     project.change("cgan-ours-no-ema", "cgan", class_consistency=0.98)
     text = texts(project)["Class consistency"]
-    assert "cgan-lsgan 95.00 %, " in text and "our cgan-ours-no-ema 98.00 % (+3.00 points against the best of the report's rows)" in text
+    assert (
+        "cgan-lsgan 95.00 %, " in text
+        and "our cgan-ours-no-ema 98.00 % (+3.00 points against the best of the report's rows)" in text
+    )
     assert "of real images 99.50 %." in text and text.endswith("Report 2 has 97.80 to 98.90 % by its own classifier.")
 
 
 @pytest.mark.parametrize(
     ("fid", "wording"),
     [
-        (8.0, "for 4 of 4 losses: bce 2.000 against 4.000, lsgan 1.000 against 2.000, hinge 4.000 against 8.000 and wgan-gp 3.000 against 6.000."),
-        (3.75, "for 3 of 4 losses: bce 2.000 against 4.000, lsgan 1.000 against 2.000 and wgan-gp 3.000 against 6.000. It is not for hinge (4.000 against 3.750, 0.250 higher)."),
+        (
+            8.0,
+            "for 4 of 4 losses: bce 2.000 against 4.000, lsgan 1.000 against 2.000, hinge 4.000 against 8.000 and wgan-gp 3.000 against 6.000.",
+        ),
+        (
+            3.75,
+            "for 3 of 4 losses: bce 2.000 against 4.000, lsgan 1.000 against 2.000 and wgan-gp 3.000 against 6.000. It is not for hinge (4.000 against 3.750, 0.250 higher).",
+        ),
     ],
 )
 def test_labels_that_do_not_help_are_named(project, fid, wording):
     project.change("dcgan-hinge", "cgan", fid_classifier=fid)
     text = texts(project)["With labels against without"]
-    assert text == f"Report 2 has a lower FID with labels for bce, lsgan and wgan-gp, and a higher one for hinge. The judge's FID is lower with labels {wording}"
+    assert (
+        text
+        == f"Report 2 has a lower FID with labels for bce, lsgan and wgan-gp, and a higher one for hinge. The judge's FID is lower with labels {wording}"
+    )
 
 
 @pytest.mark.parametrize(
     ("changes", "wording"),
     [
-        ({"recall_per_class": [0.05] * 10}, "pixel_std differs by 0.0% of the real images' and recall by 50.0%: recall tells them apart, pixel_std less."),
-        ({"pixel_std": [0.3] * 10}, "pixel_std differs by 50.0% of the real images' and recall by 0.0%: recall tells them apart no more than pixel_std does."),
+        (
+            {"recall_per_class": [0.05] * 10},
+            "pixel_std differs by 0.0% of the real images' and recall by 50.0%: recall tells them apart, pixel_std less.",
+        ),
+        (
+            {"pixel_std": [0.3] * 10},
+            "pixel_std differs by 50.0% of the real images' and recall by 0.0%: recall tells them apart no more than pixel_std does.",
+        ),
     ],
 )
 def test_diversity_compares_what_tells_the_rows_apart(project, changes, wording):
@@ -82,27 +126,37 @@ def test_diversity_names_the_highest_row(project):
     project.change("cgan-hinge", "cgan", pixel_std=[0.61] * 10)
     project.change("cgan-lsgan", "cgan", recall_per_class=[0.7] * 10)
     text = texts(project)["Diversity"]
-    assert "0.600 to 0.610 (real images 0.600), highest for hinge" in text and "0.500 to 0.700 (0.900), highest for lsgan" in text
+    assert (
+        "0.600 to 0.610 (real images 0.600), highest for hinge" in text
+        and "0.500 to 0.700 (0.900), highest for lsgan" in text
+    )
 
 
 def test_fixed_z_counts_z_with_every_digit(project):
     project.change("cgan-ours", "cgan", fixed_z_classes=[10] * 7 + [9])
     text = texts(project)["Fixed z, every label"]
-    assert "z that give 10 different digits: bce 0 of 8, lsgan 0 of 8, hinge 0 of 8, wgan-gp 0 of 8, cgan-ours 7 of 8, " in text
+    assert (
+        "z that give 10 different digits: bce 0 of 8, lsgan 0 of 8, hinge 0 of 8, wgan-gp 0 of 8, cgan-ours 7 of 8, "
+        in text
+    )
 
 
 def test_stacked_digits_name_the_loss_that_covers_most(project):
     for loss, modes in {"bce": 500, "lsgan": 0, "hinge": 999, "wgan-gp": 998, "real": 1000}.items():
         project.change(f"stacked-{loss}", "cgan", modes_covered=modes, modes_enough=modes // 2)
     text = texts(project)["Stacked digits"]
-    assert text.startswith("Of 1,000 modes, hinge covers most. Modes with a sample (with 10) among 26,000: bce 500 (250), lsgan 0 (0), ")
+    assert text.startswith(
+        "Of 1,000 modes, hinge covers most. Modes with a sample (with 10) among 26,000: bce 500 (250), lsgan 0 (0), "
+    )
     assert text.endswith("wgan-gp 998 (499); real digits 1,000 (500).")
 
 
 def test_speed_is_a_multiple_of_bces(project):
     project.change("cgan-wgan-gp", "cgan", seconds=250.0)
     project.change("dcgan-wgan-gp", "cgan", seconds=320.0)
-    assert texts(project)["Speed"].endswith("takes bce's time with labels (cgan) 2.5 times (report 2: 3.7) and without labels (dcgan) 3.2 times (report 2: 3.8).")
+    assert texts(project)["Speed"].endswith(
+        "takes bce's time with labels (cgan) 2.5 times (report 2: 3.7) and without labels (dcgan) 3.2 times (report 2: 3.8)."
+    )
 
 
 def test_other_data_is_not_held_against_the_report(tmp_path):
@@ -114,7 +168,16 @@ def test_other_data_is_not_held_against_the_report(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "heads"),
     [
-        ({"modes": ["cgan"], "losses": ["hinge"]}, ["Losses by FID, the lowest first", "Class consistency", "Diversity", "Fixed z, every label", "Stacked digits"]),
+        (
+            {"modes": ["cgan"], "losses": ["hinge"]},
+            [
+                "Losses by FID, the lowest first",
+                "Class consistency",
+                "Diversity",
+                "Fixed z, every label",
+                "Stacked digits",
+            ],
+        ),
         ({"modes": ["dcgan"], "ours": {}}, ["Losses by FID, the lowest first", "Stacked digits", "Speed"]),
     ],
 )

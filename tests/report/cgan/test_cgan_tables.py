@@ -2,8 +2,8 @@
 
 import pytest
 import yaml
-from made_up import OURS, build_project, rewrite
 
+from made_up import OURS, build_project, rewrite
 from modescope.report import cgan
 from modescope.report.cgan import tables
 from modescope.report.cgan.runs import all_rows, best, labelled_rows, published, shown
@@ -41,17 +41,34 @@ def test_every_published_row_has_a_reported_line(results):
 def test_scores_hold_every_row_and_the_floor(results):
     table = tables.scores(results)
     names = [row.get("row") for row in table.rows]
-    assert names == [*(f"{mode}-{loss}" for mode in ("cgan", "dcgan") for loss in LOSSES), *OURS, None] and table.quiet == {len(names) - 1}
+    assert names == [
+        *(f"{mode}-{loss}" for mode in ("cgan", "dcgan") for loss in LOSSES),
+        *OURS,
+        None,
+    ] and table.quiet == {len(names) - 1}
     rows = by(table, "row")
     row, values = rows["cgan-wgan-gp"], results.runs["cgan-wgan-gp"].values
-    for metric in ("fid_classifier", "kid_classifier_mean", "kid_classifier_std", "class_consistency", "recall", "coverage", "seconds"):
+    for metric in (
+        "fid_classifier",
+        "kid_classifier_mean",
+        "kid_classifier_std",
+        "class_consistency",
+        "recall",
+        "coverage",
+        "seconds",
+    ):
         assert row[metric] == values[metric]
     assert row["images_per_second"] == 12.0 * results.params.cgan.training.batch_size
     assert (row["kid_mean_reported"], row["kid_std_reported"], row["seconds_reported"]) == (0.0028, 0.0015, 1856.6)
     assert row["class_consistency_reported"] == pytest.approx(0.989)
     assert "class_consistency" not in rows["dcgan-bce"] and "kid_mean_reported" not in rows["dcgan-bce"]
-    assert (rows["cgan-ours"]["mode"], rows["cgan-ours"]["loss"]) == ("cgan", "hinge") and "fid_reported" not in rows["cgan-ours"]
-    assert rows[None]["class_consistency"] == results.runs["real-digits"].values["class_consistency"] and "seconds" not in rows[None]
+    assert (rows["cgan-ours"]["mode"], rows["cgan-ours"]["loss"]) == ("cgan", "hinge") and "fid_reported" not in rows[
+        "cgan-ours"
+    ]
+    assert (
+        rows[None]["class_consistency"] == results.runs["real-digits"].values["class_consistency"]
+        and "seconds" not in rows[None]
+    )
     assert "Reported scores are report 2's" in table.caption
 
 
@@ -63,7 +80,9 @@ def test_a_batch_of_another_size_counts_in_images_per_second(project):
 def test_reported_values_stand_only_beside_the_same_data(tmp_path):
     results = build_project(tmp_path, splits=("split1",), data="digits-rgb").results
     for table in (tables.scores(results), tables.pixel_std(results)):
-        assert not any(column.key.endswith("_reported") for column in table.columns) and "report 2's:" not in table.caption
+        assert (
+            not any(column.key.endswith("_reported") for column in table.columns) and "report 2's:" not in table.caption
+        )
 
 
 @pytest.mark.parametrize("extractors", [("judge",), ("judge", "inception")])
@@ -71,13 +90,22 @@ def test_two_extractors_never_share_a_column(tmp_path, extractors):
     results = build_project(tmp_path, splits=("split1",), extractors=extractors).results
     for table in (tables.scores(results), tables.ours(results)):
         groups = {column.key: column.group for column in table.columns}
-        assert groups["fid_classifier"] == "judge" and groups.get("fid") == ("Inception" if "inception" in extractors else None)
+        assert groups["fid_classifier"] == "judge" and groups.get("fid") == (
+            "Inception" if "inception" in extractors else None
+        )
         assert groups.get("fid_reported", "reported (Inception)") == "reported (Inception)"
 
 
 def test_captions_name_judge_reference_and_budget(results):
     line, steps = tables.scores(results).caption_line, results.params.cgan.training.generator_steps
-    for fact in ("data: mnist", "grey-judge (digit-cnn", "10,000 per model", "the training images", "training 42, evaluation 1234", f"budget: {steps:,} generator steps"):
+    for fact in (
+        "data: mnist",
+        "grey-judge (digit-cnn",
+        "10,000 per model",
+        "the training images",
+        "training 42, evaluation 1234",
+        f"budget: {steps:,} generator steps",
+    ):
         assert fact in line
 
 
@@ -97,7 +125,10 @@ def test_the_summary_has_a_line_per_loss_our_best_row_and_the_floor(project):
     for loss in LOSSES:
         for mode in ("cgan", "dcgan"):
             assert rows[loss][f"fid/{mode}"] == results.runs[f"{mode}-{loss}"].values["fid_classifier"]
-    assert rows["bce"]["seconds"] == 77.0 and rows["bce"]["class_consistency"] == results.runs["cgan-bce"].values["class_consistency"]
+    assert (
+        rows["bce"]["seconds"] == 77.0
+        and rows["bce"]["class_consistency"] == results.runs["cgan-bce"].values["class_consistency"]
+    )
     assert rows["real images (floor)"]["fid/cgan"] == rows["real images (floor)"]["fid/dcgan"]
 
 
@@ -107,7 +138,10 @@ def test_class_consistency_by_digit_and_fixed_z(project):
     table = tables.class_consistency(results)
     rows, values = by(table, "row"), results.runs["cgan-bce"].values
     assert list(rows) == [*(f"cgan-{loss}" for loss in LOSSES), *OURS, "real images (floor)"]
-    assert [rows["cgan-bce"][name] for name in ("all", *DIGITS)] == [values["class_consistency"], *values["class_consistency_per_class"]]
+    assert [rows["cgan-bce"][name] for name in ("all", *DIGITS)] == [
+        values["class_consistency"],
+        *values["class_consistency_per_class"],
+    ]
     assert (rows["cgan-bce"]["fixed_z_mean"], rows["cgan-bce"]["fixed_z_all"]) == (8.0, 3)
     assert "over 8 z" in table.caption and "fixed_z_mean" not in rows["real images (floor)"]
 
@@ -116,8 +150,17 @@ def test_pixel_std_stands_beside_table_8_1(results):
     table = tables.pixel_std(results)
     rows, label = by(table, "digit"), best(results).label
     assert list(rows) == [*DIGITS, "mean"]
-    assert [column.key for column in table.columns] == ["digit", *LOSSES, label, "real images", *(f"{loss}_reported" for loss in LOSSES)]
-    assert rows["5"]["wgan-gp_reported"] == 0.581 and rows["1"]["hinge"] == results.runs["cgan-hinge"].values["pixel_std"][1]
+    assert [column.key for column in table.columns] == [
+        "digit",
+        *LOSSES,
+        label,
+        "real images",
+        *(f"{loss}_reported" for loss in LOSSES),
+    ]
+    assert (
+        rows["5"]["wgan-gp_reported"] == 0.581
+        and rows["1"]["hinge"] == results.runs["cgan-hinge"].values["pixel_std"][1]
+    )
     assert rows["7"]["real images"] == results.runs["real-digits"].values["pixel_std"][7]
     assert rows["mean"]["bce_reported"] == pytest.approx(sum(PRINTED["pixel_std"]["bce"]) / 10)
 
@@ -157,11 +200,17 @@ def test_stacked_digits_count_modes(project):
     assert table.cells[list(rows).index("hinge")] == ["hinge", "26,000", "512", "300", "2.250", "100", "12.0"]
     assert "seconds" not in rows["real images (floor)"]
     steps = project.params.stacked_config("bce").generator_steps
-    assert f"budget: {steps:,} generator steps on 128,000 images" in table.caption_line and "grey-judge" in table.caption_line
+    assert (
+        f"budget: {steps:,} generator steps on 128,000 images" in table.caption_line
+        and "grey-judge" in table.caption_line
+    )
 
 
 def test_timings_hold_every_training(results):
-    assert {row["run"] for row in tables.timings(results).rows} == {*results.params.cgan.rows, *(f"stacked-{loss}" for loss in results.params.stacked.losses)}
+    assert {row["run"] for row in tables.timings(results).rows} == {
+        *results.params.cgan.rows,
+        *(f"stacked-{loss}" for loss in results.params.stacked.losses),
+    }
 
 
 FIRST, LAST = ["cgan_summary", "cgan"], ["stacked", "stacked_samples", "curves_cgan", "runs_cgan"]
@@ -176,7 +225,10 @@ WITH_LABELS = ["samples_cgan", "cgan_consistency", "fixed_z", "one_z", "cgan_pix
         ({"modes": ["cgan"], "losses": ["wgan-gp"], "ours": {}}, [*FIRST, "figure7_1", *WITH_LABELS, *LAST]),
         ({"modes": ["dcgan"]}, [*FIRST, "figure7_1", *WITH_LABELS, "samples_dcgan", "cgan_ours", *LAST]),
         ({"modes": ["dcgan"], "ours": {}}, [*FIRST, "samples_dcgan", *LAST]),
-        ({"ours": {"plain": {"mode": "dcgan", "loss": "hinge", "ema_decay": 0.99}}}, [*FIRST, "figure7_1", "figure7_2", *WITH_LABELS, "samples_dcgan", "cgan_ours", *LAST]),
+        (
+            {"ours": {"plain": {"mode": "dcgan", "loss": "hinge", "ema_decay": 0.99}}},
+            [*FIRST, "figure7_1", "figure7_2", *WITH_LABELS, "samples_dcgan", "cgan_ours", *LAST],
+        ),
     ],
 )
 def test_the_section_holds_only_what_the_profile_has(project, undrawn, changes, names):

@@ -25,15 +25,27 @@ def section(results: Results) -> Section:
     if set(MODES) <= set(modes):
         content += [figures.labels_gain(results)]
     if with_labels:
-        content += [sheets.samples(results), tables.class_consistency(results), sheets.fixed_z(results), sheets.one_z(results)]
+        content += [
+            sheets.samples(results),
+            tables.class_consistency(results),
+            sheets.fixed_z(results),
+            sheets.one_z(results),
+        ]
         content += [tables.pixel_std(results), tables.diversity(results), sheets.per_class(results)]
     if UNLABELLED in modes:
         content += [sheets.unlabelled_samples(results)]
     if results.params.cgan.ours:
         content += [tables.ours(results)]
     content += tables.over_seeds(results)
-    content += [tables.stacked(results), sheets.stacked_samples(results), figures.curves(results), tables.timings(results)]
-    return Section(STUDY, "Study 3: conditional GANs and their losses", findings.all_findings(results), content, errata(results))
+    content += [
+        tables.stacked(results),
+        sheets.stacked_samples(results),
+        figures.curves(results),
+        tables.timings(results),
+    ]
+    return Section(
+        STUDY, "Study 3: conditional GANs and their losses", findings.all_findings(results), content, errata(results)
+    )
 
 
 def errata(results: Results) -> str:

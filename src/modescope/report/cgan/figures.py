@@ -7,10 +7,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.projections.polar import PolarAxes
 
-from modescope.report.cgan.runs import LABELLED, MODES, UNLABELLED, Extractor, Row, extractors, floor, look, published, run, shown
-from modescope.report.figures import FLOOR, INK, Look, legend_above, render
+from modescope.report.cgan.runs import (
+    LABELLED,
+    MODES,
+    UNLABELLED,
+    Extractor,
+    Row,
+    extractors,
+    floor,
+    look,
+    published,
+    run,
+    shown,
+)
+from modescope.report.figures import INK, Look, legend_above, render
 from modescope.report.page import Picture
-from modescope.report.results import Results, Run
+from modescope.report.results import Results
 from modescope.report.trainings import curve, curve_panel
 
 WIDTH = 9.0  # inches
@@ -18,7 +30,10 @@ BEST = Look("lowest FID", INK, "", "--")
 G_LOSS = "train/g_loss"
 SMOOTHED = 0.1  # of a curve's points, in the mean that stands for one
 LEAST = 1e-9  # an unbiased KID can be 0 or less
-DISCRIMINATOR, GENERATOR = Look("discriminator, real images", "#0072b2", ""), Look("generator, generated images", "#d55e00", "")
+DISCRIMINATOR, GENERATOR = (
+    Look("discriminator, real images", "#0072b2", ""),
+    Look("generator, generated images", "#d55e00", ""),
+)
 CURVES: dict[str, dict[str, Look]] = {
     "loss": {"train/d_loss": DISCRIMINATOR, G_LOSS: GENERATOR},
     "D's score": {"train/d_real": DISCRIMINATOR, "train/d_fake": GENERATOR},
@@ -37,7 +52,13 @@ def benchmark(results: Results) -> Picture:
         fid, kid, seconds, losses, consistent, radar = panels
         _bars(fid, looks, [value[of.fid] for value in values], digits=of.digits)
         fid.axhline(min(value[of.fid] for value in values), color=BEST.colour, linestyle=BEST.line, linewidth=1)
-        _bars(kid, looks, [value[f"{of.kid}_mean"] for value in values], [value[f"{of.kid}_std"] for value in values], digits=4)
+        _bars(
+            kid,
+            looks,
+            [value[f"{of.kid}_mean"] for value in values],
+            [value[f"{of.kid}_std"] for value in values],
+            digits=4,
+        )
         _bars(seconds, looks, [value["seconds"] for value in values], digits=0)
         _loss_curves(losses, results, rows)
         _bars(consistent, looks, [100 * value["class_consistency"] for value in values], digits=1)
@@ -46,7 +67,12 @@ def benchmark(results: Results) -> Picture:
         titles = ("FID ↓", "KID ↓", "Training time ↓", "Generator loss, smoothed", "Class consistency ↑", "Overview")
         for axes, title in zip(panels, titles, strict=True):
             axes.set_title(title, pad=16 if axes is radar else None)
-        for axes, label in {fid: f"of {of.name}", kid: f"of {of.name}", seconds: "seconds", consistent: "% of the images"}.items():
+        for axes, label in {
+            fid: f"of {of.name}",
+            kid: f"of {of.name}",
+            seconds: "seconds",
+            consistent: "% of the images",
+        }.items():
             axes.set_ylabel(label)
         legend_above(figure, [*looks, BEST])
 
@@ -71,7 +97,14 @@ def labels_gain(results: Results) -> Picture:
         for place, mode in zip((-0.2, 0.2), MODES, strict=True):
             looks = [Look(name, MODES[mode].colour) for name in names]
             _bars(fid, looks, [value[of.fid] for value in values[mode]], None, place, of.digits)
-            _bars(kid, looks, [value[f"{of.kid}_mean"] for value in values[mode]], [value[f"{of.kid}_std"] for value in values[mode]], place, 4)
+            _bars(
+                kid,
+                looks,
+                [value[f"{of.kid}_mean"] for value in values[mode]],
+                [value[f"{of.kid}_std"] for value in values[mode]],
+                place,
+                4,
+            )
         _bars(gain, [Look(name, INK) for name in names], gains, digits=0)
         gain.axhline(0, color=INK, linewidth=1)
         gain.margins(y=0.15)
@@ -117,14 +150,34 @@ def curves(results: Results) -> Picture:
 
 
 def _bars(
-    axes: Axes, looks: Sequence[Look], heights: Sequence[float], spreads: Sequence[float] | None = None, place: float | None = None, digits: int = 2
+    axes: Axes,
+    looks: Sequence[Look],
+    heights: Sequence[float],
+    spreads: Sequence[float] | None = None,
+    place: float | None = None,
+    digits: int = 2,
 ) -> None:
     """A bar for each look with its value above; those at a `place` leave room for others beside them."""
     places = np.arange(len(looks)) + (place or 0)
     error = {"elinewidth": 1, "capsize": 2.5, "ecolor": INK}
-    drawn = axes.bar(places, heights, 0.7 if place is None else 0.38, color=[look.colour for look in looks], yerr=spreads, error_kw=error)
-    axes.bar_label(drawn, [f"{height:,.{digits}f}" for height in heights], padding=2, fontsize=6.5, rotation=0 if place is None else 90)
-    axes.set_xticks(range(len(looks)), [look.label for look in looks], fontsize=7, rotation=25, ha="right", rotation_mode="anchor")
+    drawn = axes.bar(
+        places,
+        heights,
+        0.7 if place is None else 0.38,
+        color=[look.colour for look in looks],
+        yerr=spreads,
+        error_kw=error,
+    )
+    axes.bar_label(
+        drawn,
+        [f"{height:,.{digits}f}" for height in heights],
+        padding=2,
+        fontsize=6.5,
+        rotation=0 if place is None else 90,
+    )
+    axes.set_xticks(
+        range(len(looks)), [look.label for look in looks], fontsize=7, rotation=25, ha="right", rotation_mode="anchor"
+    )
     axes.tick_params(axis="x", length=0)
     axes.tick_params(axis="y", labelsize=7.5)
     axes.grid(axis="x", visible=False)
@@ -136,8 +189,12 @@ def _loss_curves(axes: Axes, results: Results, rows: Sequence[Row]) -> None:
     right = axes.twinx() if len({row.config.discriminator for row in rows}) > 1 else axes
     for row in rows:
         table = curve(run(results, row), [G_LOSS])
-        smooth = table.assign(**{G_LOSS: table[G_LOSS].rolling(max(1, int(SMOOTHED * len(table))), min_periods=1).mean()})
-        curve_panel(right if row.config.discriminator == "critic" else axes, smooth, {G_LOSS: look(results.params, row)})
+        smooth = table.assign(
+            **{G_LOSS: table[G_LOSS].rolling(max(1, int(SMOOTHED * len(table))), min_periods=1).mean()}
+        )
+        curve_panel(
+            right if row.config.discriminator == "critic" else axes, smooth, {G_LOSS: look(results.params, row)}
+        )
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     if right is not axes:

@@ -43,8 +43,14 @@ def _losses(results: Results) -> Finding:
     for of in extractors(results.params):
         for mode in results.params.cgan.modes:
             fids = {row.config.loss: run(results, row).values[of.fid] for row in published(results.params, mode)}
-            parts.append(f"{MODES[mode].label}, of {of.name}: {_ranking(fids, of.digits)} (real images {floor(results).values[of.fid]:.3f})")
-    told = {row.config.loss: reported(results, row)["fid"] for row in published(results.params, LABELLED) if reported(results, row)}
+            parts.append(
+                f"{MODES[mode].label}, of {of.name}: {_ranking(fids, of.digits)} (real images {floor(results).values[of.fid]:.3f})"
+            )
+    told = {
+        row.config.loss: reported(results, row)["fid"]
+        for row in published(results.params, LABELLED)
+        if reported(results, row)
+    }
     claim = f"Report 2 has, with labels, of Inception's features: {_ranking(told, 2)}. " if told else ""
     return Finding("Losses by FID, the lowest first", f"{claim}Here, {'; '.join(parts)}.")
 
@@ -57,10 +63,18 @@ def _consistency(results: Results) -> Finding:
     """Of the report's rows and of our best one."""
     values = {row.name: _percent(results, row) for row in published(results.params, LABELLED)}
     ours = best(results)
-    told = [100 * reported(results, row)["class_consistency"] for row in published(results.params, LABELLED) if reported(results, row)]
+    told = [
+        100 * reported(results, row)["class_consistency"]
+        for row in published(results.params, LABELLED)
+        if reported(results, row)
+    ]
     parts = [f"{name} {value:.2f} %" for name, value in values.items()]
     if ours:
-        lead = f" ({_percent(results, ours) - max(values.values()):+.2f} points against the best of the report's rows)" if values else ""
+        lead = (
+            f" ({_percent(results, ours) - max(values.values()):+.2f} points against the best of the report's rows)"
+            if values
+            else ""
+        )
         parts.append(f"our {ours.name} {_percent(results, ours):.2f} %{lead}")
     real = 100 * floor(results).values["class_consistency"]
     text = (
@@ -78,7 +92,11 @@ def _labels(results: Results) -> Finding:
     """Every loss with labels against the same without, by the judge's FID."""
     pairs = zip(*(published(results.params, mode) for mode in MODES), strict=True)
     fids = {row.config.loss: (run(results, row).values[FID], run(results, other).values[FID]) for row, other in pairs}
-    worse = [f"{loss} ({ours:.3f} against {without:.3f}, {ours - without:.3f} higher)" for loss, (ours, without) in fids.items() if ours >= without]
+    worse = [
+        f"{loss} ({ours:.3f} against {without:.3f}, {ours - without:.3f} higher)"
+        for loss, (ours, without) in fids.items()
+        if ours >= without
+    ]
     better = [f"{loss} {ours:.3f} against {without:.3f}" for loss, (ours, without) in fids.items() if ours < without]
     text = (
         f"{_told_of_labels(results)}The judge's FID is lower with labels for {len(better)} of {len(fids)} losses"
@@ -102,7 +120,9 @@ def _told_of_labels(results: Results) -> str:
 def _diversity(results: Results) -> Finding:
     """Whether pixel_std, the report's measure, tells rows apart as recall within a digit does."""
     rows, metrics = shown(results), ("pixel_std", "recall_per_class", "ms_ssim")
-    pixels, recalls, similarities = ({row.label: _mean(run(results, row).values[metric]) for row in rows} for metric in metrics)
+    pixels, recalls, similarities = (
+        {row.label: _mean(run(results, row).values[metric]) for row in rows} for metric in metrics
+    )
     real_pixels, real_recall, real_similarity = (_mean(floor(results).values[metric]) for metric in metrics)
     pixel_span, recall_span = _width(pixels) / real_pixels, _width(recalls) / real_recall
     text = (
@@ -155,5 +175,7 @@ def _speed(results: Results) -> Finding:
         rows = {row.config.loss: row for row in published(results.params, mode)}
         seconds = [run(results, rows[loss]).values["seconds"] for loss in (SLOW, FAST)]
         told = [reported(results, rows[loss]).get("seconds") for loss in (SLOW, FAST)]
-        parts.append(f"{MODES[mode].label} {seconds[0] / seconds[1]:.1f} times{f' (report 2: {told[0] / told[1]:.1f})' if all(told) else ''}")
+        parts.append(
+            f"{MODES[mode].label} {seconds[0] / seconds[1]:.1f} times{f' (report 2: {told[0] / told[1]:.1f})' if all(told) else ''}"
+        )
     return Finding("Speed", f"For as many steps of the generator {SLOW} takes {FAST}'s time {listing(parts)}.")

@@ -92,7 +92,10 @@ def look(params: Params, row: Row) -> Look:
 def extractors(params: Params) -> list[Extractor]:
     """The judge, and Inception if it is asked for."""
     asked = "inception" in params.evaluation.extractors
-    return [Extractor("_classifier", "the judge's features"), *([Extractor("", "Inception's features")] if asked else [])]
+    return [
+        Extractor("_classifier", "the judge's features"),
+        *([Extractor("", "Inception's features")] if asked else []),
+    ]
 
 
 def base_config(params: Params, row: Row) -> CganConfig:
@@ -115,7 +118,8 @@ def expected_runs(params: Params, folders: Folders) -> Expected:
     trained = (*params.cgan.rows, *repeated, *map(stacked_run, params.stacked.losses))
     reference = folders.data / "reference-grey"
     return {
-        STUDY: {name: folders.models / STUDY / name for name in trained} | {REAL: reference / "digits", STACKED_REAL: reference / "stacked"},
+        STUDY: {name: folders.models / STUDY / name for name in trained}
+        | {REAL: reference / "digits", STACKED_REAL: reference / "stacked"},
         CLASSIFIERS: {GREY_JUDGE: folders.models / CLASSIFIERS / GREY_JUDGE},
     }
 

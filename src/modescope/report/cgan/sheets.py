@@ -6,7 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modescope.data.prepared import load_prepared
-from modescope.report.cgan.runs import STACKED_REAL, UNLABELLED, Row, digits, labelled_rows, published, run, shown, stacked_run
+from modescope.report.cgan.runs import (
+    STACKED_REAL,
+    UNLABELLED,
+    Row,
+    digits,
+    labelled_rows,
+    published,
+    run,
+    shown,
+    stacked_run,
+)
 from modescope.report.figures import image_sheet, mosaic
 from modescope.report.page import Picture
 from modescope.report.results import Results, Run
@@ -36,9 +46,17 @@ def per_class(results: Results) -> Picture:
     """Figure 8.2: five images of each digit, of every row with labels."""
     rows = labelled_rows(results.params)
     cells = [[mosaic(images[:PER_CLASS], 1) for images in _by_digit(results, row)] for row in rows]
-    caption = f"As report 2's figure 8.2: {PER_CLASS} images of each digit, each of another z, of every row with labels."
+    caption = (
+        f"As report 2's figure 8.2: {PER_CLASS} images of each digit, each of another z, of every row with labels."
+    )
     png = image_sheet(cells, [row.label for row in rows], digits(results))
-    return Picture("per_class", "Five images of each digit", caption, "Five generated images of each digit, for every row with labels.", png)
+    return Picture(
+        "per_class",
+        "Five images of each digit",
+        caption,
+        "Five generated images of each digit, for every row with labels.",
+        png,
+    )
 
 
 def fixed_z(results: Results) -> Picture:
@@ -47,7 +65,9 @@ def fixed_z(results: Results) -> Picture:
     cells = [[mosaic(images, 1) for images in _by_digit(results, row, "fixed_z")] for row in rows]
     caption = "As report 2's figure 8.3: in a block, the images of a line share their z and those of a column their label. Every block has the same z."
     png = image_sheet(cells, [row.label for row in rows], digits(results))
-    return Picture("fixed_z", "Fixed z, every label", caption, "Grids of images: a line has one z, a column one label.", png)
+    return Picture(
+        "fixed_z", "Fixed z, every label", caption, "Grids of images: a line has one z, a column one label.", png
+    )
 
 
 def one_z(results: Results) -> Picture:
@@ -56,21 +76,37 @@ def one_z(results: Results) -> Picture:
     cells = [[images[0] for images in _by_digit(results, row, "fixed_z")] for row in rows]
     caption = "As report 2's figure 10.1, for every digit in place of one: what each row makes of the same z, the first of the figure above."
     png = image_sheet(cells, [row.label for row in rows], digits(results), scale=3)
-    return Picture("one_z", "One z through every loss", caption, "The same z through every loss, with all ten labels.", png)
+    return Picture(
+        "one_z", "One z through every loss", caption, "The same z through every loss, with all ten labels.", png
+    )
 
 
 def unlabelled_samples(results: Results) -> Picture:
     """The last previews of the rows without labels."""
     runs = {row.config.loss: run(results, row) for row in published(results.params, UNLABELLED)}
     caption = "Images of every loss without labels, previews of the end of training, not chosen."
-    return Picture("samples_dcgan", "Samples without labels", caption, "Samples of every loss without labels.", _lines(results, runs))
+    return Picture(
+        "samples_dcgan",
+        "Samples without labels",
+        caption,
+        "Samples of every loss without labels.",
+        _lines(results, runs),
+    )
 
 
 def stacked_samples(results: Results) -> Picture:
     """The last previews of every training on stacked digits, under stacked test digits."""
-    runs = {"test digits": results.runs[STACKED_REAL]} | {loss: results.runs[stacked_run(loss)] for loss in results.params.stacked.losses}
+    runs = {"test digits": results.runs[STACKED_REAL]} | {
+        loss: results.runs[stacked_run(loss)] for loss in results.params.stacked.losses
+    }
     caption = "Stacked digits: each colour channel is a digit of its own. Previews of the end of training, not chosen; above them test digits."
-    return Picture("stacked_samples", "Samples of stacked digits", caption, "Samples of three digits stacked as colour channels.", _lines(results, runs))
+    return Picture(
+        "stacked_samples",
+        "Samples of stacked digits",
+        caption,
+        "Samples of three digits stacked as colour channels.",
+        _lines(results, runs),
+    )
 
 
 def _by_digit(results: Results, row: Row, kind: str = "samples") -> Sequence[Images]:
@@ -81,4 +117,6 @@ def _by_digit(results: Results, row: Row, kind: str = "samples") -> Sequence[Ima
 
 def _lines(results: Results, runs: dict[str, Run]) -> bytes:
     """A sheet of every run's preview, `WIDE` images in a line."""
-    return image_sheet([[mosaic(previews(results, found, slot=SLOT), WIDE)] for found in runs.values()], list(runs), [""])
+    return image_sheet(
+        [[mosaic(previews(results, found, slot=SLOT), WIDE)] for found in runs.values()], list(runs), [""]
+    )

@@ -56,14 +56,14 @@ FIXED_Z = (
     Column("fixed_z_mean", "classes of a z ↑", "fixed z", digits=1),
     Column("fixed_z_all", "z with every class ↑", "fixed z"),
 )
-FIXED_Z_NOTE = (
-    "Fixed z: different classes that the judge sees in the images of one z with every label, as a mean over {count} z, and the z with all of them."
-)
+FIXED_Z_NOTE = "Fixed z: different classes that the judge sees in the images of one z with every label, as a mean over {count} z, and the z with all of them."
 WITHIN_DIGIT = {"ms_ssim": "MS-SSIM ↓", "recall_per_class": "recall ↑", "coverage_per_class": "coverage ↑"}
 
 
 def summary(results: Results) -> Table:
-    """A line per loss: the judge's FID with and without labels, class consistency and training time; our best row and the floor."""
+    """A line per loss: the judge's FID with and without labels, class consistency and training time; our best row and
+    the floor.
+    """
     params, mine = results.params, best(results)
     modes = [mode for mode in MODES if mode in params.cgan.modes or (mode == LABELLED and mine)]
     lines: dict[str, dict[str, Value]] = {loss: {"row": loss} for loss in params.cgan.losses}
@@ -71,7 +71,11 @@ def summary(results: Results) -> Table:
         lines[row.config.loss] |= run(results, row).scalars | _fid_by_mode(run(results, row), [row.config.mode])
     rows = list(lines.values())
     if mine:
-        rows.append({"row": f"{mine.name} ({mine.config.loss})"} | run(results, mine).scalars | _fid_by_mode(run(results, mine), [LABELLED]))
+        rows.append(
+            {"row": f"{mine.name} ({mine.config.loss})"}
+            | run(results, mine).scalars
+            | _fid_by_mode(run(results, mine), [LABELLED])
+        )
     rows.append({"row": FLOOR.label} | floor(results).scalars | _fid_by_mode(floor(results), modes))
     columns = [
         Column("row", "loss"),
@@ -84,7 +88,9 @@ def summary(results: Results) -> Table:
         "where there is one."
         f"{' Of our rows the most consistent one.' if mine else ''}"
     )
-    return Table("cgan_summary", "Study 3 at a glance", columns, rows, caption, _facts(results), (), frozenset({len(rows) - 1}))
+    return Table(
+        "cgan_summary", "Study 3 at a glance", columns, rows, caption, _facts(results), (), frozenset({len(rows) - 1})
+    )
 
 
 def scores(results: Results) -> Table:
@@ -105,14 +111,25 @@ def scores(results: Results) -> Table:
         f"{SPREAD_NOTE}{' ' + REPORTED_NOTES[2] + ' Its FIDs of dcgan-bce and dcgan-lsgan are read off a figure.' if with_reported else ''}"
     )
     warnings = evaluation_warnings([*(run(results, row) for row in all_rows(results.params)), floor(results)])
-    return Table("cgan", "Conditional GANs: scores of every row", columns, rows, caption, _facts(results), warnings, frozenset({len(rows) - 1}))
+    return Table(
+        "cgan",
+        "Conditional GANs: scores of every row",
+        columns,
+        rows,
+        caption,
+        _facts(results),
+        warnings,
+        frozenset({len(rows) - 1}),
+    )
 
 
 def class_consistency(results: Results) -> Table:
     """Class consistency of every row with labels, by digit, and how many classes one z gives."""
     rows: list[dict[str, Value]] = []
     for row in labelled_rows(results.params):
-        rows.append(_identity(row) | _by_digit(results, run(results, row), "class_consistency") | _fixed_z(run(results, row)))
+        rows.append(
+            _identity(row) | _by_digit(results, run(results, row), "class_consistency") | _fixed_z(run(results, row))
+        )
     rows.append({"row": FLOOR.label, **_by_digit(results, floor(results), "class_consistency")})
     columns = [ROW, *_digit_columns(results, "class consistency, % ↑", 1, 100), *FIXED_Z]
     caption = (
@@ -120,12 +137,24 @@ def class_consistency(results: Results) -> Table:
         f"{_fixed_z_note(results)}"
     )
     quiet = frozenset({len(rows) - 1})
-    return Table("cgan_consistency", "Class consistency of every digit", columns, rows, caption, _facts(results), (), quiet, False)
+    return Table(
+        "cgan_consistency",
+        "Class consistency of every digit",
+        columns,
+        rows,
+        caption,
+        _facts(results),
+        (),
+        quiet,
+        False,
+    )
 
 
 def pixel_std(results: Results) -> Table:
     """Table 8.1: the standard deviation of a digit's pixels, beside what report 2 printed."""
-    sources = [(row.label, run(results, row).values["pixel_std"], reported_pixel_std(results, row)) for row in shown(results)]
+    sources = [
+        (row.label, run(results, row).values["pixel_std"], reported_pixel_std(results, row)) for row in shown(results)
+    ]
     measured = {label: values for label, values, _ in sources} | {"real images": floor(results).values["pixel_std"]}
     told = {label: values for label, _, values in sources if values}
     columns = [
@@ -135,14 +164,25 @@ def pixel_std(results: Results) -> Table:
     ]
     table = {**measured, **{f"{label}_reported": values for label, values in told.items()}}
     rows: list[dict[str, Value]] = [
-        {"digit": digit} | {key: values[index] for key, values in table.items()} for index, digit in enumerate(digits(results))
+        {"digit": digit} | {key: values[index] for key, values in table.items()}
+        for index, digit in enumerate(digits(results))
     ]
     rows.append({"digit": "mean"} | {key: sum(values) / len(values) for key, values in table.items()})
     caption = (
         "As report 2's table 8.1: the standard deviation over all pixels, in [-1, 1], of a digit's images, which the report takes for their diversity. "
         "A single sharp image has it, too; the table of diversity has measures that tell."
     )
-    return Table("cgan_pixel_std", "Standard deviation of the pixels", columns, rows, caption, _facts(results), (), frozenset({len(rows) - 1}), False)
+    return Table(
+        "cgan_pixel_std",
+        "Standard deviation of the pixels",
+        columns,
+        rows,
+        caption,
+        _facts(results),
+        (),
+        frozenset({len(rows) - 1}),
+        False,
+    )
 
 
 def diversity(results: Results) -> Table:
@@ -159,7 +199,9 @@ def diversity(results: Results) -> Table:
         "recall and coverage are the parts of the digit's real images that its samples come near, in the judge's features. All: means over the digits."
     )
     quiet = frozenset(index for index, row in enumerate(rows) if row["row"] == FLOOR.label)
-    return Table("cgan_diversity", "Diversity within every digit", columns, rows, caption, _facts(results), (), quiet, False)
+    return Table(
+        "cgan_diversity", "Diversity within every digit", columns, rows, caption, _facts(results), (), quiet, False
+    )
 
 
 def ours(results: Results) -> Table:
@@ -205,14 +247,25 @@ def stacked(results: Results) -> Table:
         "Three digits as the channels of one image make 1,000 modes; the judge reads each channel. Networks without labels. "
         "The floor is real test digits, stacked alike: the judge's errors and chance keep it from uniform."
     )
-    return Table("stacked", "Stacked digits: modes covered", columns, rows, caption, facts, (), frozenset({len(rows) - 1}))
+    return Table(
+        "stacked", "Stacked digits: modes covered", columns, rows, caption, facts, (), frozenset({len(rows) - 1})
+    )
 
 
 def over_seeds(results: Results) -> list[Table]:
-    """Rows trained with several seeds, and what outlasts the seeds between any two of them; none where nothing is repeated."""
+    """Rows trained with several seeds, and what outlasts the seeds between any two of them; none where nothing is
+    repeated.
+    """
     rows = repeated(results, again(results.params))
     metrics, pairs = (FID, CONSISTENCY, RECALL), list(combinations(rows.values(), 2))
-    return [spreads("seeds_cgan", results, list(rows.values()), metrics), differences("differences_cgan", results, pairs, metrics)] if rows else []
+    return (
+        [
+            spreads("seeds_cgan", results, list(rows.values()), metrics),
+            differences("differences_cgan", results, pairs, metrics),
+        ]
+        if rows
+        else []
+    )
 
 
 def timings(results: Results) -> Table:
@@ -253,7 +306,9 @@ def _within_digit(results: Results, found: Run, metric: str) -> dict[str, Value]
 
 def _fixed_z(found: Run) -> dict[str, Value]:
     counts: Sequence[int] = found.values.get("fixed_z_classes", ())
-    return {"fixed_z_mean": sum(counts) / len(counts), "fixed_z_all": counts.count(len(found.classes))} if counts else {}
+    return (
+        {"fixed_z_mean": sum(counts) / len(counts), "fixed_z_all": counts.count(len(found.classes))} if counts else {}
+    )
 
 
 def _fixed_z_note(results: Results) -> str:
@@ -272,7 +327,19 @@ def _changes(results: Results, row: Row) -> str | None:
 
 def _facts(results: Results) -> Mapping[str, str]:
     params, rows = results.params, all_rows(results.params)
-    facts = score_facts(results, [run(results, row) for row in rows], [floor(results)], "the training images", f"training {params.seed}", GREY_JUDGE)
+    facts = score_facts(
+        results,
+        [run(results, row) for row in rows],
+        [floor(results)],
+        "the training images",
+        f"training {params.seed}",
+        GREY_JUDGE,
+    )
     shared = params.cgan.training
-    widths = f"generator {shared.generator_width}, discriminator {shared.discriminator_width}, critic {shared.critic_width}"
-    return facts | {"widths": widths, "budget": f"{span([row.config.generator_steps for row in rows], 0)} generator steps"}
+    widths = (
+        f"generator {shared.generator_width}, discriminator {shared.discriminator_width}, critic {shared.critic_width}"
+    )
+    return facts | {
+        "widths": widths,
+        "budget": f"{span([row.config.generator_steps for row in rows], 0)} generator steps",
+    }

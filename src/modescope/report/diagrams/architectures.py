@@ -36,9 +36,21 @@ from modescope.report.page import Picture
 
 PRIOR, GENERATOR, LOSSES = "(z, k) from\nthe mixture", "generator G", ("BCE(D(x′), 1)", "λ · CE(C(x′), k)")
 ADAPTERS = {"before": "input layer", "after": "output layer"}
-GAPS = {"prior": MARGIN, "before": 0.4, "generator": 0.4, "after": 0.64, "critics": 0.78, "losses": 0.25}  # before each column
+GAPS = {
+    "prior": MARGIN,
+    "before": 0.4,
+    "generator": 0.4,
+    "after": 0.64,
+    "critics": 0.78,
+    "losses": 0.25,
+}  # before each column
 FORK = 0.2  # before the critics
-TOP, SLIM, STEP, TALL = 0.27, 0.25, 0.24, 0.46  # heights: a group's title, a box of one line, the arrow below it, a box of two lines
+TOP, SLIM, STEP, TALL = (
+    0.27,
+    0.25,
+    0.24,
+    0.46,
+)  # heights: a group's title, a box of one line, the arrow below it, a box of two lines
 CARRIED, BELOW = 0.2, 0.36  # below a row's boxes: where k is carried, where the row ends
 
 Parts = Mapping[str, Sequence[Block]]  # some of before, generator, after
@@ -70,7 +82,8 @@ class _Page:
 def architecture_pictures(
     generators: Mapping[str, nn.Module], discriminator: nn.Module, latent_dim: int, guide: str, guide_parameters: int
 ) -> list[Picture]:
-    """The figures `dcgan` (the first generator and the discriminator in detail) and `architectures` (one row per generator).
+    """The figures `dcgan` (the first generator and the discriminator in detail) and `architectures` (one row per
+    generator).
 
     Args:
         generators: by the architecture's letter; one with a child `generator` has layers `before` and `after` it.
@@ -80,10 +93,19 @@ def architecture_pictures(
     first = next(iter(generators.values()))
     inner = trace(getattr(first, "generator", first), z)
     judging = trace(discriminator, _example(inner[-1].shape))
-    flows = [Flow("Generator", "z", "x", (latent_dim,), inner), Flow("Discriminator", "x", "logit", inner[-1].shape, judging)]
-    critics = Critic("discriminator D", _total(judging), kind(judging)), Critic(f"guide C: {guide}", guide_parameters, FROZEN)
+    flows = [
+        Flow("Generator", "z", "x", (latent_dim,), inner),
+        Flow("Discriminator", "x", "logit", inner[-1].shape, judging),
+    ]
+    critics = (
+        Critic("discriminator D", _total(judging), kind(judging)),
+        Critic(f"guide C: {guide}", guide_parameters, FROZEN),
+    )
     rows = {letter: _parts(trace(module, z)) for letter, module in generators.items()}
-    return [draw("dcgan", "The DCGAN", flows), _overview(rows, _Page(critics, latent_dim, _places(list(rows.values()), critics)))]
+    return [
+        draw("dcgan", "The DCGAN", flows),
+        _overview(rows, _Page(critics, latent_dim, _places(list(rows.values()), critics))),
+    ]
 
 
 def _example(shape: Sequence[int]) -> Tensor:
@@ -123,12 +145,17 @@ def _overview(rows: Mapping[str, Parts], page: _Page) -> Picture:
             label(axes, (MARGIN + 0.2, top + HEADING / 2), heading, align="left", colour=SOFT_INK)
             _row(axes, page, parts, top + HEADING + _height(parts) / 2)
 
-    kinds = [kind(blocks) for parts in rows.values() for blocks in parts.values()] + [critic.look for critic in page.critics]
+    kinds = [kind(blocks) for parts in rows.values() for blocks in parts.values()] + [
+        critic.look for critic in page.critics
+    ]
     caption = (
         "What stage 2 trains in every architecture, and the two terms of the generator's loss. The discriminator is trained in turn, "
         f"the guide never; the dashed k is the component of the mixture that z was drawn from. {SETTINGS}"
     )
-    alt = " ".join(f"{letter}: {'; '.join(f'{name}, {_told(name, blocks)}' for name, blocks in parts.items())}." for letter, parts in rows.items())
+    alt = " ".join(
+        f"{letter}: {'; '.join(f'{name}, {_told(name, blocks)}' for name, blocks in parts.items())}."
+        for letter, parts in rows.items()
+    )
     return Picture("architectures", "The architectures of stage 2", caption, alt, png(fill, kinds, width, sum(heights)))
 
 
@@ -177,12 +204,26 @@ def _row(axes: Axes, page: _Page, parts: Parts, middle: float) -> None:
         if part in ADAPTERS:
             _group(axes, (left, middle), width, ADAPTERS[part], blocks)
         else:
-            box(axes, (left, middle), (width, TALL), kind(blocks), GENERATOR, f"{count(_total(blocks))} · {kind(blocks).label}")
+            box(
+                axes,
+                (left, middle),
+                (width, TALL),
+                kind(blocks),
+                GENERATOR,
+                f"{count(_total(blocks))} · {kind(blocks).label}",
+            )
         end, name, shape = left + width, after[part], blocks[-1].shape
     _judge(axes, page, (end, middle))
     on_arrow(axes, (page.places["critics"][0] - (GAPS["critics"] + FORK) / 2, middle), name, shape_text(shape))
     start, stop, bottom = page.centre("prior"), page.centre("losses"), middle + _height(parts) / 2 + CARRIED
-    line(axes, (start, middle + TALL / 2), (start, bottom), (stop, bottom), (stop, middle + 1.2 * TALL + 0.08), dashed=True)
+    line(
+        axes,
+        (start, middle + TALL / 2),
+        (start, bottom),
+        (stop, bottom),
+        (stop, middle + 1.2 * TALL + 0.08),
+        dashed=True,
+    )
     arrow(axes, (stop, middle + 1.2 * TALL + 0.1), (stop, middle + 1.2 * TALL))
     label(axes, (start + 0.06, bottom - 0.08), "k", SMALL, "left")
 
@@ -195,7 +236,14 @@ def _judge(axes: Axes, page: _Page, start: Point) -> None:
         y = middle + side * 0.7 * TALL
         line(axes, (left - FORK, middle), (left - FORK, y))
         arrow(axes, (left - FORK, y), (left, y))
-        box(axes, (left, y), (width, TALL), critic.look, critic.name, f"{count(critic.parameters)} · {critic.look.label}")
+        box(
+            axes,
+            (left, y),
+            (width, TALL),
+            critic.look,
+            critic.name,
+            f"{count(critic.parameters)} · {critic.look.label}",
+        )
         arrow(axes, (left + width, y), (loss, y))
         box(axes, (loss, y), (loss_width, TALL), PLAIN, term)
     label(axes, (page.centre("losses"), middle), "+", HEAD)
@@ -212,7 +260,14 @@ def _group(axes: Axes, place: Point, width: float, title: str, blocks: Sequence[
         if index:
             centre = left + width / 2
             arrow(axes, (centre, y - SLIM / 2 - STEP), (centre, y - SLIM / 2))
-            label(axes, (centre + 0.08, y - (SLIM + STEP) / 2), shape_text(blocks[index - 1].shape), SMALL, "left", SOFT_INK)
+            label(
+                axes,
+                (centre + 0.08, y - (SLIM + STEP) / 2),
+                shape_text(blocks[index - 1].shape),
+                SMALL,
+                "left",
+                SOFT_INK,
+            )
         box(axes, (left + PAD, y), (width - 2 * PAD, SLIM), kind([block]))
         label(axes, (left + 2 * PAD, y), block.text, align="left")
         label(axes, (left + width - 2 * PAD, y), block.weights, SMALL, "right", SOFT_INK)

@@ -53,14 +53,17 @@ def trace(module: nn.Module, example: Tensor) -> list[Block]:
     Args:
         example: a batch (N, ...) that the module takes.
 
-    Raises ValueError where a layer does not take what the layer before it gave: no chain of boxes would then tell the truth.
+    Raises ValueError where a layer does not take what the layer before it gave: no chain of boxes would then tell the
+        truth.
     """
     calls: list[_Call] = []
     seen = example
 
     def before(name: str, inputs: tuple[Tensor, ...]) -> None:
         if not _same_values(inputs[0], seen):
-            raise ValueError(f"{name or type(module).__name__} does not take what the layer before it gave: the network is no chain of layers")
+            raise ValueError(
+                f"{name or type(module).__name__} does not take what the layer before it gave: the network is no chain of layers"
+            )
 
     def after(name: str, layer: nn.Module, output: Tensor) -> None:
         nonlocal seen
@@ -72,7 +75,9 @@ def trace(module: nn.Module, example: Tensor) -> list[Block]:
     for name, layer in module.named_modules():
         if next(layer.children(), None) is None:
             hooks.append(layer.register_forward_pre_hook(lambda layer, inputs, name=name: before(name, inputs)))
-            hooks.append(layer.register_forward_hook(lambda layer, inputs, output, name=name: after(name, layer, output)))
+            hooks.append(
+                layer.register_forward_hook(lambda layer, inputs, output, name=name: after(name, layer, output))
+            )
     try:
         with torch.no_grad():
             result = module.eval()(example)
@@ -82,7 +87,9 @@ def trace(module: nn.Module, example: Tensor) -> list[Block]:
         for part, mode in modes:
             part.training = mode
     if not _same_values(result, seen):
-        raise ValueError(f"{type(module).__name__} does not return what its last layer gave: the network is no chain of layers")
+        raise ValueError(
+            f"{type(module).__name__} does not return what its last layer gave: the network is no chain of layers"
+        )
     return _blocks(calls, flat=isinstance(module, nn.Sequential))
 
 
@@ -92,7 +99,9 @@ def _same_values(one: Tensor, other: Tensor) -> bool:
 
 
 def _blocks(calls: Sequence[_Call], flat: bool) -> list[Block]:
-    """A layer with weights opens a box; what follows joins it. Flatten goes with the layer after it, if the part has one."""
+    """A layer with weights opens a box; what follows joins it. Flatten goes with the layer after it, if the part has
+    one.
+    """
     calls = [call for call in calls if not isinstance(call.layer, INVISIBLE)]
     parts = ["" if flat else call.name.split(".")[0] for call in calls]
     groups: list[tuple[str, list[_Call]]] = []

@@ -1,4 +1,6 @@
-"""Boxes, arrows and texts of a diagram. Lengths are inches, y grows downwards; the middle of a box's left edge is its place."""
+"""Boxes, arrows and texts of a diagram. Lengths are inches, y grows downwards; the middle of a box's left edge is its
+place.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -56,7 +58,15 @@ def png(fill: Callable[[Axes], None], kinds: Iterable[Kind], width: float, heigh
         fill(axes)
         handles = [Patch(facecolor=one.fill, edgecolor=one.edge, label=one.label) for one in used]
         corner = (1 - MARGIN / width, 1 - HEADING / 2 / height)
-        figure.legend(handles=handles, loc="center right", bbox_to_anchor=corner, ncols=len(used), fontsize=TEXT, borderpad=0, borderaxespad=0)
+        figure.legend(
+            handles=handles,
+            loc="center right",
+            bbox_to_anchor=corner,
+            ncols=len(used),
+            fontsize=TEXT,
+            borderpad=0,
+            borderaxespad=0,
+        )
 
     return render(draw, width, height)
 
@@ -64,11 +74,23 @@ def png(fill: Callable[[Axes], None], kinds: Iterable[Kind], width: float, heigh
 def text_width(text: str, points: float = TEXT, bold: bool = False) -> float:
     """Of the widest line."""
     font = FontProperties(family=STYLE["font.family"], weight="bold" if bold else "normal")
-    return max(TextPath((0, 0), line, size=points, prop=font).get_extents().x1 / 72 for line in text.split("\n") if line)
+    return max(
+        TextPath((0, 0), line, size=points, prop=font).get_extents().x1 / 72 for line in text.split("\n") if line
+    )
 
 
-def label(axes: Axes, place: Point, text: str, points: float = TEXT, align: str = "center", colour: str = INK, bold: bool = False) -> None:
-    """One line of text. `place` is half a capital's height above its baseline, so that neighbours of any letters stand level."""
+def label(
+    axes: Axes,
+    place: Point,
+    text: str,
+    points: float = TEXT,
+    align: str = "center",
+    colour: str = INK,
+    bold: bool = False,
+) -> None:
+    """One line of text. `place` is half a capital's height above its baseline, so that neighbours of any letters stand
+    level.
+    """
     x, y = place
     weight = "bold" if bold else "normal"
     axes.text(x, y + points * HALF_LETTER, text, fontsize=points, ha=align, va="baseline", color=colour, weight=weight)
@@ -79,7 +101,9 @@ def box(axes: Axes, place: Point, size: Point, look: Kind, text: str = "", soft:
     (left, middle), (width, height) = place, size
     corner = (left, middle - height / 2)
     style = "round,pad=0,rounding_size=0.05"
-    axes.add_patch(FancyBboxPatch(corner, width, height, boxstyle=style, facecolor=look.fill, edgecolor=look.edge, linewidth=1))
+    axes.add_patch(
+        FancyBboxPatch(corner, width, height, boxstyle=style, facecolor=look.fill, edgecolor=look.edge, linewidth=1)
+    )
     lines = [(line, TEXT, INK) for line in text.split("\n") if line] + ([(soft, SMALL, SOFT_INK)] if soft else [])
     for index, (line, points, colour) in enumerate(lines):
         label(axes, (left + width / 2, middle + (index - (len(lines) - 1) / 2) * LINE), line, points, colour=colour)
@@ -87,7 +111,13 @@ def box(axes: Axes, place: Point, size: Point, look: Kind, text: str = "", soft:
 
 def arrow(axes: Axes, start: Point, end: Point) -> None:
     """From start to end."""
-    look = {"arrowstyle": "-|>,head_length=0.35,head_width=0.16", "color": SOFT_INK, "linewidth": 1, "shrinkA": 0, "shrinkB": 0}
+    look = {
+        "arrowstyle": "-|>,head_length=0.35,head_width=0.16",
+        "color": SOFT_INK,
+        "linewidth": 1,
+        "shrinkA": 0,
+        "shrinkB": 0,
+    }
     axes.annotate("", xy=end, xytext=start, arrowprops=look | {"mutation_scale": 12})
 
 

@@ -6,7 +6,22 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 
 from modescope.report.diagrams.blocks import Block, count
-from modescope.report.diagrams.canvas import HEAD, HEADING, LINE, MARGIN, PAD, SMALL, arrow, box, kind, label, on_arrow, png, shape_text, text_width
+from modescope.report.diagrams.canvas import (
+    HEAD,
+    HEADING,
+    LINE,
+    MARGIN,
+    PAD,
+    SMALL,
+    arrow,
+    box,
+    kind,
+    label,
+    on_arrow,
+    png,
+    shape_text,
+    text_width,
+)
 from modescope.report.page import Picture
 
 BOXES_IN_A_ROW = 6
@@ -38,7 +53,10 @@ def draw(name: str, title: str, flows: Sequence[Flow]) -> Picture:
     blocks = [block for flow in flows for block in flow.blocks]
     shapes = [flow.entry for flow in flows] + [block.shape for block in blocks]
     texts = {block.steps: wrapped(block.steps) for block in blocks}
-    size = max(map(text_width, texts.values())) + 2 * PAD, max(text.count("\n") + 2 for text in texts.values()) * LINE + PAD
+    size = (
+        max(map(text_width, texts.values())) + 2 * PAD,
+        max(text.count("\n") + 2 for text in texts.values()) * LINE + PAD,
+    )
     gap = max(text_width(shape_text(shape), SMALL) for shape in shapes) + 0.2
     source = max(text_width(flow.source, HEAD, bold=True) for flow in flows) + PAD
     target = max(text_width(flow.target, HEAD, bold=True) for flow in flows) + PAD
@@ -64,7 +82,13 @@ def draw(name: str, title: str, flows: Sequence[Flow]) -> Picture:
 
     caption = f"A box is a layer with what follows it, and its number of parameters; on the arrows the shape of what passes, of one image. {SETTINGS}"
     alt = " ".join(f"{flow.heading}: {told(flow.blocks)}." for flow in flows)
-    return Picture(name, title, caption, alt, png(fill, [kind([block]) for block in blocks], width, len(pieces) * (HEADING + size[1] + BELOW)))
+    return Picture(
+        name,
+        title,
+        caption,
+        alt,
+        png(fill, [kind([block]) for block in blocks], width, len(pieces) * (HEADING + size[1] + BELOW)),
+    )
 
 
 def wrapped(steps: Sequence[str]) -> str:

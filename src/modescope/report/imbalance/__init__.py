@@ -19,7 +19,12 @@ ERRATA = (
 
 def section(results: Results) -> Section:
     """Everything the study puts on the page, in order."""
-    content = [tables.summary(results), tables.splits(results), figures.class_shares(results), tables.class_shares(results)]
+    content = [
+        tables.summary(results),
+        tables.splits(results),
+        figures.class_shares(results),
+        tables.class_shares(results),
+    ]
     for name, shown in MODEL_GROUPS.items():
         if set(shown) & set(results.params.imbalance.evaluated):
             content += [tables.scores(results, name, shown), figures.scores_against_ratio(results, name, shown)]
@@ -29,4 +34,6 @@ def section(results: Results) -> Section:
     if "vae" in results.params.imbalance.evaluated:
         content.append(figures.reconstructions(results))
     content += [figures.curves(results), tables.timings(results)]
-    return Section(STUDY, "Study 1: GAN against VAE under class imbalance", findings.all_findings(results), content, ERRATA)
+    return Section(
+        STUDY, "Study 1: GAN against VAE under class imbalance", findings.all_findings(results), content, ERRATA
+    )

@@ -46,8 +46,14 @@ SHOWN_PAIRS = 20
 FIGURES = {"gan": "figure1_gan", "vae": "figure2_vae"}
 SCORES = {"is": ("Inception score", "IS (higher is better)"), "fid": ("Fréchet distance", "FID (lower is better)")}
 CURVES = {
-    "gan": {"train/d_loss": Look("GAN: discriminator", "#56b4e9", ""), "train/g_loss": Look("GAN: generator", "#d55e00", "")},
-    "vae": {"train/loss": Look("VAE: training", "#cc79a7", ""), "eval/loss": Look("VAE: held-out images", "#0072b2", "")},
+    "gan": {
+        "train/d_loss": Look("GAN: discriminator", "#56b4e9", ""),
+        "train/g_loss": Look("GAN: generator", "#d55e00", ""),
+    },
+    "vae": {
+        "train/loss": Look("VAE: training", "#cc79a7", ""),
+        "eval/loss": Look("VAE: held-out images", "#0072b2", ""),
+    },
 }
 
 
@@ -73,7 +79,9 @@ def scores_against_ratio(results: Results, name: str, shown: Sequence[str]) -> P
     labels = " and ".join(LOOKS[model].label for model in shown)
     caption = f"IS and FID of {labels} against IR. Hollow: the balanced split, which has all classes and more images."
     alt = f"Inception score and Fréchet distance of {labels} against the imbalance ratio."
-    return Picture(FIGURES[name], f"{labels}: scores against imbalance", caption, alt, render(draw, WIDTH, 0.4 + 2.8 * len(rows)))
+    return Picture(
+        FIGURES[name], f"{labels}: scores against imbalance", caption, alt, render(draw, WIDTH, 0.4 + 2.8 * len(rows))
+    )
 
 
 def class_shares(results: Results) -> Picture:
@@ -103,7 +111,9 @@ def recall_of_classes(results: Results) -> Picture:
     splits = long_tailed(results)
 
     def draw(figure: Figure) -> None:
-        for axes, (name, split) in zip(figure.subplots(1, len(splits), sharey=True, squeeze=False)[0], splits.items(), strict=True):
+        for axes, (name, split) in zip(
+            figure.subplots(1, len(splits), sharey=True, squeeze=False)[0], splits.items(), strict=True
+        ):
             counts = training_counts(results, split)
             for model in (REAL, *models(results)):
                 look = LOOKS[model]
@@ -128,7 +138,9 @@ def samples(results: Results) -> Picture:
     real = [_as_pictures(data[_spread(split.indices)].permute(0, 2, 3, 1).numpy()) for split in results.splits.values()]
     cells = [[mosaic(images, IMAGE_COLUMNS) for images in real]]
     for model in models(results):
-        shown = [previews(results, run(results, model, split))[::PREVIEW_STRIDE][:SHOWN_IMAGES] for split in results.splits]
+        shown = [
+            previews(results, run(results, model, split))[::PREVIEW_STRIDE][:SHOWN_IMAGES] for split in results.splits
+        ]
         cells.append([mosaic(images, IMAGE_COLUMNS) for images in shown])
     rows = ["training split", *(LOOKS[model].label for model in models(results))]
     caption = "Images of every training split (top; evenly from its list, which begins with the rare classes) and samples of every model at the end of training: every fourth preview, not chosen."
@@ -144,7 +156,9 @@ def reconstructions(results: Results) -> Picture:
         cells.append([mosaic(np.concatenate([pairs[0::2], pairs[1::2]]), len(pairs) // 2)])
     caption = "Held-out images (upper rows) and the VAE's reconstructions of them (lower rows)."
     png = image_sheet(cells, list(results.splits), [""])
-    return Picture("reconstructions", "Reconstructions", caption, "Images and their reconstructions by the VAE, per split.", png)
+    return Picture(
+        "reconstructions", "Reconstructions", caption, "Images and their reconstructions by the VAE, per split.", png
+    )
 
 
 def curves(results: Results) -> Picture:
@@ -164,12 +178,18 @@ def curves(results: Results) -> Picture:
 
     caption = "Training losses. The GAN's are means between two points of the curve; the VAE's held-out loss chooses its weights."
     return Picture(
-        "curves", "Training curves", caption, "Training losses of every run.", render(draw, WIDTH, 0.3 + 2.2 * len(trained))
+        "curves",
+        "Training curves",
+        caption,
+        "Training losses of every run.",
+        render(draw, WIDTH, 0.3 + 2.2 * len(trained)),
     )
 
 
 def _spread(indices: Tensor) -> Tensor:
-    """As many of a split's indices as are shown, evenly from its list: images of a rare class all stand near its beginning."""
+    """As many of a split's indices as are shown, evenly from its list: images of a rare class all stand near its
+    beginning.
+    """
     return indices[:: max(1, len(indices) // SHOWN_IMAGES)][:SHOWN_IMAGES]
 
 
@@ -182,7 +202,13 @@ def _measured(results: Results, shown: Sequence[str], score: str) -> list[Series
         means = [value[score] if score in value else value[f"{score}_mean"] for value in values]
         spreads = [value.get(f"{score}_std") for value in values]
         series.append(
-            Series(LOOKS[model], [split.ratio for split in splits], means, spreads, [split.name != BALANCED for split in splits])
+            Series(
+                LOOKS[model],
+                [split.ratio for split in splits],
+                means,
+                spreads,
+                [split.name != BALANCED for split in splits],
+            )
         )
     return series
 

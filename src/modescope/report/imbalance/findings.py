@@ -36,7 +36,9 @@ def _metric(results: Results, model: str, metric: str) -> list[float]:
 
 
 def _coverage(results: Results) -> Finding:
-    """GAN against VAE by the total variation of class shares; a difference below the floor's largest value counts as none."""
+    """GAN against VAE by the total variation of class shares; a difference below the floor's largest value counts as
+    none.
+    """
     floor, gan, vae = (_metric(results, model, "class_share_tv") for model in (REAL, "gan", "vae"))
     gan_closer = sum(b - a > max(floor) for a, b in zip(gan, vae, strict=True))
     vae_closer = sum(a - b > max(floor) for a, b in zip(gan, vae, strict=True))
@@ -63,9 +65,7 @@ def _rarest_class(results: Results) -> Finding:
     }
     seen = ", ".join(f"{label} {share:.1%}" for label, share in shares.items())
     verb = "is" if len(rare) == 1 else "are together"
-    text = (
-        f"In {name} (IR {split.ratio:.2f}) {' and '.join(rare)} {verb} {trained:.1%} of the training images. As judged: {seen}."
-    )
+    text = f"In {name} (IR {split.ratio:.2f}) {' and '.join(rare)} {verb} {trained:.1%} of the training images. As judged: {seen}."
     return Finding("Rarest class", text)
 
 
@@ -75,7 +75,11 @@ def _lost_classes(results: Results) -> Finding:
     total = sum(sum(value > 0 for value in share) for share in wanted.values())
     counts = []
     for model in models(results):
-        pairs = [pair for name, share in wanted.items() for pair in zip(class_share(results, model, name), share, strict=True)]
+        pairs = [
+            pair
+            for name, share in wanted.items()
+            for pair in zip(class_share(results, model, name), share, strict=True)
+        ]
         counts.append(f"{LOOKS[model].label} {sum(share < LOST * target for share, target in pairs)}")
     return Finding(
         "Lost classes",
@@ -89,7 +93,9 @@ def _long_tail(results: Results, name: str) -> Finding:
     trained = sum(training_share(results, results.splits[name])[index] for index in few)
     measured = {LOOKS[model].label: run(results, model, name).values for model in (REAL, *models(results))}
     shares = ", ".join(f"{label} {values['num_few'] / values['num_samples']:.1%}" for label, values in measured.items())
-    recalls = ", ".join(f"{label} {values['recall_many']:.3f} and {values['recall_few']:.3f}" for label, values in measured.items())
+    recalls = ", ".join(
+        f"{label} {values['recall_many']:.3f} and {values['recall_few']:.3f}" for label, values in measured.items()
+    )
     text = (
         f"The {len(few)} rarest classes are {trained:.1%} of {name}'s training images (IR {results.splits[name].ratio:.1f}). As judged, they are: {shares}. "
         f"Recall of the balanced set's frequent and rare classes: {recalls}."
@@ -100,7 +106,11 @@ def _long_tail(results: Results, name: str) -> Finding:
 def _quality(results: Results, model: str, other: str) -> Finding:
     """How often `model` beats `other`, with the spans of both."""
     parts = []
-    for metric, name in (("fid_classifier", "FID of the judge's features"), ("precision", "precision"), ("recall", "recall")):
+    for metric, name in (
+        ("fid_classifier", "FID of the judge's features"),
+        ("precision", "precision"),
+        ("recall", "recall"),
+    ):
         ours, theirs = (_metric(results, chosen, metric) for chosen in (model, other))
         lower_wins = metric == "fid_classifier"
         wins = sum((a < b) if lower_wins else (a > b) for a, b in zip(ours, theirs, strict=True))

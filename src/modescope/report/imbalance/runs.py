@@ -47,7 +47,9 @@ def long_tailed(results: Results) -> dict[str, Split]:
 
 def basis(results: Results) -> str:
     """What the models of a split are measured against, in words."""
-    return "the training split" + (", for a long-tailed one (lt) the balanced training set" if long_tailed(results) else "")
+    return "the training split" + (
+        ", for a long-tailed one (lt) the balanced training set" if long_tailed(results) else ""
+    )
 
 
 def models(results: Results) -> list[str]:
@@ -78,7 +80,9 @@ def training_counts(results: Results, split: Split) -> list[int]:
 
 
 def class_share(results: Results, model: str, split: str) -> list[float]:
-    """Share of each class among a run's images as the judge sees them, dataset order. Raises UserError for a wrong length."""
+    """Share of each class among a run's images as the judge sees them, dataset order. Raises UserError for a wrong
+    length.
+    """
     chosen = run(results, model, split)
     share = chosen.values["class_share"]
     if len(share) != len(chosen.classes):
@@ -89,7 +93,9 @@ def class_share(results: Results, model: str, split: str) -> list[float]:
 
 
 def reported(results: Results, model: str, split: Split) -> dict[str, float]:
-    """What report 1 printed for this model and split, empty if it did not, or if the split is not its split of CIFAR-10."""
+    """What report 1 printed for this model and split, empty if it did not, or if the split is not its split of
+    CIFAR-10.
+    """
     printed = results.reported[STUDY]
     counts = printed["splits"].get(split.name, {"counts": ()})["counts"]
     same_split = split.name == BALANCED if counts is None else list(split.counts) == counts

@@ -49,13 +49,19 @@ SAMPLER_NOTES = {
 
 
 def summary(results: Results) -> Table:
-    """One row per split: how far every model's images are from the training split, in the judge's features and in class shares."""
+    """One row per split: how far every model's images are from the training split, in the judge's features and in class
+    shares.
+    """
     measures = {"fid_classifier": "judge's FID ↓", "class_share_tv": "TV of class shares ↓", "recall": "recall ↑"}
     shown = [*models(results), REAL]
     columns = [
         SPLIT,
         Column("ratio", "IR"),
-        *(Column(f"{metric}/{model}", LOOKS[model].label, group, digits=3) for metric, group in measures.items() for model in shown),
+        *(
+            Column(f"{metric}/{model}", LOOKS[model].label, group, digits=3)
+            for metric, group in measures.items()
+            for model in shown
+        ),
     ]
     rows = [
         {"split": name, "ratio": split.ratio}
@@ -76,13 +82,20 @@ def splits(results: Results) -> Table:
         *(Column(name, name, "images per class") for name in all_classes(results) if name in drawn),
     ]
     rows = [
-        {"split": name, "ratio": split.ratio, "total": sum(split.counts), **dict(zip(split.classes, split.counts, strict=True))}
+        {
+            "split": name,
+            "ratio": split.ratio,
+            "total": sum(split.counts),
+            **dict(zip(split.classes, split.counts, strict=True)),
+        }
         for name, split in results.splits.items()
     ]
-    caption = (
-        "As report 1's table 1: images per class; IR = largest count / smallest count; images are drawn without replacement."
-    )
-    facts = {"data": data_names(_runs(results, [REAL])), "seed": f"split {results.params.split.seed}", "profile": results.profile}
+    caption = "As report 1's table 1: images per class; IR = largest count / smallest count; images are drawn without replacement."
+    facts = {
+        "data": data_names(_runs(results, [REAL])),
+        "seed": f"split {results.params.split.seed}",
+        "profile": results.profile,
+    }
     return Table("splits", "Imbalance splits", columns, rows, caption, facts, spell_groups=False)
 
 
@@ -104,9 +117,20 @@ def scores(results: Results, name: str, shown: Sequence[str]) -> Table:
     labels = " and ".join(LOOKS[model].label for model in shown)
     samplers = [SAMPLER_NOTES[model].format(components=results.params.imbalance.mixture.components) for model in shown]
     notes = [*samplers, SPREAD_NOTE, *([REPORTED_NOTES[1]] if with_reported else [])]
-    caption = f"As report 1's table {REPORT_TABLES[name]}: {labels} beside the floor that real images set. {' '.join(notes)}"
+    caption = (
+        f"As report 1's table {REPORT_TABLES[name]}: {labels} beside the floor that real images set. {' '.join(notes)}"
+    )
     title = f"{labels}: scores on every split"
-    return Table(name, title, columns, rows, caption, _score_facts(results), evaluation_warnings(_runs(results, (*shown, REAL))), quiet)
+    return Table(
+        name,
+        title,
+        columns,
+        rows,
+        caption,
+        _score_facts(results),
+        evaluation_warnings(_runs(results, (*shown, REAL))),
+        quiet,
+    )
 
 
 def tail(results: Results) -> Table:
@@ -116,14 +140,27 @@ def tail(results: Results) -> Table:
     rows = [_score_row(results, model, split) for split in long_tailed(results) for model in (*models(results), REAL)]
     quiet = frozenset(index for index, row in enumerate(rows) if row["model"] == LOOKS[REAL].label)
     caption = f"{TAIL_NOTE} No model here draws by label, so the judge sorts the images."
-    return Table("long_tail", "Long tail, against the balanced set", columns, rows, caption, _score_facts(results), quiet=quiet)
+    return Table(
+        "long_tail", "Long tail, against the balanced set", columns, rows, caption, _score_facts(results), quiet=quiet
+    )
 
 
 def over_seeds(results: Results) -> list[Table]:
-    """Rows trained with several seeds, and on every split what outlasts the seeds between two models; none where nothing is repeated."""
+    """Rows trained with several seeds, and on every split what outlasts the seeds between two models; none where
+    nothing is repeated.
+    """
     rows, seeds = repeated(results, again(results.params)), results.params.seeds
-    pairs = [(rows[f"{one}-{split}"], rows[f"{other}-{split}"]) for split in seeds.splits for one, other in combinations(seeds.models, 2) if rows]
-    return [spreads("seeds", results, list(rows.values()), REPEATED), differences("differences", results, pairs, REPEATED)] if rows else []
+    pairs = [
+        (rows[f"{one}-{split}"], rows[f"{other}-{split}"])
+        for split in seeds.splits
+        for one, other in combinations(seeds.models, 2)
+        if rows
+    ]
+    return (
+        [spreads("seeds", results, list(rows.values()), REPEATED), differences("differences", results, pairs, REPEATED)]
+        if rows
+        else []
+    )
 
 
 def class_shares(results: Results) -> Table:

@@ -37,7 +37,13 @@ def section(results: Results) -> Section:
         tables.timings(results),
     ]
     content[2:2] = architectures(results)
-    return Section(STUDY, "Studies 1b and 2: VAE-GAN hybrid, mixture prior and guidance", findings.all_findings(results), content, ERRATA)
+    return Section(
+        STUDY,
+        "Studies 1b and 2: VAE-GAN hybrid, mixture prior and guidance",
+        findings.all_findings(results),
+        content,
+        ERRATA,
+    )
 
 
 def architectures(results: Results) -> list[Picture]:
@@ -46,8 +52,13 @@ def architectures(results: Results) -> list[Picture]:
 
     rows = [row.settings for group, row in representatives(results.params).items() if group != STAGE1]
     channels, pixels = 3, 32
-    generators = {config.architecture: adapt(DCGANGenerator(config.latent_dim, config.ngf), config, channels, pixels) for config in rows}
+    generators = {
+        config.architecture: adapt(DCGANGenerator(config.latent_dim, config.ngf), config, channels, pixels)
+        for config in rows
+    }
     guide = results.params.classifiers[GUIDE]
     network = build_classifier(guide.network, guide.widths, len(results.runs[GUIDE].classes), channels, guide.role)
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    return architecture_pictures(generators, DCGANDiscriminator(rows[0].ndf), rows[0].latent_dim, guide.network, parameters)
+    return architecture_pictures(
+        generators, DCGANDiscriminator(rows[0].ndf), rows[0].latent_dim, guide.network, parameters
+    )

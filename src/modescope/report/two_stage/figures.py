@@ -62,12 +62,15 @@ def samples(results: Results) -> Picture:
 
 
 def adapter_starts(results: Results) -> list[Picture]:
-    """The previews before stage 2's first step: representatives, and rows that start otherwise. Empty where nothing is adapted."""
+    """The previews before stage 2's first step: representatives, and rows that start otherwise. Empty where nothing is
+    adapted.
+    """
     chosen = representatives(results.params)
     adapted = [
         row
         for row in stage2_rows(results.params)
-        if row.stage2.has_adapters and (row in chosen.values() or row.stage2.adapter_start != results.params.adapter_start)
+        if row.stage2.has_adapters
+        and (row in chosen.values() or row.stage2.adapter_start != results.params.adapter_start)
     ]
     if not adapted:
         return []
@@ -115,7 +118,7 @@ def confusion(results: Results) -> Picture:
     def draw(figure: Figure) -> None:
         lines = -(-len(shown) // 3)
         panels = figure.subplots(lines, 3, squeeze=False)
-        for place, (axes, row, matrix) in enumerate(zip(panels.flat, shown.values(), percents)):
+        for place, (axes, row, matrix) in enumerate(zip(panels.flat, shown.values(), percents, strict=False)):
             image = _matrix(axes, matrix, classes, labelled=place % 3 == 0)
             image.set_clim(0, max(map(np.max, percents)))
             axes.set_title(f"{_name(row)}, {consistency(results, row):.1%}", fontsize=9)
@@ -128,11 +131,19 @@ def confusion(results: Results) -> Picture:
         "A guided generator's mass lies on the diagonal."
     )
     alt = "Confusion matrices of intended against judged classes, for stage 1 and every architecture."
-    return Picture("confusion", "Intended against judged classes", caption, alt, render(draw, WIDTH, 0.2 + 2.9 * -(-len(shown) // 3)))
+    return Picture(
+        "confusion",
+        "Intended against judged classes",
+        caption,
+        alt,
+        render(draw, WIDTH, 0.2 + 2.9 * -(-len(shown) // 3)),
+    )
 
 
 def gradients(results: Results) -> Picture:
-    """Norms of the two terms' gradients at the images during stage 2, and the cosine between them: a column for every architecture."""
+    """Norms of the two terms' gradients at the images during stage 2, and the cosine between them: a column for every
+    architecture.
+    """
     shown = [row for row in representatives(results.params).values() if row.stage2 is not None]
 
     def draw(figure: Figure) -> None:
@@ -160,12 +171,15 @@ def gradients(results: Results) -> Picture:
 
 def curves(results: Results) -> Picture:
     """Training losses of every stage 1, and of every architecture's representative below."""
-    lines = [stage1_rows(results.params), [row for row in representatives(results.params).values() if row.stage2 is not None]]
+    lines = [
+        stage1_rows(results.params),
+        [row for row in representatives(results.params).values() if row.stage2 is not None],
+    ]
 
     def draw(figure: Figure) -> None:
         panels = figure.subplots(2, max(map(len, lines)), sharey="row", squeeze=False)
         for line, rows in zip(panels, lines, strict=True):
-            for axes, row in zip(line, rows):
+            for axes, row in zip(line, rows, strict=False):
                 looks = STAGE1_CURVES if row.stage2 is None else STAGE2_CURVES
                 curve_panel(axes, curve(run(results, row), looks), looks)
                 axes.set_title(_name(row), fontsize=9)
@@ -179,7 +193,9 @@ def curves(results: Results) -> Picture:
         "Training losses, means between two points of the curve. An iteration is one step of the discriminator and the n of the "
         "generator that follow. The class term's loss includes its weight λ."
     )
-    return Picture("curves_two_stage", "Training curves", caption, "Training losses of both stages.", render(draw, WIDTH, 4.9))
+    return Picture(
+        "curves_two_stage", "Training curves", caption, "Training losses of both stages.", render(draw, WIDTH, 4.9)
+    )
 
 
 def _name(row: Row) -> str:

@@ -28,7 +28,9 @@ MOMENTS = {"untrained": "before training", "vae": "after training the VAE alone"
 
 
 def all_findings(results: Results) -> list[Finding]:
-    """Whether guidance helps, what that makes of the report's claim, the gradients that it blames; then the priors and the hybrid."""
+    """Whether guidance helps, what that makes of the report's claim, the gradients that it blames; then the priors and
+    the hybrid.
+    """
     found = [_guidance, _fooled, _claim, _gradients] if _guided(results) else []
     found += [_priors] if len(placements(results.params)) > 1 else []
     return [find(results) for find in (*found, _hybrid)]
@@ -64,12 +66,18 @@ def _clear_gains(results: Results, row: Row) -> tuple[int, int]:
 
 
 def _guidance(results: Results) -> Finding:
-    """Rows against the stage 1 that each starts from; the most consistent of every architecture; what another seed says."""
+    """Rows against the stage 1 that each starts from; the most consistent of every architecture; what another seed
+    says.
+    """
     rows = _guided(results)
     signs = [_clear_gains(results, row) for row in rows]
-    (more, less), (lower, higher) = ([[pair[place] for pair in signs].count(sign) for sign in (1, -1)] for place in (0, 1))
+    (more, less), (lower, higher) = (
+        [[pair[place] for pair in signs].count(sign) for sign in (1, -1)] for place in (0, 1)
+    )
     best = [max(group, key=lambda row: consistency(results, row)) for group in _groups(rows).values()]
-    peaks = [f"{row.group} {consistency(results, row):.1%} at FID {_fid(results, row):.2f} ({row.name})" for row in best]
+    peaks = [
+        f"{row.group} {consistency(results, row):.1%} at FID {_fid(results, row):.2f} ({row.name})" for row in best
+    ]
     first = representatives(results.params)[STAGE1]
     text = (
         f"Of {len(rows)} guided rows, against the stage 1 that each starts from, {more} are more class-consistent and {less} less, "
@@ -86,20 +94,37 @@ def _seeds(results: Results) -> str:
     parts = []
     for rows in repeats(results.params):
         gains = [(row, *_gains(results, row)) for row in rows]
-        told = [f"{100 * more:+.1f} points and FID {-lower:+.2f} ({row.name}, seed {row.settings.seed})" for row, more, lower in gains]
+        told = [
+            f"{100 * more:+.1f} points and FID {-lower:+.2f} ({row.name}, seed {row.settings.seed})"
+            for row, more, lower in gains
+        ]
         parts.append(listing(told))
-    return f"With more than one seed: {'; '.join(parts)}. All other rows have one." if parts else "Every row has one seed."
+    return (
+        f"With more than one seed: {'; '.join(parts)}. All other rows have one." if parts else "Every row has one seed."
+    )
 
 
 def _fooled(results: Results) -> Finding:
-    """What the guide makes of the images that it taught, beside the judge, by the last thing that was trained on their way."""
+    """What the guide makes of the images that it taught, beside the judge, by the last thing that was trained on their
+    way.
+    """
     by_layer: dict[str, list[Row]] = {}
     for row in _guided(results):
         has_output = row.stage2.add_stage2_ff or row.stage2.add_stage2_conv
-        by_layer.setdefault("a new output layer" if has_output else "the input layer alone" if row.stage2.has_adapters else "the generator", []).append(row)
+        by_layer.setdefault(
+            "a new output layer"
+            if has_output
+            else "the input layer alone"
+            if row.stage2.has_adapters
+            else "the generator",
+            [],
+        ).append(row)
     parts = []
     for layer, rows in by_layer.items():
-        seen, judged = ([100 * run(results, row).values[name] for row in rows] for name in ("guide_consistency", "class_consistency"))
+        seen, judged = (
+            [100 * run(results, row).values[name] for row in rows]
+            for name in ("guide_consistency", "class_consistency")
+        )
         parts.append(f"where stage 2 trains {layer}, {span(seen, 0)} % of them and the judge {span(judged, 0)} %")
     text = f"Of the images meant for a class, the guide sees as such, {'; '.join(parts)}. What the guide sees and the judge does not is an adversarial example, no image of the class."
     return Finding("Guide against judge", text)
@@ -114,7 +139,9 @@ def _claim(results: Results) -> Finding:
     gains = [_fid(results, base) - _fid(results, row) for row in rows]
     lower, higher = sum(gain > margin for gain in gains), sum(gain < -margin for gain in gains)
     best = [min(group, key=lambda row: _fid(results, row)) for group in _groups(rows).values()]
-    verdict = {0: "Here it holds.", len(rows): "Here it does not hold."}.get(lower, f"Here it holds for {len(rows) - lower} of them.")
+    verdict = {0: "Here it holds.", len(rows): "Here it does not hold."}.get(
+        lower, f"Here it holds for {len(rows) - lower} of them."
+    )
     controls = [
         f" Without guidance {row.name} reaches FID {_fid(results, row):.2f} and class consistency {consistency(results, row):.1%}."
         for row in stage2_rows(results.params)
@@ -133,7 +160,10 @@ def _gradients(results: Results) -> Finding:
     """How long the class term's gradient is beside the adversarial one's, and whether they pull the same way."""
     facts = {row.name: gradient_facts(results, row) for row in _guided(results)}
     ratios, cosines = (
-        [f"{group} {span([facts[row.name][place] for row in rows])}" for group, rows in _groups(_guided(results)).items()]
+        [
+            f"{group} {span([facts[row.name][place] for row in rows])}"
+            for group, rows in _groups(_guided(results)).items()
+        ]
         for place in (0, 1)
     )
     longer, opposed = sum(ratio > 1 for ratio, _ in facts.values()), sum(cosine < 0 for _, cosine in facts.values())
@@ -149,7 +179,10 @@ def _priors(results: Results) -> Finding:
     """Class consistency and FID of every prior, at stage 1 and after stage 2."""
     parts = []
     for prior, rows in placements(results.params).items():
-        shown = [f"{f'{consistency(results, row):.1%}, ' if row.has_classes else ''}{_fid(results, row):.2f} ({row.name})" for row in rows]
+        shown = [
+            f"{f'{consistency(results, row):.1%}, ' if row.has_classes else ''}{_fid(results, row):.2f} ({row.name})"
+            for row in rows
+        ]
         parts.append(f"{prior} {', then '.join(shown)}")
     return Finding("Prior placement", f"Class consistency and FID of the judge's features: {'; '.join(parts)}.")
 
@@ -163,7 +196,10 @@ def _hybrid(results: Results) -> Finding:
         *([f"told from N(0, I) {listing([MOMENTS[moment] for moment in told])}"] if told else []),
         *([f"not told from N(0, I) {listing(same)}"] if same else []),
     ]
-    numbers = [f"{values[f'ks_rejected_{moment}']:.0%} and {values[f'mmd_p_{moment}']:.3f} {name}" for moment, name in MOMENTS.items()]
+    numbers = [
+        f"{values[f'ks_rejected_{moment}']:.0%} and {values[f'mmd_p_{moment}']:.3f} {name}"
+        for moment, name in MOMENTS.items()
+    ]
     text = (
         "Report 1 says that an untrained hybrid's codes cannot be told from Gaussian noise, and that later codes regress towards it. "
         f"At the level of {LEVEL:.0%} they are {listing(parts)} (dimensions that the KS test rejects, and the MMD's p-value: {'; '.join(numbers)}). "

@@ -1,4 +1,6 @@
-"""Which trainings study 2 has, which of them stand for an architecture, and which line of report 1's table 5 each repeats."""
+"""Which trainings study 2 has, which of them stand for an architecture, and which line of report 1's table 5 each
+repeats.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,7 +84,9 @@ def all_rows(params: Params) -> list[Row]:
 
 
 def representatives(params: Params) -> dict[str, Row]:
-    """Of every architecture the row nearest to the top level of params.yaml, after the stage 1 that the first of them starts from."""
+    """Of every architecture the row nearest to the top level of params.yaml, after the stage 1 that the first of them
+    starts from.
+    """
     rows = stage2_rows(params)
     chosen = {
         group: max(
@@ -96,11 +100,15 @@ def representatives(params: Params) -> dict[str, Row]:
 
 
 def placements(params: Params) -> dict[str, list[Row]]:
-    """Every prior: the first stage 1 that has it, and the rows from there that differ in nothing but the prior from the last representative."""
+    """Every prior: the first stage 1 that has it, and the rows from there that differ in nothing but the prior from the
+    last representative.
+    """
     *_, last = representatives(params).values()
     found: dict[str, list[Row]] = {}
     for first in stage1_rows(params):
-        alike = [row for row in stage2_rows(params) if row.start == first.name and _but(row, "prior") == _but(last, "prior")]
+        alike = [
+            row for row in stage2_rows(params) if row.start == first.name and _but(row, "prior") == _but(last, "prior")
+        ]
         found.setdefault(first.settings.prior, [first, *alike])
     return found
 
@@ -135,7 +143,11 @@ def expected_runs(params: Params, folders: Folders) -> Expected:
     """
     if params.two_stage.split not in params.imbalance.splits:
         raise UserError(f"study 2 needs {real(params)} for a floor: add `{params.two_stage.split}` to imbalance.splits")
-    gan = {plain_gan(params): folders.models / imbalance.STUDY / plain_gan(params)} if "gan" in params.imbalance.evaluated else {}
+    gan = (
+        {plain_gan(params): folders.models / imbalance.STUDY / plain_gan(params)}
+        if "gan" in params.imbalance.evaluated
+        else {}
+    )
     return {
         STUDY: {run: folders.models / STUDY / run for run in (*(row.run for row in all_rows(params)), HYBRID)},
         imbalance.STUDY: {real(params): folders.data / "reference" / params.two_stage.split, **gan},
@@ -169,7 +181,8 @@ def floor_consistency(results: Results) -> dict[str, Any]:
 
 
 def gradient_curve(results: Results, row: Row) -> DataFrame:
-    """Norms of the gradients at a batch's images by step, and COSINE between the two terms' gradients, which follows from the norms.
+    """Norms of the gradients at a batch's images by step, and COSINE between the two terms' gradients, which follows
+    from the norms.
 
     It is exact where a point of the curve is one update, and close where it is a mean over several.
     """
@@ -179,13 +192,17 @@ def gradient_curve(results: Results, row: Row) -> DataFrame:
 
 
 def gradient_facts(results: Results, row: Row) -> tuple[float, float]:
-    """Over training: how many times as long as the adversarial term's gradient the class term's is, and the cosine between them."""
+    """Over training: how many times as long as the adversarial term's gradient the class term's is, and the cosine
+    between them.
+    """
     means = gradient_curve(results, row).mean()
     return float(means[CLASS] / means[ADVERSARIAL]), float(means[COSINE])
 
 
 def reported(results: Results, row: Row) -> Mapping[str, float]:
-    """The scores of the line of table 5 that `row` repeats, empty if there is none, if its settings differ or the data does."""
+    """The scores of the line of table 5 that `row` repeats, empty if there is none, if its settings differ or the data
+    does.
+    """
     if row.name not in TABLE_5 or not floor(results).info["data"]["name"].startswith("cifar10"):
         return {}
     line = results.reported["two_stage"][TABLE_5.index(row.name)]

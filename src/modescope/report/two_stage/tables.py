@@ -33,8 +33,8 @@ from modescope.report.two_stage.runs import (
     gradient_facts,
     placements,
     plain_gan,
-    reported,
     repeats,
+    reported,
     representatives,
     run,
 )
@@ -62,12 +62,22 @@ MOMENTS = {"untrained": "codes, untrained", "vae": "codes, VAE trained alone", "
 
 
 def summary(results: Results) -> Table:
-    """Of every architecture the row that stands for it and the one that is most consistent, under the stage 1 that each starts from."""
+    """Of every architecture the row that stands for it and the one that is most consistent, under the stage 1 that each
+    starts from.
+    """
     chosen = representatives(results.params)
     guided = [row for row in all_rows(results.params) if row.is_guided]
-    best = [max((row for row in guided if row.group == group), key=lambda row: consistency(results, row)) for group in chosen if group != STAGE1]
+    best = [
+        max((row for row in guided if row.group == group), key=lambda row: consistency(results, row))
+        for group in chosen
+        if group != STAGE1
+    ]
     names = {name for row in (*chosen.values(), *best) for name in (row.name, row.start)}
-    rows = [_identity(row) | _settings(row) | run(results, row).scalars for row in all_rows(results.params) if row.name in names]
+    rows = [
+        _identity(row) | _settings(row) | run(results, row).scalars
+        for row in all_rows(results.params)
+        if row.name in names
+    ]
     rows.append({"group": FLOOR.label, **floor(results).scalars, **floor_consistency(results)})
     columns = [
         *(GROUP, ROW, Column("layers", "trained layers"), Column("prior", "prior")),
@@ -101,7 +111,9 @@ def scores(results: Results) -> Table:
     )
     quiet = frozenset(index for index, row in enumerate(rows) if row["group"] in (STAGE1, FLOOR.label))
     warnings = evaluation_warnings([*(run(results, row) for row in all_rows(results.params)), floor(results)])
-    return Table("two_stage", "Two-stage GAN: scores of every row", columns, rows, caption, _facts(results), warnings, quiet)
+    return Table(
+        "two_stage", "Two-stage GAN: scores of every row", columns, rows, caption, _facts(results), warnings, quiet
+    )
 
 
 def class_consistency(results: Results) -> Table:
@@ -110,25 +122,52 @@ def class_consistency(results: Results) -> Table:
     shown = [(_identity(row), run(results, row).values) for row in all_rows(results.params) if row.has_classes]
     measured = [*shown, ({"group": FLOOR.label}, floor_consistency(results))]
     rows = [
-        identity | {"all": values["class_consistency"]} | dict(zip(classes, values["class_consistency_per_class"], strict=True))
+        identity
+        | {"all": values["class_consistency"]}
+        | dict(zip(classes, values["class_consistency_per_class"], strict=True))
         for identity, values in measured
     ]
-    columns = [GROUP, ROW, *(Column(name, name, "class consistency, %", digits=1, scale=100) for name in ("all", *classes))]
+    columns = [
+        GROUP,
+        ROW,
+        *(Column(name, name, "class consistency, %", digits=1, scale=100) for name in ("all", *classes)),
+    ]
     caption = (
         "Of the images intended for a class, the part that the judge sees in it, in percent. "
         f"By chance: {100 / len(classes):.0f} %. For real images: how often the judge is right."
     )
     quiet = frozenset(index for index, row in enumerate(rows) if row["group"] in (STAGE1, FLOOR.label))
-    return Table("class_consistency", "Class consistency of every class", columns, rows, caption, _facts(results), (), quiet, False)
+    return Table(
+        "class_consistency",
+        "Class consistency of every class",
+        columns,
+        rows,
+        caption,
+        _facts(results),
+        (),
+        quiet,
+        False,
+    )
 
 
 def tail(results: Results) -> list[Table]:
     """Many, medium and few classes, where study 2 is trained on a long tail; else none."""
     if "num_few" not in floor(results).values:
         return []
-    rows = [_identity(row) | run(results, row).scalars for row in all_rows(results.params)] + [{"group": FLOOR.label, **floor(results).scalars}]
+    rows = [_identity(row) | run(results, row).scalars for row in all_rows(results.params)] + [
+        {"group": FLOOR.label, **floor(results).scalars}
+    ]
     caption = f"{TAIL_NOTE} Images are sorted by their mixture component, those of a prior without classes and real ones by the judge."
-    return [Table("long_tail_two_stage", "Long tail, against the balanced set", [GROUP, ROW, *TAIL_COLUMNS], rows, caption, _facts(results))]
+    return [
+        Table(
+            "long_tail_two_stage",
+            "Long tail, against the balanced set",
+            [GROUP, ROW, *TAIL_COLUMNS],
+            rows,
+            caption,
+            _facts(results),
+        )
+    ]
 
 
 def priors(results: Results) -> Table:
@@ -146,7 +185,9 @@ def priors(results: Results) -> Table:
     ]
     length = 8 * math.sqrt(results.params.latent_dim)
     notes = "; ".join(PRIORS[prior].format(length=length) for prior in chosen)
-    caption = f"Where the prior puts its components: stage 1, and stage 2 from there with equal settings. Priors: {notes}."
+    caption = (
+        f"Where the prior puts its components: stage 1, and stage 2 from there with equal settings. Priors: {notes}."
+    )
     return Table("priors", "Prior placement", columns, rows, caption, _facts(results))
 
 
@@ -157,7 +198,11 @@ def hybrid(results: Results) -> Table:
         {"of": title} | {test: found.values[f"{test}_{moment}"] for test in ("ks_rejected", "ks_max", "mmd", "mmd_p")}
         for moment, title in MOMENTS.items()
     ]
-    beside = {"images, hybrid": found, "images, GAN (study 1)": results.runs.get(plain_gan(results.params)), FLOOR.label: floor(results)}
+    beside = {
+        "images, hybrid": found,
+        "images, GAN (study 1)": results.runs.get(plain_gan(results.params)),
+        FLOOR.label: floor(results),
+    }
     rows += [{"of": title, **score_cells(results.params, of, {})} for title, of in beside.items() if of is not None]
     columns = [
         Column("of", "of"),
@@ -173,12 +218,17 @@ def hybrid(results: Results) -> Table:
         "discrepancy with a permutation test; then the images. Report 1 gives no number for its hybrid."
     )
     facts = _facts(results) | {"codes": f"{settings.num_codes:,}, {settings.permutations:,} permutations"}
-    return Table("hybrid", "VAE-GAN hybrid: codes and images", columns, rows, caption, facts, (), frozenset({len(rows) - 1}))
+    return Table(
+        "hybrid", "VAE-GAN hybrid: codes and images", columns, rows, caption, facts, (), frozenset({len(rows) - 1})
+    )
 
 
 def over_seeds(results: Results) -> list[Table]:
     """Rows that differ in their seed alone; none where there are none."""
-    rows = [Repeated(rows[0].name, {row.settings.seed: run(results, row) for row in rows}) for rows in repeats(results.params)]
+    rows = [
+        Repeated(rows[0].name, {row.settings.seed: run(results, row) for row in rows})
+        for rows in repeats(results.params)
+    ]
     return [spreads("seeds_two_stage", results, rows, (FID, CONSISTENCY, GUIDES_VIEW))] if rows else []
 
 
@@ -228,11 +278,15 @@ def _measured(results: Results, row: Row) -> dict[str, Value]:
 def _facts(results: Results) -> Mapping[str, str]:
     params, guide = results.params, results.runs[GUIDE]
     generated: list[Run] = [run(results, row) for row in all_rows(params)]
-    reference = "the balanced training set" if params.two_stage.split in params.split.long_tailed else "the training images"
+    reference = (
+        "the balanced training set" if params.two_stage.split in params.split.long_tailed else "the training images"
+    )
     facts = score_facts(results, generated, [floor(results)], reference, "training as in the table of scores")
     budget = (
         f"stage 1 {params.stage1_epochs} epochs or {params.stage1_max_generator_steps:,} generator steps, "
         f"stage 2 {params.stage2_epochs} or {params.stage2_max_generator_steps:,}, whichever is less"
     )
-    guide_facts = f"{GUIDE} ({params.classifiers[GUIDE].network}, {guide.values['accuracy']:.1%} right on real test images)"
+    guide_facts = (
+        f"{GUIDE} ({params.classifiers[GUIDE].network}, {guide.values['accuracy']:.1%} right on real test images)"
+    )
     return facts | {"guide": guide_facts, "widths": f"ngf {params.ngf}, ndf {params.ndf}", "budget": budget}
