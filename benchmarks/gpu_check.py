@@ -4,9 +4,8 @@ most telling first.
     python benchmarks/gpu_check.py --minutes 25
 
 The rows are trained in a clone of their own, .gpu-check/, which the next call goes on with. Writes reports/gpu/:
-check.json (device, tests,
-rows), bench.json and bench.png, the rows' metrics and their last sample grids. Needs no network where MODESCOPE_MIRROR
-holds the data.
+check.json (device, tests, rows), bench.json and bench.png, the rows' metrics and their last sample grids. Needs no
+network where MODESCOPE_MIRROR holds the data.
 """
 
 import argparse

@@ -42,8 +42,7 @@ class PlainEvaluation:
         per_class: images of a class whose MS-SSIM is taken.
         settings: number and size of KID's subsets, splits of IS.
         keep_real: the real images pass through FID and KID once, here, and are kept (`reset_real_features=False`), as
-            for the
-            second of many models. Else they pass through both every time.
+            for the second of many models. Else they pass through both every time.
     """
 
     def __init__(

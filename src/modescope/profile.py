@@ -30,8 +30,8 @@ def use_profile(name: str) -> list[str]:
     """Make params.yaml hold the profile's values, and dvc.lock what the profile's last `dvc repro` left.
 
     From one profile to another dvc.lock waits in profiles/NAME.lock: hardly a stage of another profile is up to date,
-    and DVC reads and
-    writes all of it for every stage that it runs, seconds each time. Values of no profile keep it where it is.
+    and DVC reads and writes all of it for every stage that it runs, seconds each time. Values of no profile keep it
+    where it is.
 
     Returns:
         one line per changed value, `imbalance.gan.epochs: 10 -> 1`; none (and the file is left alone) where nothing

@@ -1,12 +1,11 @@
 """torchvision, imported so that it also works beside a CPU-only torch, and without torch's compiler.
 
-PyPI's torchvision is built against CUDA torch. Beside a CPU torch its compiled extension does not load, and
-`import torchvision` then dies ("operator torchvision::nms does not exist") because it describes two operators that the
+PyPI's torchvision is built against CUDA torch. Beside a CPU torch its compiled extension does not load, and `import
+torchvision` then dies ("operator torchvision::nms does not exist") because it describes two operators that the
 extension would have defined. Naming them first lets the import pass; calling them still fails, which nothing here does.
 
 One of its operators takes a function from torch's compiler, `torch._dynamo`, whose import lasts a second: a fifth of
-what it takes
-to measure a run. Until somebody calls that function, one of the same name stands for it.
+what it takes to measure a run. Until somebody calls that function, one of the same name stands for it.
 
 Import this module before any package that imports torchvision itself (torchmetrics, airbench).
 """

@@ -13,8 +13,7 @@ def demo(tmp_path_factory):
     """A clone in which `make demo`'s commands have run, what they printed, and the seconds they took.
 
     `$MODESCOPE_DEMO` names a clone in which they ran before, which is copied: for work on one test, minutes less.
-    Nothing was printed then and
-    there are no seconds.
+    Nothing was printed then and there are no seconds.
     """
     ready = os.environ.get("MODESCOPE_DEMO")
     if ready:

@@ -48,8 +48,8 @@ def evaluation_seconds(device: torch.device) -> dict[str, Any]:
     """Seconds of ours and of torchmetrics', in turn, on 10,000 generated and as many real images.
 
     torchmetrics sees the real images every time, as its documentation shows, or only the generated ones, as for the
-    second of many models. Its FID, KID,
-    IS, confusion and MS-SSIM are a part of our metrics: it has no precision, recall, density, coverage.
+    second of many models. Its FID, KID, IS, confusion and MS-SSIM are a part of our metrics: it has no precision,
+    recall, density, coverage.
     """
     from benchmarks.plain_evaluation import PlainEvaluation
 

@@ -1,8 +1,7 @@
 """Raw files: from a mirror, the cache or the network, each checked before it is used.
 
 `MODESCOPE_MIRROR` names a folder (relative: to the repository) or an http(s) URL that holds files by the names used
-here, such
-as `mnist/train-images-idx3-ubyte.gz`. Downloads are kept below `data/raw/` under the same names.
+here, such as `mnist/train-images-idx3-ubyte.gz`. Downloads are kept below `data/raw/` under the same names.
 """
 
 import http.client

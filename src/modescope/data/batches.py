@@ -13,13 +13,11 @@ class BatchStream:
     """An endless stream of batches, addressed by step: a resumed training needs nothing but its step number.
 
     Epochs are permutations of the whole dataset, one per (seed, epoch), laid end to end and cut into batches of equal
-    size;
-    so a batch may hold the end of one epoch and the start of the next.
+    size; so a batch may hold the end of one epoch and the start of the next.
     """
 
     def __init__(self, images: Tensor, labels: Tensor, batch_size: int, seed: int) -> None:
-        """
-        Args:
+        """Args:
             images: (N, C, H, W) uint8, on the device where the batches are wanted.
             labels: (N,) int64, on the same device.
             batch_size: 1 to N.

@@ -31,9 +31,8 @@ class Split:
         seed: what the draw depended on besides the labels.
         rho: of a long-tailed split, the ratio of the largest to the smallest class that was asked for; else None.
         indices: (sum of counts,) int64, rows of the prepared train file, in an order that mixes the classes. The
-            official
-            CIFAR-10 and the parquet files order their rows differently, so the indices hold for the data they were
-            drawn from.
+            official CIFAR-10 and the parquet files order their rows differently, so the indices hold for the data they
+            were drawn from.
     """
 
     name: str
@@ -50,8 +49,7 @@ class Split:
 
     def measured_against(self, train: Dataset) -> "Split":
         """The images that models of this split are measured against: its own, or for a long-tailed split all of
-        `train`, whose classes
-        are balanced (the protocol of long-tailed generation)."""
+        `train`, whose classes are balanced (the protocol of long-tailed generation)."""
         return self if self.rho is None else draw_split(train.labels, train.classes, None, self.seed)
 
     @property
@@ -108,9 +106,8 @@ def random_order(count: int, seed: int, *stream: int) -> Tensor:
     """A permutation of 0 ... count - 1 as (count,) int64: the same on every machine and under every version.
 
     Each number gets a 64-bit key from PCG64 (O'Neill 2014), and the numbers are sorted by key. NumPy promises that
-    PCG64's raw
-    output for a seed never changes; neither `numpy.random.Generator.permutation` nor `torch.randperm` promise that
-    much.
+    PCG64's raw output for a seed never changes; neither `numpy.random.Generator.permutation` nor `torch.randperm`
+    promise that much.
 
     Args:
         count: how many numbers.
@@ -132,8 +129,7 @@ def draw_split(
     """Draw images without replacement, so many of each class.
 
     All images are put in one random order; the first `counts[c]` of class c are taken, in that order. So splits of one
-    seed
-    share as many images as their counts allow, and differ in nothing but the counts.
+    seed share as many images as their counts allow, and differ in nothing but the counts.
 
     Args:
         labels: (N,) int64, the whole training set's.

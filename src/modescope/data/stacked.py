@@ -18,10 +18,8 @@ def stack_digits(images: Tensor, labels: Tensor, count: int, seed: int) -> tuple
     other.
 
     So modes are about as frequent as the digits of `labels` make them, as in the published protocol. The draw is
-    PCG64's raw
-    64-bit output modulo N, which is the same on every machine (see `data/splits.py`); the remainder favours low rows by
-    a
-    factor of at most 1 + N / 2^64, 3e-15 for MNIST.
+    PCG64's raw 64-bit output modulo N, which is the same on every machine (see `data/splits.py`); the remainder favours
+    low rows by a factor of at most 1 + N / 2^64, 3e-15 for MNIST.
 
     Args:
         images: (N >= 1, 1, H, W) uint8.

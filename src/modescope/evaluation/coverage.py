@@ -34,8 +34,7 @@ def mode_coverage(modes: Tensor, num_modes: int, enough: int) -> dict[str, Any]:
     """Count the modes among samples.
 
     KL is not smoothed, as published. A perfect generator of 1,000 equal modes still has 0.019 with 26,000 samples. One
-    sample covers
-    a mode, even where the judge erred; hence `modes_enough`.
+    sample covers a mode, even where the judge erred; hence `modes_enough`.
 
     Args:
         modes: (N >= 1,) int64 in [0, num_modes).

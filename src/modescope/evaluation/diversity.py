@@ -37,10 +37,8 @@ def ms_ssim(images: Tensor) -> float:
     The images form a ring in a random order that is always the same for N, and each is compared with the one before it:
         N pairs.
     Five scales, the usual number, need 161 pixels; these are two, full and half size, the window is Wang's (11 pixels,
-    sigma
-    1.5). Pairs that are anti-correlated count 0. The value depends on the images' size and background: it means
-    something
-    beside that of real images, within a class.
+    sigma 1.5). Pairs that are anti-correlated count 0. The value depends on the images' size and background: it means
+    something beside that of real images, within a class.
 
     Args:
         images: (N >= 2, C, H, W) uint8.

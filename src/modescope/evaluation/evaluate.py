@@ -41,14 +41,11 @@ def evaluate_images(
 
     Returns:
         fid*, kid*_mean, kid*_std, is*_mean, is*_std with each extractor's suffix; precision, recall, density, coverage
-        (judge's
-        features); class_share, reference_share (K,), class_share_kl (nats), class_share_tv; with labels
-        class_consistency,
-        class_consistency_per_class (K,) and confusion (K, K); with `per_class`, too, pixel_std, ms_ssim,
-        recall_per_class and
-        coverage_per_class (K,), the last two of the judge's features; for a long-tailed split what `tail_metrics`
-        gives; num_samples, num_reference; and `warnings`, a list of lines
-        that belong under a table, only if there are any.
+        (judge's features); class_share, reference_share (K,), class_share_kl (nats), class_share_tv; with labels
+        class_consistency, class_consistency_per_class (K,) and confusion (K, K); with `per_class`, too, pixel_std,
+        ms_ssim, recall_per_class and coverage_per_class (K,), the last two of the judge's features; for a long-tailed
+        split what `tail_metrics` gives; num_samples, num_reference; and `warnings`, a list of lines that belong under a
+        table, only if there are any.
 
     Raises:
         UserError: too few images for a metric, or too small ones.

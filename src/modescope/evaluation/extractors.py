@@ -43,9 +43,8 @@ class Inception:
     score.
 
     Images are resized to 299 x 299 by torchmetrics' anti-aliased bilinear filter, its default. torch-fidelity would
-    unpickle
-    the weights file without restriction; it is read with `weights_only` here and handed over as bytes of our own
-    making.
+    unpickle the weights file without restriction; it is read with `weights_only` here and handed over as bytes of our
+    own making.
 
     Args:
         weights: path of the weights file.

@@ -55,8 +55,7 @@ def mmd_test(
     """Unbiased squared MMD (Gretton et al. 2012, equation 3) of two samples, and the p-value of its permutation test.
 
     The kernel is computed once. With its diagonal set to 0, row sums r and a the first sample's indicator, the three
-    sums of
-    equation 3 are a'Ka, sum(K) - 2a'r + a'Ka and a'r - a'Ka: one matrix product serves every permutation.
+    sums of equation 3 are a'Ka, sum(K) - 2a'r + a'Ka and a'r - a'Ka: one matrix product serves every permutation.
 
     Args:
         codes, normal: (M, D) and (N, D) float, M and N at least 2.

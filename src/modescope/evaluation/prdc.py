@@ -28,8 +28,7 @@ class Prdc:
 
 class Neighbours(NamedTuple):
     """Who lies near whom. balls: (N,) int64, real balls around each generated image; recalled, covered: (M,) bool, real
-    images
-    inside a generated ball, and real balls that hold a generated image."""
+    images inside a generated ball, and real balls that hold a generated image."""
 
     balls: Tensor
     recalled: Tensor

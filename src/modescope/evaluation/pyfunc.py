@@ -15,8 +15,7 @@ class Generator:
     """Draws what it is asked for.
 
     Its input is a table (a pandas DataFrame) whose rows are orders: `n` images, of the class `label` (absent or blank:
-    the run's
-    own labels), drawn with `seed` (0). The same order always gives the same images.
+    the run's own labels), drawn with `seed` (0). The same order always gives the same images.
     """
 
     def __init__(self, sampler: Sampler):

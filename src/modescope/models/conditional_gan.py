@@ -88,8 +88,7 @@ class SpectralDiscriminator(nn.Module):
         channels: C.
         num_classes: K, or None for a discriminator without labels.
         labels: how it sees a label: as a `map`, one more channel of the image (the report), or by `projection`, an
-            inner product of an
-            embedding and the hidden layer, added to the logit (Miyato and Koyama 2018, equation 4).
+            inner product of an embedding and the hidden layer, added to the logit (Miyato and Koyama 2018, equation 4).
     """
 
     def __init__(

@@ -15,10 +15,9 @@ class UpsampleConv2d(nn.Conv2d):
     """Nearest-neighbour upsampling by 2 followed by a 3x3 convolution with padding 1, in 4/9 of the multiplications.
 
     A 3x3 kernel over a doubled image reads every pixel up to four times. Seen from each of the four parities of the
-    output it is
-    a 2x2 kernel over the small image, whose taps are sums of the nine weights; one convolution computes all four, and
-    the result
-    is interleaved. Parameters and state are those of `nn.Conv2d(channels_in, channels_out, 3, padding=1)`.
+    output it is a 2x2 kernel over the small image, whose taps are sums of the nine weights; one convolution computes
+    all four, and the result is interleaved. Parameters and state are those of `nn.Conv2d(channels_in, channels_out, 3,
+    padding=1)`.
     """
 
     def __init__(self, channels_in: int, channels_out: int):

@@ -17,8 +17,7 @@ class UpsamplingGenerator(nn.Module):
         latent_dim: D.
         width: channels of the first maps; the last hidden maps have half as many.
         momentum: BatchNorm's weight of the newest batch. The published 0.78 comes from a library where it means the
-            opposite,
-            so that the running statistics hardly average.
+            opposite, so that the running statistics hardly average.
         channels: C.
     """
 

@@ -40,9 +40,8 @@ class RunLog:
     """A `with` block around a training (or any work that makes a run).
 
     Inside, `folder` is the run's work folder: it is held against other processes, continued if it exists, and becomes
-    the run's
-    result with `finish`. A block left by an exception makes the run `failed` (with its traceback), by SystemExit or
-    KeyboardInterrupt `killed`; either can be continued.
+    the run's result with `finish`. A block left by an exception makes the run `failed` (with its traceback), by
+    SystemExit or KeyboardInterrupt `killed`; either can be continued.
 
     Args:
         info: the fields of run.json that are known at the start (key, study, run, stage, model, params, data, code,

@@ -21,8 +21,8 @@ PACKAGE_SHAPE, PACKAGE_CLASSES = (3, 32, 32), 10
 def train_with_package(classifier: Classifier, settings: Settings, images: Tensor, labels: Tensor) -> Timing:
     """Train an airbench96 classifier on images (N, 3, 32, 32) uint8 with labels (N,) in 0 ... 9.
 
-    It cannot be interrupted and gone on with: the paper's 40 epochs take half a minute on a data centre's GPU.
-    Raises UserError for another number of classes.
+    It cannot be interrupted and gone on with: the paper's 40 epochs take half a minute on a data centre's GPU. Raises
+    UserError for another number of classes.
     """
     if classifier.image_shape != PACKAGE_SHAPE or classifier.layers[-2].out_features != PACKAGE_CLASSES:
         raise UserError(

@@ -1,8 +1,8 @@
 """How a classifier is trained: optimiser, schedule, objective.
 
 Every network takes airbench's decoupled hyper-parameters (Jordan 2024,
-https://github.com/KellerJordan/cifar10-airbench):
-`lr` holds for 1024 examples whatever the momentum, `weight_decay` for 1024 examples whatever the learning rate.
+https://github.com/KellerJordan/cifar10-airbench): `lr` holds for 1024 examples whatever the momentum, `weight_decay`
+for 1024 examples whatever the learning rate.
 """
 
 from math import ceil

@@ -17,8 +17,8 @@ def conditional_training(config: CganConfig, images: Tensor, labels: Tensor, num
     """A generator against the discriminator of its loss, on images (N, C, 28, 28) uint8 with labels (N,), on their
     device.
 
-    Without labels (`config.mode` dcgan) the same networks are trained, and the labels are not looked at.
-    Raises UserError for an unknown loss, or a smoothed target where the loss has none.
+    Without labels (`config.mode` dcgan) the same networks are trained, and the labels are not looked at. Raises
+    UserError for an unknown loss, or a smoothed target where the loss has none.
     """
     loss = adversarial_loss(config.loss, config.d_loss_scale, config.real_label, config.lambda_gp)
     stream = BatchStream(images, labels, config.batch_size, seed)

@@ -38,9 +38,8 @@ def arithmetic(device_type: str, precision: str, deterministic: bool) -> Iterato
     """CUDA's settings for a training; a CPU needs none.
 
     Unless `precision` is fp32, float32 products run as TF32: under bf16, too, what autocast leaves in float32.
-    `deterministic` asks for algorithms
-    that give the same bits every time; without it cuDNN picks the fastest by trial. What has no deterministic form
-    warns.
+    `deterministic` asks for algorithms that give the same bits every time; without it cuDNN picks the fastest by trial.
+    What has no deterministic form warns.
     """
     if device_type != "cuda":
         yield

@@ -118,8 +118,7 @@ def hybrid_training(
 
     Args:
         images, labels: (N, 3, 32, 32) uint8 and (N,), on the training device; the part that `coder` and `seed` hold out
-            of the
-            VAE's training is held out here too.
+            of the VAE's training is held out here too.
     """
     order = random_order(len(images), seed).to(images.device)
     num_eval = int(len(images) * coder.eval_fraction)

@@ -44,8 +44,7 @@ class Objective(Protocol):
 
     Attributes:
         replayable: whether `losses` and `finish_iteration` do the same work on the device whatever the step, so that a
-            recording of them can be
-            replayed (training/replay.py): no numbers from the host, none read back.
+            recording of them can be replayed (training/replay.py): no numbers from the host, none read back.
     """
 
     replayable: bool

@@ -46,8 +46,7 @@ def train(training: Training, *, log: Log, checkpoint: Checkpoint, precision: st
     """Run the training's iterations, from the checkpoint where there is one, and return what they took.
 
     Curves, previews and the checkpoint go to files as they come. The weights are the same whether or not it was
-    interrupted.
-    Raises UserError at the first logged loss that is not finite.
+    interrupted. Raises UserError at the first logged loss that is not finite.
     """
     objective, _, num_steps = training
     meter = Meter()

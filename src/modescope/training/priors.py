@@ -98,8 +98,7 @@ def mixture_prior(placement: Placement, latent_dim: int, components: int, seed: 
     Args:
         placement: `diagonal`: mu_k = 0.5 k 1, variance 1 (report 1, section 8.3); `sphere`: random directions of length
             8 sqrt(D), variance 0.5 (the report's code); `orthogonal`: pairwise orthogonal means of equal length,
-            variance 0.5,
-            E[z_i^2] = 1 on average over the dimensions, as for N(0, I).
+            variance 0.5, E[z_i^2] = 1 on average over the dimensions, as for N(0, I).
         seed: of the directions of `sphere` and `orthogonal`.
 
     Raises:

@@ -113,8 +113,7 @@ def adapted_generator(config: GANConfig, start: Stage1, images: Tensor) -> tuple
 
     Returns:
         the generator, and `adapter_parameters`, `start_mse` (mean squared difference from stage 1's images, which lie
-        in [-1, 1]);
-        an empty dictionary for architecture A.
+        in [-1, 1]); an empty dictionary for architecture A.
     """
     torch.manual_seed(config.seed)
     _, channels, _, pixels = images.shape
