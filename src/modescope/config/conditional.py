@@ -39,6 +39,7 @@ class CganTraining(Section):
     generator_momentum: Fraction
     generator_labels: Literal["multiply", "concat"]
     discriminator_labels: Literal["map", "projection"]
+    initialization: Literal["code", "text"]
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None
     checkpoint: str | None
 

@@ -13,6 +13,8 @@ from modescope.models.layers import Dropout, spectral_norm
 PIXELS = 28
 STD = 0.02  # of the initial weights
 
+Initialization = Literal["code", "text"]
+
 
 class ConditionalGenerator(nn.Module):
     """Linear to 7x7 maps, two rounds of [convolution, PixelShuffle x2, BatchNorm, ReLU], a last convolution and tanh.
@@ -35,6 +37,7 @@ class ConditionalGenerator(nn.Module):
         channels: int = 1,
         num_classes: int | None = None,
         labels: Literal["multiply", "concat"] = "multiply",
+        initialization: Initialization = "code",
     ):
         super().__init__()
         self.latent_dim, self.num_classes, self.labels = latent_dim, num_classes, labels
@@ -54,7 +57,7 @@ class ConditionalGenerator(nn.Module):
                 icnr_(layer.weight, scale=2)
         if num_classes is not None:
             self.embedding = nn.Embedding(num_classes, latent_dim)
-            nn.init.normal_(self.embedding.weight, std=1.0 if labels == "concat" else STD)
+            nn.init.normal_(self.embedding.weight, std=1.0 if initialization == "code" else STD)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """z: (N, D) float, labels: (N,) int64 where there are classes -> images (N, C, 28, 28) in [-1, 1].
@@ -89,6 +92,8 @@ class SpectralDiscriminator(nn.Module):
         num_classes: K, or None for a discriminator without labels.
         labels: how it sees a label: as a `map`, one more channel of the image (the report), or by `projection`, an
             inner product of an embedding and the hidden layer, added to the logit (Miyato and Koyama 2018, equation 4).
+        initialization: the normalised layers start at torch's default as in report 2's `code`, whose initialiser skips
+            them, or at N(0, 0.02) as in its `text`.
     """
 
     def __init__(
@@ -98,25 +103,30 @@ class SpectralDiscriminator(nn.Module):
         channels: int = 1,
         num_classes: int | None = None,
         labels: Literal["map", "projection"] = "map",
+        initialization: Initialization = "code",
     ):
         super().__init__()
         self.channels, self.num_classes = channels, num_classes
         self.label_map, self.projection = _label_input(num_classes, labels, 16 * width)
         self.layers = nn.Sequential(
-            _normalized(
-                nn.Conv2d(channels + (self.label_map is not None), width, 3, stride=2, padding=1)
-            ),  # (N, width, 14, 14)
+            nn.Conv2d(channels + (self.label_map is not None), width, 3, stride=2, padding=1),  # (N, width, 14, 14)
             nn.LeakyReLU(0.2, inplace=True),
             Dropout(dropout),
-            _normalized(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)),  # (N, 2 * width, 7, 7)
+            nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),  # (N, 2 * width, 7, 7)
             nn.LeakyReLU(0.2, inplace=True),
             Dropout(dropout),
             nn.Flatten(),
-            _normalized(nn.Linear(2 * width * 7 * 7, 16 * width)),
+            nn.Linear(2 * width * 7 * 7, 16 * width),
             nn.ReLU(inplace=True),
             Dropout(dropout),
         )
-        self.logit = _normalized(nn.Linear(16 * width, 1))
+        self.logit = nn.Linear(16 * width, 1)
+        if initialization == "text":
+            initialize(self.layers)
+            initialize(self.logit)
+        for layer in (*self.layers, self.logit):  # after that: the power iteration starts from the weights of step 0
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                spectral_norm(layer)
         if self.projection is not None:
             self.projection = spectral_norm(self.projection)
 
@@ -189,14 +199,6 @@ def _label_input(num_classes: int | None, labels: str, hidden: int) -> tuple[nn.
     return (embedding, None) if labels == "map" else (None, embedding)
 
 
-def _normalized(layer: nn.Module) -> nn.Module:
-    """Spectral normalisation of `layer`, initialised before: the power iteration starts from the weights that training
-    starts from.
-    """
-    initialize(layer)
-    return spectral_norm(layer)
-
-
 def initialize(module: nn.Module) -> None:
     """Weights ~ N(0, 0.02), BatchNorm's ~ N(1, 0.02), biases 0 (Radford et al. 2016, section 4); layer normalisation
     stays at 1 and 0.
@@ -235,6 +237,7 @@ def build_conditional_generator(settings, channels: int, num_classes: int | None
         channels,
         num_classes,
         settings.generator_labels,
+        settings.initialization,
     )
 
 
@@ -243,5 +246,10 @@ def build_conditional_discriminator(settings, channels: int, num_classes: int | 
     if settings.discriminator == "critic":
         return Critic(settings.critic_width, channels, num_classes, settings.discriminator_labels)
     return SpectralDiscriminator(
-        settings.discriminator_width, settings.dropout, channels, num_classes, settings.discriminator_labels
+        settings.discriminator_width,
+        settings.dropout,
+        channels,
+        num_classes,
+        settings.discriminator_labels,
+        settings.initialization,
     )
