@@ -296,7 +296,7 @@ def add_cgan(project: Project, params: Params, data: str, extractors: list[str])
         project.add_run("cgan", row.name, folders.models / "cgan" / row.name, metrics, data)
         kind, count = ("cgan", 80) if row.has_labels else ("dcgan", 64)
         write_training(folders.models / "cgan" / row.name, kind, rng, 28, (200,), count, channels=1)
-    for row, runs in cgan_again(params).items():
+    for runs in cgan_again(params).values():
         for run in list(runs.values())[1:]:
             metrics = invented_metrics("bce", split, extractors, rng) | invented_consistency("bce", rng) | speed
             project.add_run("cgan", run, folders.models / "cgan" / run, metrics, data)
