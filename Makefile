@@ -28,9 +28,10 @@ ui: .venv/installed
 bench: .venv/installed
 	modescope bench
 
-MINUTES ?= 25
+MINUTES ?= 9
 gpu-check: .venv/installed
-	python benchmarks/gpu_check.py --minutes $(MINUTES)
+	python benchmarks/gpu_check.py pack
+	python .gpu-check/benchmarks/gpu_check.py run --minutes $(MINUTES)
 
 clean:
 	rm -rf .ckpt mlflow.db mlartifacts .dvc/tmp

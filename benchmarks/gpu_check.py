@@ -1,11 +1,16 @@
-"""All that a machine with a CUDA GPU should show, in the minutes it is given: tests, speed, and the paper's rows, the
-most telling first.
+"""All that a machine with a CUDA GPU should show, in the minutes it is given: CUDA's tests, speed, and training runs of
+the `paper` profile, the most telling first.
 
-    python benchmarks/gpu_check.py --minutes 25
+    make gpu-check MINUTES=9                  # on this machine
 
-The rows are trained in a clone of their own, .gpu-check/, which the next call goes on with. Writes reports/gpu/:
-check.json (device, tests, rows), bench.json and bench.png, the rows' metrics and their last sample grids. Needs no
-network where MODESCOPE_MIRROR holds the data.
+    python benchmarks/gpu_check.py pack       # here, for a bare machine: writes .gpu-check/
+    python3 .gpu-check/benchmarks/gpu_check.py run --minutes 9 --out DIR      # there: torch, but no DVC and no MLflow
+
+`pack` copies the source, resolves DVC's stages into plan.json and, with --data and --wheels, takes along the data and
+the packages that the other machine lacks. `run` works in that folder: stages are modules that write plain files, so
+they run in the graph's order, several at once, without `dvc repro`. Each part fails alone; what is done is written down
+at once. DIR gets check.json (device, tests, rows), bench.json, bench.png, results.tar.gz (run.json, curves, metrics,
+last sample grids, logs) and the weights of a few runs.
 """
 
 import argparse
@@ -17,173 +22,290 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
-import yaml
-from ruamel.yaml import YAML
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from clones import BIN, copy_of_the_repository
-from modescope.errors import UserError
-from modescope.evaluation.extractors import find_inception_weights
-from modescope.files import read_json, write_json
-
-TESTS = ["tests/training", "tests/evaluation"]
-# what is worth most first: the report's two clocks, study 1's question, study 2's start and its best row, then the rest
-ROWS = [
-    *("evaluate-cgan@cgan-bce", "evaluate-cgan@cgan-wgan-gp", "evaluate-imbalance@gan-split4", "evaluate-imbalance@vae-split4"),
-    *("evaluate-cgan@cgan-ours", "evaluate-cgan@cgan-hinge", "evaluate-cgan@cgan-lsgan", "evaluate-imbalance@gan-balanced"),
-    *("evaluate-imbalance@vae-balanced", "evaluate-stage1@stage1", "evaluate-stage2@d-ff-0.5", "evaluate-stage2@d-ff"),
-    *("evaluate-stage2@a-0.5-n20", "evaluate-cgan@dcgan-bce", "evaluate-cgan@dcgan-wgan-gp", "evaluate-hybrid"),
+FOLDER = Path(".gpu-check")
+TESTS = ["tests/training/test_replay.py", "tests/training/test_device.py"]
+ROWS = [  # what is worth most first: the report's losses with labels, ours, colour, then the same without labels
+    *(f"evaluate-cgan@cgan-{loss}" for loss in ("bce", "hinge", "wgan-gp", "lsgan")),
+    *("evaluate-ours@cgan-ours", "evaluate-imbalance@gan-ours-balanced", "evaluate-stage1@stage1-ours"),
+    *(f"evaluate-cgan@dcgan-{loss}" for loss in ("bce", "hinge", "wgan-gp", "lsgan")),
+    *("evaluate-ours@cgan-bce-text", "evaluate-imbalance@gan-balanced", "evaluate-imbalance@vae-balanced"),
+    *("evaluate-imbalance@gan-split4", "evaluate-imbalance@vae-split4", "evaluate-stage1@stage1"),
 ]  # fmt: skip
-MEASURED, TRAINED = (
-    ("fid_classifier", "class_consistency"),
-    ("steps", "steps_per_second", "device", "precision", "deterministic"),
-)
-SECONDS_TO_CLOSE = 60
-LEAST_SECONDS = 20  # a row is not begun with less
+WEIGHTS_KEPT = ("cgan-ours", "gan-ours-balanced", "stage1-ours", "cgan-hinge")  # each is a file of its own in DIR
+MEASURED = ("fid_classifier", "class_consistency", "is_classifier_mean", "precision", "recall", "coverage")
+TRAINED = ("steps", "seconds", "steps_per_second", "device", "precision", "deterministic")
+SECONDS_TO_CLOSE = 20
+LARGEST_FILE = 16 * 2**20  # bytes of a file in DIR
 
 
-def environment(clone: Path) -> dict[str, str]:
-    return {
-        **os.environ,
-        "PATH": f"{BIN}:{os.environ['PATH']}",
-        "PYTHONPATH": str(clone / "src"),
-        "DVC_NO_ANALYTICS": "1",
-    }
+@dataclass(frozen=True)
+class Stage:
+    """A stage of dvc.yaml, resolved: its command line, and what it reads and writes."""
+
+    cmd: str
+    deps: Sequence[str]
+    outs: Sequence[str]
+
+
+# --- pack: on a machine with DVC -------------------------------------------------------------------------------------
+
+
+def pack(profile: str, data: Path | None, wheels: Path | None) -> None:
+    """Write FOLDER: source, the profile's params.yaml without Inception, plan.json, and what the options take along."""
+    from ruamel.yaml import YAML
+
+    listed = subprocess.run(
+        ["git", "ls-files", "src", "tests", "benchmarks", "profiles"], capture_output=True, text=True
+    )
+    for name in [*listed.stdout.splitlines(), "dvc.yaml", "pyproject.toml", "params.yaml"]:
+        (FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(name, FOLDER / name)
+    from modescope.config import profile_values
+
+    values = profile_values(profile)
+    values["evaluation"]["extractors"] = ["judge"]
+    YAML().dump(values, FOLDER / "params.yaml")
+    subprocess.run(["git", "init", "-q"], cwd=FOLDER, check=True)
+    subprocess.run(["dvc", "init", "-q", "-f"], cwd=FOLDER, check=True)
+    write(FOLDER / "plan.json", resolved_stages(FOLDER))
+    write(FOLDER / "packed.json", {"commit": commit(), "profile": profile})
+    for source, name in ((data, "data-mirror"), (wheels, "wheels")):
+        if source is not None:
+            shutil.copytree(source, FOLDER / name, dirs_exist_ok=True)
+
+
+def resolved_stages(folder: Path) -> dict[str, dict[str, Any]]:
+    """Every stage of the dvc.yaml in `folder` by name, as `Stage` has it."""
+    from dvc.repo import Repo
+
+    with Repo(str(folder)) as repo:
+        return {
+            stage.name: {
+                "cmd": stage.cmd,
+                "deps": [dep.def_path for dep in stage.deps if dep.def_path not in ("params.yaml", "src/modescope")],
+                "outs": [out.def_path for out in stage.outs],
+            }
+            for stage in repo.index.stages
+        }
+
+
+def commit() -> str | None:
+    """The commit of the working tree, with `-dirty` where it has changes."""
+    described = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True)
+    return described.stdout.strip() or None
+
+
+# --- run: on any machine ---------------------------------------------------------------------------------------------
 
 
 def machine() -> dict[str, Any]:
-    """Device, versions, commit and date."""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True
-    ).stdout.strip()
+    """Device, versions and date."""
+    import torch
+
+    has_gpu = torch.cuda.is_available()
     return {
-        "device": torch.cuda.get_device_name()
-        if torch.cuda.is_available()
-        else platform.processor() or platform.machine(),
-        "cuda": torch.version.cuda if torch.cuda.is_available() else None,
+        "device": torch.cuda.get_device_name() if has_gpu else platform.processor() or platform.machine(),
+        "cuda": torch.version.cuda if has_gpu else None,
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "commit": described or None,
+        "cores": os.cpu_count(),
         "date": datetime.now(UTC).date().isoformat(),
     }
 
 
-def limited(command: list[str], seconds: float, **options) -> tuple[int | None, str, float]:
-    """Run a command for `seconds` at most: its exit code (None if it was stopped), what it printed, and the seconds it
-    took.
-    """
-    began = time.monotonic()
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True, **options
-    )
+def environment(folder: Path) -> dict[str, str]:
+    """`python` is this interpreter with the packed wheels; two threads a stage, since several run at once."""
+    bin, site = folder / "bin", folder / "site"
+    if not bin.exists():
+        bin.mkdir()
+        lines = ["#!/bin/sh", f'export PYTHONPATH="$PYTHONPATH:{site}"', f'exec "{sys.executable}" "$@"']
+        (bin / "python").write_text("\n".join([*lines, ""]), encoding="utf-8")
+        (bin / "python").chmod(0o755)
+        if (folder / "wheels").is_dir():
+            options = ["--quiet", "--no-index", "--no-deps", "--no-compile", "--target", str(site)]
+            wheels = map(str, (folder / "wheels").glob("*.whl"))
+            subprocess.run([sys.executable, "-m", "pip", "install", *options, *wheels], check=True)
+    mirror = {"MODESCOPE_MIRROR": str(folder / "data-mirror")} if (folder / "data-mirror").is_dir() else {}
+    threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2"), "OMP_WAIT_POLICY": "passive"}
+    path = f"{bin}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, **mirror, **threads, "PATH": path, "PYTHONPATH": str(folder / "src")}
+
+
+def stop(process: subprocess.Popen) -> None:
+    """End a process and its children; a stage keeps its checkpoint."""
+    os.killpg(process.pid, signal.SIGTERM)
     try:
-        printed, _ = process.communicate(timeout=max(1.0, seconds))
-        return process.returncode, printed, time.monotonic() - began
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGTERM)  # stages keep their checkpoints
-    try:
-        printed, _ = process.communicate(timeout=SECONDS_TO_CLOSE)
+        process.wait(SECONDS_TO_CLOSE)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-        printed, _ = process.communicate()
-    return None, printed, time.monotonic() - began
+        process.wait()
 
 
-def ending(code: int | None) -> str:
-    return "stopped" if code is None else "failed" if code else "done"
+def limited(command: list[str], seconds: float, log: Path, **options) -> tuple[str, float]:
+    """Run a command for `seconds` at most, what it prints in the file `log`: how it ended and the seconds it took."""
+    began = time.monotonic()
+    with open(log, "w", encoding="utf-8") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True, **options)
+        try:
+            process.wait(max(1.0, seconds))
+        except subprocess.TimeoutExpired:
+            stop(process)
+            return "stopped", time.monotonic() - began
+    return "failed" if process.returncode else "done", time.monotonic() - began
 
 
-def last_lines(printed: str) -> list[str]:
-    return printed.strip().splitlines()[-3:]
+def last_lines(log: Path, count: int = 3) -> list[str]:
+    return log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-count:]
 
 
-def run_tests(seconds: float) -> dict[str, Any]:
+def run_tests(folder: Path, logs: Path, seconds: float) -> dict[str, Any]:
     """The tests that meet the device."""
-    code, printed, took = limited([sys.executable, "-m", "pytest", "-q", "-rf", *TESTS], seconds)
-    failed = re.findall(r"^FAILED (.+)", printed, re.MULTILINE)
-    return {"ended": ending(code), "seconds": round(took, 1), "failed": failed, "last_lines": last_lines(printed)[-1:]}
+    log, command = logs / "tests.log", ["python", "-m", "pytest", "-q", "-rf", "-p", "no:cacheprovider", *TESTS]
+    ended, took = limited(command, seconds, log, cwd=folder, env=environment(folder))
+    failed = re.findall(r"^FAILED (.+)", log.read_text(encoding="utf-8"), re.MULTILINE)
+    return {"ended": ended, "seconds": round(took, 1), "failed": failed, "last_lines": last_lines(log, 1)}
 
 
-def prepare(clone: Path, profile: str) -> list[str]:
-    """The working tree's state in the clone, with the profile's values; `evaluation.extractors` without Inception where
-    its weights are missing. Returns its stages.
+def run_bench(folder: Path, logs: Path, seconds: float, out: Path) -> dict[str, Any]:
+    """The benchmark; it writes bench.json as it goes."""
+    log, command = logs / "bench.log", ["python", "-m", "modescope.cli", "bench", "--seconds", "0.3"]
+    ended, took = limited([*command, "--out", str(out)], seconds, log, cwd=folder, env=environment(folder))
+    return {"ended": ended, "seconds": round(took, 1), "last_lines": last_lines(log, 20)}
+
+
+def needed(plan: dict[str, Stage], targets: Sequence[str]) -> list[str]:
+    """The targets and all that they depend on: what a target needs stands before it, the first target's needs first."""
+    maker = {out: name for name, stage in plan.items() for out in stage.outs}
+    ordered: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        for dep in plan[name].deps:
+            for out in (dep, *(str(parent) for parent in Path(dep).parents)):
+                if out in maker and maker[out] != name:
+                    visit(maker[out])
+        ordered.setdefault(name)
+
+    for target in targets:
+        visit(target)
+    return list(ordered)
+
+
+def run_stages(
+    folder: Path, plan: dict[str, Stage], targets: Sequence[str], workers: int, ends: float
+) -> Iterator[tuple[str, str, float]]:
+    """Run what `targets` need, `workers` stages at once, until time.monotonic() is `ends`.
+
+    Yields:
+        stage, how it ended (done, failed, stopped), seconds. What depends on a stage that failed is left out.
     """
-    copy_of_the_repository(clone)
-    subprocess.run(
-        ["modescope", "use", profile], cwd=clone, env=environment(clone), stdout=subprocess.DEVNULL, check=True
-    )
-    try:
-        find_inception_weights()
-    except UserError as error:
-        print(error, flush=True)
-        editor, file = YAML(), clone / "params.yaml"
-        params = editor.load(file)
-        params["evaluation"]["extractors"] = ["judge"]
-        editor.dump(params, file)
-    return subprocess.run(
-        ["dvc", "stage", "list", "--name-only"],
-        cwd=clone,
-        env=environment(clone),
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
+    waiting, running, done = needed(plan, targets), {}, set()
+    (folder / "logs").mkdir(exist_ok=True)
+    ancestors = {name: set(needed(plan, [name])) - {name} for name in waiting}
+    while (waiting or running) and time.monotonic() < ends:
+        for name in [name for name in waiting if ancestors[name] <= done][: workers - len(running)]:
+            waiting.remove(name)
+            with open(folder / "logs" / f"{name}.log", "w", encoding="utf-8") as file:
+                options = {"stdout": file, "stderr": subprocess.STDOUT, "start_new_session": True}
+                process = subprocess.Popen(["sh", "-c", plan[name].cmd], cwd=folder, env=environment(folder), **options)
+            running[name] = process, time.monotonic()
+        for name, (process, began) in list(running.items()):
+            if process.poll() is None:
+                continue
+            del running[name]
+            if process.returncode == 0:
+                done.add(name)
+            else:
+                waiting = [other for other in waiting if name not in ancestors[other]]
+            yield name, "failed" if process.returncode else "done", time.monotonic() - began
+        if not running and not any(ancestors[name] <= done for name in waiting):
+            return
+        time.sleep(0.05)
+    for name, (process, began) in running.items():
+        stop(process)
+        yield name, "stopped", time.monotonic() - began
 
 
-def train(clone: Path, target: str, seconds: float, out: Path) -> dict[str, Any]:
-    """One row through the pipeline: how it ended, and what was measured."""
-    code, printed, took = limited(["dvc", "repro", target], seconds, cwd=clone, env=environment(clone))
-    row = {"row": target, "ended": ending(code), "seconds": round(took, 1)}
-    if code != 0:
-        return row | {"last_lines": last_lines(printed)}
-    outs = yaml.safe_load((clone / "dvc.lock").read_text())["stages"][target]["outs"]
-    metrics = next(clone / each["path"] for each in outs if each["path"].startswith("metrics/"))
-    run = clone / "models" / metrics.parent.name / metrics.stem
-    shutil.copy(metrics, out / metrics.name)
-    grids = sorted((run / "samples").glob("step-*.png"))
-    if grids:
-        shutil.copy(grids[-1], out / f"{metrics.stem}.png")
-    measured, trained = read_json(metrics), read_json(run / "run.json")
-    kept = {name: measured[name] for name in MEASURED if name in measured} | {
-        name: trained[name] for name in TRAINED if name in trained
-    }
-    return row | kept | {"training_seconds": trained["seconds"]}
+def row(folder: Path, stage: Stage, name: str) -> dict[str, Any]:
+    """What an evaluation measured, and what its training run took."""
+    file = next(folder / out for out in stage.outs if out.startswith("metrics/"))
+    info = read(folder / "models" / file.parent.name / file.stem / "run.json")
+    measured = {name: value for name, value in read(file).items() if name in MEASURED}
+    return {"row": file.stem, "study": file.parent.name} | measured | {key: info[key] for key in TRAINED if key in info}
+
+
+def collect(folder: Path, out: Path) -> None:
+    """results.tar.gz: plain files of every run, without weights; the weights of WEIGHTS_KEPT beside it."""
+    with tarfile.open(out / "results.tar.gz", "w:gz") as archive:
+        for pattern in ("metrics/**/*.json", "models/*/*/run.json", "models/*/*/curves.csv", "logs/*.log", "*.json"):
+            for file in sorted(folder.glob(pattern)):
+                archive.add(file, file.relative_to(folder))
+        for run in sorted(folder.glob("models/*/*")):
+            for kind in ("samples", "fixed_z"):
+                for file in sorted((run / kind).glob("step-*.png"))[-1:]:
+                    archive.add(file, file.relative_to(folder))
+    for weights in (next(folder.glob(f"models/*/{name}/model.safetensors"), None) for name in WEIGHTS_KEPT):
+        if weights is not None and weights.stat().st_size <= LARGEST_FILE:
+            shutil.copy(weights, out / f"{weights.parent.name}.safetensors")
+
+
+def run(folder: Path, minutes: float, out: Path, workers: int, parts: Sequence[str], rows: Sequence[str]) -> None:
+    """Do `parts` (tests, bench, rows) within `minutes`, and write `out`."""
+    ends, folder, out = time.monotonic() + 60 * minutes, folder.resolve(), out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    (folder / "logs").mkdir(exist_ok=True)
+    found: dict[str, Any] = {**machine(), **read(folder / "packed.json"), "minutes": minutes, "stages": [], "rows": []}
+
+    def keep(name: str, fact: Any) -> None:
+        found[name] = [*found[name], fact] if isinstance(found.get(name), list) else fact
+        write(out / "check.json", found)
+        print(json.dumps(fact), flush=True)
+
+    if "tests" in parts:
+        keep("tests", run_tests(folder, folder / "logs", min(60, 0.4 * (ends - time.monotonic()))))
+    if "bench" in parts:
+        keep("bench", run_bench(folder, folder / "logs", min(60, 0.5 * (ends - time.monotonic())), out))
+    plan = {name: Stage(**stage) for name, stage in read(folder / "plan.json").items()}
+    targets = [name for name in rows if name in plan] if "rows" in parts else []
+    for name, ended, seconds in run_stages(folder, plan, targets, workers, ends - SECONDS_TO_CLOSE):
+        lines = {} if ended == "done" else {"last_lines": last_lines(folder / "logs" / f"{name}.log")}
+        keep("stages", {"stage": name, "ended": ended, "seconds": round(seconds, 1), **lines})
+        if ended == "done" and name in targets:
+            keep("rows", row(folder, plan[name], name))
+    collect(folder, out)
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=25)
-    parser.add_argument("--profile", default="paper")
-    parser.add_argument("--out", type=Path, default=Path("reports/gpu"))
-    given = parser.parse_args()
-    ends = time.monotonic() + 60 * given.minutes
-    given.out.mkdir(parents=True, exist_ok=True)
-    clone = Path(".gpu-check").resolve()
-    found: dict[str, Any] = {**machine(), "minutes": given.minutes, "profile": given.profile, "rows": []}
-
-    def left(share: float = 1.0) -> float:
-        return share * (ends - time.monotonic())
-
-    def keep(name: str, fact: Any) -> None:
-        found[name] = [*found[name], fact] if isinstance(found.get(name), list) else fact
-        write_json(given.out / "check.json", found)
-        print(json.dumps(fact), flush=True)
-
-    keep("tests", run_tests(left(0.3)))
-    code, printed, took = limited(
-        [sys.executable, "-m", "modescope.cli", "bench", "--seconds", "1", "--out", str(given.out)], left(0.3)
-    )
-    keep("bench", {"ended": ending(code), "seconds": round(took, 1), "last_lines": last_lines(printed)})
-    stages = prepare(clone, given.profile)
-    for target in (row for row in ROWS if row in stages):
-        if left() > LEAST_SECONDS:
-            keep("rows", train(clone, target, left(), given.out))
+    commands = parser.add_subparsers(dest="command", required=True)
+    packing = commands.add_parser("pack", help="write .gpu-check/ for another machine")
+    packing.add_argument("--profile", default="paper")
+    packing.add_argument("--data", type=Path, help="folder with mnist/ and cifar10/, as MODESCOPE_MIRROR names it")
+    packing.add_argument("--wheels", type=Path, help="folder with the packages that the other machine lacks")
+    running = commands.add_parser("run", help="tests, benchmark, rows")
+    running.add_argument("--minutes", type=float, default=9)
+    running.add_argument("--folder", type=Path, default=Path(__file__).resolve().parents[1])
+    running.add_argument("--out", type=Path, default=Path("reports/gpu"))
+    running.add_argument("--workers", type=int, default=3, help="stages at once")
+    running.add_argument("--parts", nargs="+", choices=["tests", "bench", "rows"], default=["tests", "bench", "rows"])
+    running.add_argument("--rows", nargs="+", default=ROWS, help="stages, the most telling first")
+    given = vars(parser.parse_args())
+    {"pack": pack, "run": run}[given.pop("command")](**given)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""benchmarks/gpu_check.py: its clock."""
+"""benchmarks/gpu_check.py: its clock, its order of stages, and what it keeps."""
 
 import sys
+import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -14,12 +16,71 @@ def gpu_check(monkeypatch):
     return gpu_check
 
 
-def test_a_command_that_ends_in_time_gives_its_code_and_what_it_said(gpu_check):
-    code, printed, took = gpu_check.limited([sys.executable, "-c", "print('said'); raise SystemExit(3)"], seconds=60)
-    assert (code, printed) == (3, "said\n") and took < 60
+def test_a_command_that_ends_in_time(gpu_check, tmp_path):
+    command = [sys.executable, "-c", "print('said'); raise SystemExit(3)"]
+    ended, took = gpu_check.limited(command, 60, tmp_path / "log")
+    assert (ended, (tmp_path / "log").read_text(encoding="utf-8")) == ("failed", "said\n") and took < 60
 
 
-def test_a_command_that_does_not_is_told_to_stop_and_keeps_what_it_said(gpu_check):
-    stays = "import time, signal\nsignal.signal(signal.SIGTERM, lambda *_: exit(print('kept')))\nprint('began', flush=True)\ntime.sleep(60)"
-    code, printed, took = gpu_check.limited([sys.executable, "-c", stays], seconds=2)
-    assert code is None and printed == "began\nkept\n" and took < 30
+def test_a_command_that_does_not_is_stopped_and_keeps_what_it_said(gpu_check, tmp_path):
+    stays = (
+        "import time, signal\nsignal.signal(signal.SIGTERM, lambda *_: exit(print('kept')))\n"
+        "print('began', flush=True)\ntime.sleep(60)"
+    )
+    ended, took = gpu_check.limited([sys.executable, "-c", stays], 2, tmp_path / "log")
+    assert ended == "stopped" and (tmp_path / "log").read_text(encoding="utf-8") == "began\nkept\n" and took < 30
+
+
+PLAN = {
+    "data": ("mkdir data; echo 1 > data/a", [], ["data"]),
+    "broken": ("echo no such thing; exit 3", ["data/a"], ["broken"]),
+    "after-broken": ("touch after", ["broken"], ["after"]),
+    "train": ("cat data/a > run", ["data/a"], ["run"]),
+    "measure": ("cat run > metrics", ["run"], ["metrics"]),
+    "unasked": ("touch unasked", ["data/a"], ["unasked"]),
+    "long": ("sleep 60", ["data"], ["long"]),
+}
+
+
+@pytest.fixture
+def plan(gpu_check):
+    return {name: gpu_check.Stage(*stage) for name, stage in PLAN.items()}
+
+
+def test_what_a_target_needs_stands_before_it(gpu_check, plan):
+    assert gpu_check.needed(plan, ["measure", "after-broken"]) == ["data", "train", "measure", "broken", "after-broken"]
+
+
+def test_a_failing_stage_stops_what_depends_on_it_and_nothing_else(gpu_check, plan, tmp_path):
+    ends = time.monotonic() + 60
+    ran = list(gpu_check.run_stages(tmp_path, plan, ["after-broken", "measure"], workers=2, ends=ends))
+    assert {name: ended for name, ended, _ in ran} == {
+        "data": "done", "broken": "failed", "train": "done", "measure": "done"
+    }  # fmt: skip
+    assert (tmp_path / "metrics").read_text(encoding="utf-8") == "1\n" and not (tmp_path / "unasked").exists()
+    assert gpu_check.last_lines(tmp_path / "logs" / "broken.log") == ["no such thing"]
+
+
+def test_time_runs_out(gpu_check, plan, tmp_path):
+    began = time.monotonic()
+    ran = list(gpu_check.run_stages(tmp_path, plan, ["long"], workers=2, ends=began + 2))
+    assert [(name, ended) for name, ended, _ in ran] == [("data", "done"), ("long", "stopped")]
+    assert time.monotonic() - began < 10
+
+
+def test_plain_files_come_back_without_weights_but_those_asked_for(gpu_check, tmp_path):
+    run = tmp_path / "work" / "models" / "cgan" / "cgan-ours"
+    for name in ("samples/step-000001.png", "samples/step-000002.png", "run.json", "model.safetensors"):
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_text("{}", encoding="utf-8")
+    (tmp_path / "out").mkdir()
+    gpu_check.collect(tmp_path / "work", tmp_path / "out")
+    with tarfile.open(tmp_path / "out" / "results.tar.gz") as archive:
+        names = archive.getnames()
+    assert names == ["models/cgan/cgan-ours/run.json", "models/cgan/cgan-ours/samples/step-000002.png"]
+    assert (tmp_path / "out" / "cgan-ours.safetensors").exists()
+
+
+def test_the_rows_are_stages_of_the_pipeline(gpu_check):
+    stages = Path("dvc.yaml").read_text(encoding="utf-8")
+    assert all(f"  {row.partition('@')[0]}:\n" in stages for row in gpu_check.ROWS)

@@ -10,6 +10,7 @@ import small_cgans
 import small_gans
 from modescope.models.vae import build_vae
 from modescope.training import replay
+from modescope.training.checkpoints import Checkpoint
 from modescope.training.device import arithmetic
 from modescope.training.gan import gan_training
 from modescope.training.hybrid import hybrid_training
@@ -49,6 +50,9 @@ TRAININGS = {
     "cgan wgan-gp": lambda device: cgan(device, loss="wgan-gp"),
 }
 every_training = pytest.mark.parametrize("name", TRAININGS)
+needs_cuda = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs a CUDA GPU: `make gpu-check` on a machine that has one"
+)
 
 
 class Repeat:
@@ -182,9 +186,7 @@ def test_what_cannot_be_recorded_is_trained_all_the_same(monkeypatch, capsys):
     )
 
 
-@pytest.mark.skipif(
-    not torch.cuda.is_available(), reason="needs a CUDA GPU: `make gpu-check` on a machine that has one"
-)
+@needs_cuda
 @every_training
 def test_fifty_captured_iterations_are_fifty_eager_ones(name, capsys):
     """In float32 with deterministic algorithms, to 1e-4 of every weight and mean."""
@@ -197,9 +199,31 @@ def test_fifty_captured_iterations_are_fifty_eager_ones(name, capsys):
     assert means == pytest.approx(their_means, abs=1e-4, rel=1e-3)
 
 
-@pytest.mark.skipif(
-    not torch.cuda.is_available(), reason="needs a CUDA GPU: `make gpu-check` on a machine that has one"
-)
+def trained_on_cuda(name, folder, stops=()):
+    """Weights after 12 steps in bfloat16; at every step of `stops` a new training goes on from a checkpoint."""
+    training, meter, begins = TRAININGS[name]("cuda"), Meter(), 0
+    torch.manual_seed(5)
+    for ends in (*stops, 12):
+        run = iterations(training, meter, "bf16")
+        for step in range(begins, ends):
+            run(step)
+        checkpoint = Checkpoint(folder / str(ends))
+        checkpoint.save(checkpoint.path, training.objective, ends, meter)
+        training, meter = TRAININGS[name]("cuda"), Meter()
+        begins = checkpoint.restore(training.objective, meter)
+    return training.objective.weights()
+
+
+@needs_cuda
+@every_training
+@pytest.mark.parametrize("stops", [(), (2,), (7,)], ids=["twice", "stopped before the recording", "stopped after it"])
+def test_on_cuda_a_run_ends_in_the_same_bits(name, stops, tmp_path):
+    with arithmetic("cuda", "bf16", deterministic=True):
+        expected, weights = trained_on_cuda(name, tmp_path / "a"), trained_on_cuda(name, tmp_path / "b", stops)
+    assert [key for key, value in expected.items() if not torch.equal(value, weights[key])] == []
+
+
+@needs_cuda
 def test_replays_move_the_noise_and_the_power_iteration_on():
     training, meter = TRAININGS["cgan bce"]("cuda"), Meter()
     run = iterations(training, meter, "fp32")
