@@ -14,12 +14,12 @@ from modescope.data.prepared import save_prepared
 from modescope.data.sources import DIGITS, Dataset
 from modescope.data.splits import Split, long_tailed_counts
 from modescope.files import write_json
-from modescope.report.cgan.runs import again as cgan_again
-from modescope.report.cgan.runs import all_rows as cgan_rows
-from modescope.report.contents import STUDIES, collect
-from modescope.report.imbalance.runs import again as imbalance_again
 from modescope.report.results import Folders, Results, flatten
-from modescope.report.two_stage.runs import all_rows
+from modescope.studies.cgan.rows import again as cgan_again
+from modescope.studies.cgan.rows import all_rows as cgan_rows
+from modescope.studies.contents import STUDIES, collect
+from modescope.studies.imbalance.rows import again as imbalance_again
+from modescope.studies.two_stage.rows import all_rows
 from modescope.training.loop import grid
 
 REPOSITORY = Path(__file__).parents[1]

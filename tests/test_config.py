@@ -15,7 +15,7 @@ from modescope.config import (
 )
 from modescope.errors import UserError
 from modescope.report.results import REPORTED
-from modescope.report.two_stage.runs import TABLE_5
+from modescope.studies.two_stage.rows import TABLE_5
 
 STANDARD = profile_values("standard")
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from modescope.process import run_stage
-from modescope.report.contents import LEAD, STUDIES
 from modescope.report.page import write_overview
+from modescope.studies.contents import LEAD, STUDIES
 
 
 def main(reports: Path) -> None:

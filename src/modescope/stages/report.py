@@ -6,9 +6,9 @@ from modescope import tracking
 from modescope.config import load_params
 from modescope.errors import UserError
 from modescope.process import run_stage
-from modescope.report.contents import STUDIES, build_page, collect, expected_runs
 from modescope.report.page import write_study
 from modescope.report.results import Folders, refuse_disagreement
+from modescope.studies.contents import STUDIES, build_page, collect, expected_runs
 
 
 def main(study: str, metrics: Path, models: Path, out: Path, data: Path = Path("data")) -> None:

@@ -11,8 +11,8 @@ from PIL import Image
 
 from made_up import CLASSES, build_project
 from modescope.report.figures import label_points, mosaic, tiles
-from modescope.report.two_stage import figures
-from modescope.report.two_stage.runs import all_rows, representatives
+from modescope.studies.two_stage import figures
+from modescope.studies.two_stage.rows import all_rows, representatives
 
 PICTURES = ["samples", "consistency_against_fid", "confusion", "gradients", "curves"]
 

@@ -6,7 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modescope.data.prepared import load_prepared
-from modescope.report.cgan.runs import (
+from modescope.report.figures import image_sheet, mosaic
+from modescope.report.page import Picture
+from modescope.report.results import Results, Run
+from modescope.report.trainings import previews
+from modescope.studies.cgan.rows import (
     STACKED_REAL,
     UNLABELLED,
     Row,
@@ -17,10 +21,6 @@ from modescope.report.cgan.runs import (
     shown,
     stacked_run,
 )
-from modescope.report.figures import image_sheet, mosaic
-from modescope.report.page import Picture
-from modescope.report.results import Results, Run
-from modescope.report.trainings import previews
 
 SLOT = "grey"
 SAMPLES, TILE_COLUMNS = 8, 2  # of a digit in the figure of samples

@@ -6,11 +6,11 @@ import pytest
 
 from made_up import build_project
 from modescope.errors import UserError
-from modescope.report import imbalance
-from modescope.report.contents import build_page
-from modescope.report.imbalance.findings import all_findings
 from modescope.report.page import Finding, Page, Picture, Section, to_html, write_overview, write_study
 from modescope.report.tables import Column, Table
+from modescope.studies import imbalance
+from modescope.studies.contents import build_page
+from modescope.studies.imbalance.findings import all_findings
 
 TABLE = Table(
     "small",

@@ -3,7 +3,10 @@
 import torch
 
 from modescope.evaluation.tail import frequency_groups
-from modescope.report.imbalance.runs import (
+from modescope.report.page import Finding
+from modescope.report.results import Results
+from modescope.report.wording import span
+from modescope.studies.imbalance.rows import (
     LOOKS,
     REAL,
     class_share,
@@ -14,9 +17,6 @@ from modescope.report.imbalance.runs import (
     training_counts,
     training_share,
 )
-from modescope.report.page import Finding
-from modescope.report.results import Results
-from modescope.report.wording import span
 
 LOST = 0.1  # a class is called lost when it has less than this part of its training share
 

@@ -4,7 +4,24 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from modescope.report import trainings
-from modescope.report.cgan.runs import (
+from modescope.report.figures import FLOOR
+from modescope.report.results import Results, Run
+from modescope.report.scores import (
+    GREY_JUDGE,
+    PRDC_COLUMNS,
+    REPORTED_NOTES,
+    SPREAD_NOTE,
+    data_names,
+    evaluation_warnings,
+    extractor_columns,
+    judge_fact,
+    score_cells,
+    score_facts,
+)
+from modescope.report.seeds import differences, repeated, spreads, trained_again
+from modescope.report.tables import Column, Table, Value
+from modescope.report.wording import span
+from modescope.studies.cgan.rows import (
     LABELLED,
     MODES,
     STACKED_REAL,
@@ -23,23 +40,6 @@ from modescope.report.cgan.runs import (
     shown,
     stacked_run,
 )
-from modescope.report.figures import FLOOR
-from modescope.report.results import Results, Run
-from modescope.report.scores import (
-    GREY_JUDGE,
-    PRDC_COLUMNS,
-    REPORTED_NOTES,
-    SPREAD_NOTE,
-    data_names,
-    evaluation_warnings,
-    extractor_columns,
-    judge_fact,
-    score_cells,
-    score_facts,
-)
-from modescope.report.seeds import differences, repeated, spreads, trained_again
-from modescope.report.tables import Column, Table, Value
-from modescope.report.wording import span
 
 ROW, LOSS, MODE = Column("row", "row"), Column("loss", "loss"), Column("mode", "mode")
 CONSISTENCY = Column("class_consistency", "class consistency, % ↑", "judge", scale=100)

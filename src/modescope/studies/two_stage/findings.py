@@ -4,7 +4,8 @@ import math
 
 from modescope.report.page import Finding
 from modescope.report.results import Results
-from modescope.report.two_stage.runs import (
+from modescope.report.wording import listing, span
+from modescope.studies.two_stage.rows import (
     HYBRID,
     STAGE1,
     Row,
@@ -20,7 +21,6 @@ from modescope.report.two_stage.runs import (
     stage2_rows,
     start,
 )
-from modescope.report.wording import listing, span
 
 FID = "fid_classifier"
 LEVEL = 0.05  # of the tests of the hybrid's codes

@@ -22,7 +22,7 @@ from modescope.report.scores import (
 )
 from modescope.report.seeds import Repeated, spreads
 from modescope.report.tables import Column, Table, Value
-from modescope.report.two_stage.runs import (
+from modescope.studies.two_stage.rows import (
     HYBRID,
     STAGE1,
     Row,

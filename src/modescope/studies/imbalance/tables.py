@@ -4,19 +4,6 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from modescope.report import trainings
-from modescope.report.imbalance.runs import (
-    LOOKS,
-    REAL,
-    again,
-    all_classes,
-    basis,
-    class_share,
-    long_tailed,
-    models,
-    reported,
-    run,
-    training_share,
-)
 from modescope.report.results import Results, Run
 from modescope.report.scores import (
     PRDC_COLUMNS,
@@ -33,6 +20,19 @@ from modescope.report.scores import (
 )
 from modescope.report.seeds import differences, repeated, spreads, trained_again
 from modescope.report.tables import Column, Table, Value
+from modescope.studies.imbalance.rows import (
+    LOOKS,
+    REAL,
+    again,
+    all_classes,
+    basis,
+    class_share,
+    long_tailed,
+    models,
+    reported,
+    run,
+    training_share,
+)
 
 SPLIT = Column("split", "split")
 REPEATED = (

@@ -1,9 +1,9 @@
 """Study 1 in the report: GAN against VAE under class imbalance."""
 
-from modescope.report.imbalance import figures, findings, tables
-from modescope.report.imbalance.runs import STUDY, expected_runs, long_tailed
 from modescope.report.page import Section
 from modescope.report.results import Results
+from modescope.studies.imbalance import figures, findings, tables
+from modescope.studies.imbalance.rows import STUDY, expected_runs, long_tailed
 
 __all__ = ["STUDY", "expected_runs", "section"]
 

@@ -4,10 +4,10 @@ import pytest
 import yaml
 
 from made_up import OURS, build_project, rewrite
-from modescope.report import cgan
-from modescope.report.cgan import tables
-from modescope.report.cgan.runs import all_rows, best, labelled_rows, published, shown
 from modescope.report.results import REPORTED
+from modescope.studies import cgan
+from modescope.studies.cgan import tables
+from modescope.studies.cgan.rows import all_rows, best, labelled_rows, published, shown
 
 PRINTED = yaml.safe_load(REPORTED.read_text())["cgan"]
 LOSSES = ["bce", "lsgan", "hinge", "wgan-gp"]

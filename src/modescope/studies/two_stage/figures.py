@@ -12,7 +12,7 @@ from modescope.report.figures import INK, Look, image_sheet, label_points, legen
 from modescope.report.page import Picture
 from modescope.report.results import Results
 from modescope.report.trainings import curve, curve_panel, previews
-from modescope.report.two_stage.runs import (
+from modescope.studies.two_stage.rows import (
     ADVERSARIAL,
     CLASS,
     COSINE,

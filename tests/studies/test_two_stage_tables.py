@@ -6,11 +6,11 @@ import yaml
 from made_up import CLASSES, REPOSITORY, build_project
 from modescope.config import merge, parse_params
 from modescope.errors import UserError
-from modescope.report import two_stage
-from modescope.report.contents import collect
 from modescope.report.results import REPORTED
-from modescope.report.two_stage import tables
-from modescope.report.two_stage.runs import TABLE_5, all_rows, representatives, stage2_rows
+from modescope.studies import two_stage
+from modescope.studies.contents import collect
+from modescope.studies.two_stage import tables
+from modescope.studies.two_stage.rows import TABLE_5, all_rows, representatives, stage2_rows
 
 LINES = yaml.safe_load(REPORTED.read_text())["two_stage"]
 

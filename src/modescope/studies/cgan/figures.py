@@ -7,7 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.projections.polar import PolarAxes
 
-from modescope.report.cgan.runs import (
+from modescope.report.figures import INK, Look, legend_above, render
+from modescope.report.page import Picture
+from modescope.report.results import Results
+from modescope.report.trainings import curve, curve_panel
+from modescope.studies.cgan.rows import (
     LABELLED,
     MODES,
     UNLABELLED,
@@ -20,10 +24,6 @@ from modescope.report.cgan.runs import (
     run,
     shown,
 )
-from modescope.report.figures import INK, Look, legend_above, render
-from modescope.report.page import Picture
-from modescope.report.results import Results
-from modescope.report.trainings import curve, curve_panel
 
 WIDTH = 9.0  # inches
 BEST = Look("lowest FID", INK, "", "--")

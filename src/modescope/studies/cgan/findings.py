@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from modescope.report.cgan.runs import (
+from modescope.report.page import Finding
+from modescope.report.results import Results
+from modescope.report.wording import listing, span
+from modescope.studies.cgan.rows import (
     LABELLED,
     MODES,
     STACKED_REAL,
@@ -17,9 +20,6 @@ from modescope.report.cgan.runs import (
     shown,
     stacked_run,
 )
-from modescope.report.page import Finding
-from modescope.report.results import Results
-from modescope.report.wording import listing, span
 
 FID = "fid_classifier"
 SLOW, FAST = "wgan-gp", "bce"

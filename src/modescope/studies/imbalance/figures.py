@@ -21,7 +21,10 @@ from modescope.report.figures import (
     points_against,
     render,
 )
-from modescope.report.imbalance.runs import (
+from modescope.report.page import Picture
+from modescope.report.results import Results
+from modescope.report.trainings import curve, curve_panel, previews
+from modescope.studies.imbalance.rows import (
     LOOKS,
     REAL,
     REPORTED,
@@ -35,9 +38,6 @@ from modescope.report.imbalance.runs import (
     training_counts,
     training_share,
 )
-from modescope.report.page import Picture
-from modescope.report.results import Results
-from modescope.report.trainings import curve, curve_panel, previews
 
 WIDTH = 9.0  # inches
 SHOWN_IMAGES, IMAGE_COLUMNS = 16, 4

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from modescope.config import Params
-from modescope.report import cgan, classifiers, imbalance, two_stage
 from modescope.report.page import Page
 from modescope.report.results import Expected, Folders, Reader, Results, distinct, load_results
+from modescope.studies import cgan, classifiers, imbalance, two_stage
 
 # Each gives STUDY, expected_runs(params, folders) and section(results).
 STUDIES = {study.STUDY: study for study in (imbalance, two_stage, cgan, classifiers)}

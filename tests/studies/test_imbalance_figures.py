@@ -10,7 +10,6 @@ from PIL import Image
 
 from made_up import build_project
 from modescope.errors import UserError
-from modescope.report import imbalance
 from modescope.report.figures import (
     DPI,
     Look,
@@ -22,6 +21,7 @@ from modescope.report.figures import (
     render,
     tiles,
 )
+from modescope.studies import imbalance
 from modescope.training.loop import grid
 
 RNG = np.random.default_rng(0)

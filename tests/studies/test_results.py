@@ -4,8 +4,8 @@ import pytest
 
 from made_up import rewrite
 from modescope.errors import UserError
-from modescope.report.contents import STUDIES, expected_runs
 from modescope.report.results import flatten, refuse_disagreement
+from modescope.studies.contents import STUDIES, expected_runs
 
 RUN = "gan-split1"
 

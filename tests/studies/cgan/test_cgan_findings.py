@@ -3,7 +3,7 @@
 import pytest
 
 from made_up import OURS, build_project
-from modescope.report.cgan.findings import all_findings
+from modescope.studies.cgan.findings import all_findings
 
 FIDS = {"bce": 2.0, "lsgan": 1.0, "hinge": 4.0, "wgan-gp": 3.0}
 

@@ -1,10 +1,10 @@
 """Study 3 in the report: adversarial losses with labels and without, on handwritten digits."""
 
-from modescope.report.cgan import figures, findings, sheets, tables
-from modescope.report.cgan.runs import MODES, STUDY, UNLABELLED, all_rows, expected_runs, shown
 from modescope.report.page import Section
 from modescope.report.results import Results
 from modescope.report.wording import span
+from modescope.studies.cgan import figures, findings, sheets, tables
+from modescope.studies.cgan.rows import MODES, STUDY, UNLABELLED, all_rows, expected_runs, shown
 
 __all__ = ["STUDY", "expected_runs", "section"]
 

@@ -4,9 +4,9 @@ import pytest
 
 from made_up import build_project
 from modescope.report import seeds
-from modescope.report.cgan import tables as cgan_tables
-from modescope.report.imbalance import section, tables
-from modescope.report.two_stage import tables as two_stage_tables
+from modescope.studies.cgan import tables as cgan_tables
+from modescope.studies.imbalance import section, tables
+from modescope.studies.two_stage import tables as two_stage_tables
 
 
 @pytest.fixture(scope="module")

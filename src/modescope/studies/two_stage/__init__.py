@@ -6,8 +6,8 @@ from modescope.report.diagrams import architecture_pictures
 from modescope.report.page import Picture, Section
 from modescope.report.results import Results
 from modescope.report.scores import GUIDE
-from modescope.report.two_stage import figures, findings, tables
-from modescope.report.two_stage.runs import STAGE1, STUDY, expected_runs, representatives
+from modescope.studies.two_stage import figures, findings, tables
+from modescope.studies.two_stage.rows import STAGE1, STUDY, expected_runs, representatives
 
 __all__ = ["STUDY", "expected_runs", "section"]
 

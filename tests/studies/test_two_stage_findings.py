@@ -3,8 +3,8 @@
 import pytest
 
 from made_up import build_project
-from modescope.report.two_stage.findings import all_findings
-from modescope.report.two_stage.runs import all_rows, stage2_rows
+from modescope.studies.two_stage.findings import all_findings
+from modescope.studies.two_stage.rows import all_rows, stage2_rows
 
 
 @pytest.fixture

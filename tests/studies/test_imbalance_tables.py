@@ -8,9 +8,9 @@ import pytest
 
 from made_up import build_project, rewrite
 from modescope.errors import UserError
-from modescope.report import classifiers
-from modescope.report.imbalance import tables
 from modescope.report.tables import Column, Table, to_csv, to_markdown
+from modescope.studies import classifiers
+from modescope.studies.imbalance import tables
 
 SMALL = Table(
     name="small",

@@ -11,9 +11,9 @@ from PIL import Image
 from made_up import build_project
 from modescope.data.prepared import load_prepared
 from modescope.errors import UserError
-from modescope.report.cgan import figures, sheets
-from modescope.report.cgan.runs import best, labelled_rows, shown
 from modescope.report.figures import mosaic, tiles
+from modescope.studies.cgan import figures, sheets
+from modescope.studies.cgan.rows import best, labelled_rows, shown
 
 CHARTS = [(figures, name) for name in ("benchmark", "labels_gain", "curves")]
 SHEETS = [

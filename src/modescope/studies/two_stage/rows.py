@@ -10,11 +10,11 @@ from pandas import DataFrame
 
 from modescope.config import GANConfig, Params, Stage1Config
 from modescope.errors import UserError
-from modescope.report import imbalance
 from modescope.report.figures import Look
 from modescope.report.results import Expected, Folders, Results, Run
 from modescope.report.scores import CLASSIFIERS, GUIDE, JUDGE
 from modescope.report.trainings import curve
+from modescope.studies import imbalance
 
 STUDY = "two-stage"
 STAGE1, HYBRID = "stage 1", "hybrid"
