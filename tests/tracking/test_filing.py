@@ -57,6 +57,13 @@ def test_pushing_twice_adds_nothing(project):
     assert f"/runs/{stored_run().info.run_id}?workflowType=machine_learning" in link
 
 
+def test_without_mlflow_a_run_is_plain_files(project, monkeypatch, capsys):
+    monkeypatch.setattr("modescope.tracking.filing.find_spec", lambda name: None)
+    train_run(OUT)
+    assert tracking.push(OUT, METRICS) is None and (OUT / "run.json").exists() and not Path("mlflow.db").exists()
+    assert capsys.readouterr().err.count("MLflow is not installed") == 1
+
+
 def test_final_values_are_exact_and_lists_go_by_class(project):
     train_run(OUT)
     tracking.push(OUT, METRICS)

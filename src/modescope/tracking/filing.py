@@ -5,6 +5,8 @@ The store is imported where it is opened: MLflow takes a second.
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,9 @@ def push(folder: Path, metrics: Mapping[str, Any] | None = None, *, source: str 
     Raises:
         UserError: the database has another schema.
     """
+    if find_spec("mlflow") is None:
+        _warn_without_mlflow()
+        return None
     from modescope.tracking.mlflow_store import open_store, store_uri, unreachable
 
     uri = store_uri()
@@ -42,6 +47,13 @@ def push(folder: Path, metrics: Mapping[str, Any] | None = None, *, source: str 
         _given_up.add(uri)
         print(f"modescope: warning: tracking is off: {unreachable(uri, error)}", file=sys.stderr, flush=True)
         return None
+
+
+@cache
+def _warn_without_mlflow() -> None:
+    """Once a process."""
+    advice = "runs are plain files here, `modescope sync` files them where it is"
+    print(f"modescope: warning: tracking is off: MLflow is not installed; {advice}", file=sys.stderr, flush=True)
 
 
 def sync(folder: Path = Path(".")) -> list[tuple[str, str]]:
