@@ -58,7 +58,7 @@ def test_every_extractor_stores_the_same_images(draw_images, pixel_judge, settin
 def test_a_file_from_before_labels_were_stored_is_refused(reference, pixel_judge, tmp_path):
     save_reference(reference, tmp_path)
     with safe_open(tmp_path / REFERENCE, framework="pt") as file:
-        kept, about = {name: file.get_tensor(name) for name in file if name != "sample_labels"}, file.metadata()
+        kept, about = {name: file.get_tensor(name) for name in file.keys() if name != "sample_labels"}, file.metadata()
     save_file(kept, tmp_path / REFERENCE, about)
     with pytest.raises(
         UserError, match="is no reference set .*sample_labels.*: delete it and run `dvc repro reference`"

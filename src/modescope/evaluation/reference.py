@@ -112,7 +112,7 @@ def load_reference(folder: Path, extractors: Sequence[Extractor]) -> Reference:
             for extractor in extractors:
                 if about["extractors"].get(extractor.name) != extractor.identity:
                     raise UserError(f"{path} was not made with this {extractor.name}: run `dvc repro reference` first")
-            training_counts = file.get_tensor("training_counts") if "training_counts" in file else None
+            training_counts = file.get_tensor("training_counts") if "training_counts" in file.keys() else None
             features = {each.name: _read_features(file, each, int(counts.sum())) for each in extractors}
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `dvc repro reference`, or `dvc checkout` if it ran before") from None
