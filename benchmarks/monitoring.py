@@ -14,8 +14,8 @@ from modescope.provenance import describe_run
 from modescope.stages.trained_run import hardware, load_training_data
 from modescope.tracking import RunLog
 from modescope.training import iteration, loop
+from modescope.training.cgan import cgan_training
 from modescope.training.checkpoints import Checkpoint
-from modescope.training.conditional import conditional_training
 from modescope.training.device import training_device
 
 spent: dict[str, float] = {}
@@ -48,7 +48,7 @@ def main(row: str) -> None:
         given.described,
         hardware(device, params),
     )
-    training = conditional_training(config, given.images, given.labels, given.num_classes, params.seed)
+    training = cgan_training(config, given.images, given.labels, given.num_classes, params.seed)
     timed(training.objective, "preview")
     timed(iteration, "gradient_norm")
     with tempfile.TemporaryDirectory() as folder:

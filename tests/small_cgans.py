@@ -4,8 +4,8 @@ import torch
 
 from fakes import ListLog
 from modescope.config import CganConfig, parse_params, profile_values
+from modescope.training.cgan import cgan_training
 from modescope.training.checkpoints import Checkpoint
-from modescope.training.conditional import conditional_training
 from modescope.training.iteration import Training
 from modescope.training.loop import train
 
@@ -29,7 +29,7 @@ def config(loss: str = "bce", mode: str = "cgan", **changes) -> CganConfig:
 
 def training(seed: int = 1, images=IMAGES, labels=LABELS, settings: CganConfig | None = None, **changes) -> Training:
     """A training of `config(**changes)` on 40 images of noise."""
-    return conditional_training(settings or config(**changes), images, labels, 10, seed)
+    return cgan_training(settings or config(**changes), images, labels, 10, seed)
 
 
 def run(training: Training, folder, log=None, **options) -> dict[str, torch.Tensor]:

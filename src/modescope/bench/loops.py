@@ -15,7 +15,7 @@ from modescope.config.base import Section
 from modescope.data.batches import to_unit
 from modescope.files import root
 from modescope.models.classifiers import Classifier, build_classifier
-from modescope.training.conditional import conditional_training
+from modescope.training.cgan import cgan_training
 from modescope.training.gan import gan_training
 from modescope.training.guidance import ClassGuidance
 from modescope.training.iteration import Batch, Meter, Training, update
@@ -190,7 +190,7 @@ def _study3(params: Params, data: Data, device: torch.device) -> list[Loop]:
         return Loop(
             f"cgan-{loss}",
             config.batch_size * config.n_critic,
-            lambda: steps_of(conditional_training(config, *data.ready, NUM_CLASSES, params.seed), params.precision),
+            lambda: steps_of(cgan_training(config, *data.ready, NUM_CLASSES, params.seed), params.precision),
             lambda: PlainCgan(data.pictures, data.labels, device, loss).run,
         )
 

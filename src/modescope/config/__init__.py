@@ -2,7 +2,7 @@
 here.
 """
 
-from modescope.config.conditional import CganConfig
+from modescope.config.cgan import CganConfig
 from modescope.config.params import (
     PARAMS,
     PROFILES,

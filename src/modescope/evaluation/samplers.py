@@ -16,7 +16,7 @@ from modescope.data.batches import to_uint8
 from modescope.errors import UserError
 from modescope.files import read_json
 from modescope.models.adapters import adapt
-from modescope.models.conditional_gan import build_conditional_generator
+from modescope.models.cgan import build_cgan_generator
 from modescope.models.dcgan import DCGANGenerator
 from modescope.models.upsampling_gan import build_generator
 from modescope.models.weights import WEIGHTS, part
@@ -127,7 +127,7 @@ def _load_cgan(
 ) -> GeneratorSampler:
     config = CganConfig(**{name: params[name] for name in CganConfig.model_fields})
     num_classes = kept_prior(weights, config.latent_dim).num_classes
-    generator = build_conditional_generator(config, channels, num_classes)
+    generator = build_cgan_generator(config, channels, num_classes)
     return _generator_sampler(generator, weights, config.latent_dim, device, conditional=num_classes is not None)
 
 

@@ -8,8 +8,8 @@ from modescope.files import root
 from modescope.process import run_stage
 from modescope.provenance import describe_run
 from modescope.stages.trained_run import hardware, load_training_data, train_run
+from modescope.training.cgan import cgan_training
 from modescope.training.checkpoints import load_start
-from modescope.training.conditional import conditional_training
 from modescope.training.device import training_device
 
 
@@ -37,7 +37,7 @@ def main(row: str, data: Path, split: Path, out: Path, seed: int | None = None) 
         data=given.described,
         hardware=hardware(device, params),
     )
-    training = conditional_training(config, given.images, given.labels, given.num_classes, used)
+    training = cgan_training(config, given.images, given.labels, given.num_classes, used)
     train_run(info, training, out, start=state, keep_checkpoint=True)
 
 

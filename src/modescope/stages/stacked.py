@@ -8,7 +8,7 @@ from modescope.errors import UserError
 from modescope.process import run_stage
 from modescope.provenance import describe_run
 from modescope.stages.trained_run import hardware, load_training_data, train_run
-from modescope.training.conditional import conditional_training
+from modescope.training.cgan import cgan_training
 from modescope.training.device import training_device
 
 
@@ -30,7 +30,7 @@ def main(loss: str, data: Path, split: Path, out: Path) -> None:
         hardware=hardware(device, params),
     )
     images, modes = stack_digits(given.images, given.labels, count, params.seed)
-    train_run(info, conditional_training(config, images, modes, given.num_classes**3, params.seed), out)
+    train_run(info, cgan_training(config, images, modes, given.num_classes**3, params.seed), out)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import torch
 
 from fakes import ListLog
 from modescope.errors import UserError
-from modescope.models.conditional_gan import ConditionalGenerator, Critic, SpectralDiscriminator
+from modescope.models.cgan import CganGenerator, Critic, SpectralDiscriminator
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.device import usable_precision
 from modescope.training.iteration import Batch
@@ -180,7 +180,7 @@ def test_the_plain_loop_trains_the_same_networks(loss, judge, monkeypatch):
     loop = plain(monkeypatch, loss)
     z, pictures, labels = torch.randn(4, 100), torch.randn(4, 1, 28, 28), torch.tensor([0, 9, 9, 4])
     for theirs, ours, given in (
-        (loop.generator, ConditionalGenerator(100, 128, 0.8, 1, 10), z),
+        (loop.generator, CganGenerator(100, 128, 0.8, 1, 10), z),
         (loop.discriminator, judge, pictures),
     ):
         state = dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True))

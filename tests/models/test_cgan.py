@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from modescope.models.conditional_gan import (
-    ConditionalGenerator,
+from modescope.models.cgan import (
+    CganGenerator,
     Critic,
     SpectralDiscriminator,
-    build_conditional_discriminator,
-    build_conditional_generator,
+    build_cgan_discriminator,
+    build_cgan_generator,
 )
 
 LABELS = torch.tensor([0, 3, 3, 1, 2])
@@ -21,7 +21,7 @@ judges = pytest.mark.parametrize("make_judge", JUDGES, ids=["spectral", "critic"
 
 def generator(num_classes=4, labels="multiply", channels=1):
     torch.manual_seed(0)
-    return ConditionalGenerator(6, 4, 0.8, channels, num_classes, labels)
+    return CganGenerator(6, 4, 0.8, channels, num_classes, labels)
 
 
 def noise(*shape):
@@ -54,9 +54,9 @@ NORMS = 2 * 64 * 14 * 14 + 2 * 128 * 7 * 7 + 2 * 512
 @pytest.mark.parametrize(
     ("network", "count"),
     [
-        (ConditionalGenerator(100, 128, 0.8), GENERATOR),
-        (ConditionalGenerator(100, 128, 0.8, num_classes=10), GENERATOR + 10 * 100),
-        (ConditionalGenerator(100, 128, 0.8, 1, 10, "concat"), GENERATOR + 10 * 100 + 100 * 128 * 7 * 7),
+        (CganGenerator(100, 128, 0.8), GENERATOR),
+        (CganGenerator(100, 128, 0.8, num_classes=10), GENERATOR + 10 * 100),
+        (CganGenerator(100, 128, 0.8, 1, 10, "concat"), GENERATOR + 10 * 100 + 100 * 128 * 7 * 7),
         (SpectralDiscriminator(32, 0.25), body(1, width=32, hidden=512)),
         (SpectralDiscriminator(32, 0.25, num_classes=10), body(1, 1, width=32, hidden=512) + 10 * 28 * 28),
         (SpectralDiscriminator(32, 0.25, 1, 10, "projection"), body(1, width=32, hidden=512) + 10 * 512),
@@ -114,7 +114,7 @@ def test_labels_are_given_where_there_are_classes(num_classes, labels, message):
 
 
 CODE = {  # report 2's code skips the generator's embedding and the layers under spectral normalisation
-    "generator": (lambda init: ConditionalGenerator(50, 32, 0.8, num_classes=10, initialization=init), "embedding"),
+    "generator": (lambda init: CganGenerator(50, 32, 0.8, num_classes=10, initialization=init), "embedding"),
     "spectral": (lambda init: SpectralDiscriminator(16, 0.25, 1, 10, initialization=init), "original"),
     "critic": (lambda init: Critic(16, 1, 10), "nothing"),
     "projection": (lambda init: Critic(16, 1, 10, "projection"), "nothing"),
@@ -160,7 +160,7 @@ def test_different_z_differ_at_the_start_by_more_than_a_few_steps_of_training_mo
 
 def test_batchnorm_starts_around_one_with_the_reports_momentum():
     torch.manual_seed(0)
-    norms = [layer for layer in ConditionalGenerator(6, 128, 0.8).modules() if isinstance(layer, nn.BatchNorm2d)]
+    norms = [layer for layer in CganGenerator(6, 128, 0.8).modules() if isinstance(layer, nn.BatchNorm2d)]
     assert [layer.momentum for layer in norms] == [0.8, 0.8]
     assert torch.cat([layer.weight - 1 for layer in norms]).std().item() == pytest.approx(0.02, rel=0.25)
     assert torch.cat([layer.weight for layer in norms]).mean().item() == pytest.approx(1, abs=0.01)
@@ -227,7 +227,7 @@ def test_what_the_first_layer_is_given():
 @pytest.mark.parametrize("labels", ["multiply", "concat"])
 def test_an_embedding_starts_as_large_as_z(labels):
     torch.manual_seed(0)
-    assert ConditionalGenerator(100, 4, 0.8, 1, 10, labels).embedding.weight.std().item() == pytest.approx(1, rel=0.1)
+    assert CganGenerator(100, 4, 0.8, 1, 10, labels).embedding.weight.std().item() == pytest.approx(1, rel=0.1)
 
 
 @judges
@@ -277,7 +277,7 @@ SETTINGS |= {"initialization": "code"}
 @pytest.mark.parametrize(("name", "network", "width"), [("spectral", SpectralDiscriminator, 2), ("critic", Critic, 3)])
 def test_the_settings_choose_the_networks(name, network, width):
     settings = SimpleNamespace(discriminator=name, **SETTINGS)
-    judge, maker = build_conditional_discriminator(settings, 3, 4), build_conditional_generator(settings, 3, 4)
+    judge, maker = build_cgan_discriminator(settings, 3, 4), build_cgan_generator(settings, 3, 4)
     assert type(judge) is network and judge.layers[0].out_channels == width and judge.projection.num_embeddings == 4
     assert judge(maker(noise(5, 6), LABELS), LABELS).shape == (5,) and maker.layers[0].in_features == 12
-    assert build_conditional_generator(settings, 1, None)(noise(5, 6)).shape == (5, 1, 28, 28)
+    assert build_cgan_generator(settings, 1, None)(noise(5, 6)).shape == (5, 1, 28, 28)

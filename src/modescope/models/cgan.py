@@ -16,7 +16,7 @@ STD = 0.02  # of the initial weights
 Initialization = Literal["code", "text"]
 
 
-class ConditionalGenerator(nn.Module):
+class CganGenerator(nn.Module):
     """Linear to 7x7 maps, two rounds of [convolution, PixelShuffle x2, BatchNorm, ReLU], a last convolution and tanh.
 
     Args:
@@ -228,9 +228,9 @@ def check_labels(labels: Tensor | None, num_classes: int | None) -> None:
         )
 
 
-def build_conditional_generator(settings, channels: int, num_classes: int | None) -> ConditionalGenerator:
+def build_cgan_generator(settings, channels: int, num_classes: int | None) -> CganGenerator:
     """The generator of a `config.CganConfig`; with labels where `num_classes` is not None."""
-    return ConditionalGenerator(
+    return CganGenerator(
         settings.latent_dim,
         settings.generator_width,
         settings.generator_momentum,
@@ -241,7 +241,7 @@ def build_conditional_generator(settings, channels: int, num_classes: int | None
     )
 
 
-def build_conditional_discriminator(settings, channels: int, num_classes: int | None) -> SpectralDiscriminator | Critic:
+def build_cgan_discriminator(settings, channels: int, num_classes: int | None) -> SpectralDiscriminator | Critic:
     """The network that `settings.discriminator` of a `config.CganConfig` names."""
     if settings.discriminator == "critic":
         return Critic(settings.critic_width, channels, num_classes, settings.discriminator_labels)

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from modescope.config import CganConfig
 from modescope.data.batches import BatchStream
-from modescope.models.conditional_gan import build_conditional_discriminator, build_conditional_generator
+from modescope.models.cgan import build_cgan_discriminator, build_cgan_generator
 from modescope.training.adversarial import AdversarialObjective
 from modescope.training.device import fused
 from modescope.training.iteration import Phase, Training
@@ -13,7 +13,7 @@ from modescope.training.losses import adversarial_loss
 from modescope.training.priors import NormalPrior
 
 
-def conditional_training(config: CganConfig, images: Tensor, labels: Tensor, num_classes: int, seed: int) -> Training:
+def cgan_training(config: CganConfig, images: Tensor, labels: Tensor, num_classes: int, seed: int) -> Training:
     """A generator against the discriminator of its loss, on images (N, C, 28, 28) uint8 with labels (N,), on their
     device.
 
@@ -24,12 +24,8 @@ def conditional_training(config: CganConfig, images: Tensor, labels: Tensor, num
     stream = BatchStream(images, labels, config.batch_size, seed)
     torch.manual_seed(seed)
     channels, classes = images.shape[1], num_classes if config.mode == "cgan" else None
-    discriminator = build_conditional_discriminator(config, channels, classes).to(
-        images.device
-    )  # its linear layers want NCHW
-    generator = build_conditional_generator(config, channels, classes).to(
-        images.device, memory_format=torch.channels_last
-    )
+    discriminator = build_cgan_discriminator(config, channels, classes).to(images.device)  # its linear layers want NCHW
+    generator = build_cgan_generator(config, channels, classes).to(images.device, memory_format=torch.channels_last)
     phases = [
         Phase("d", discriminator, _adam(discriminator, config.lr_discriminator, config.betas), config.n_critic),
         Phase("g", generator, _adam(generator, config.lr_generator, config.betas)),
