@@ -230,7 +230,7 @@ def test_replays_move_the_noise_and_the_power_iteration_on():
     seen = []
     for step in range(WARM_UP + 3):
         run(step)
-        vector = training.objective.discriminator.logit.parametrizations.weight[0]._u
+        vector = training.objective.discriminator.layers[0].parametrizations.weight[0]._u  # (8,): one of (1,) is ±1
         seen.append((vector.clone(), meter.read(step + 1)["train/d_fake"]))
     assert len({means for _, means in seen}) == len(seen)
     assert all(not torch.equal(first, second) for (first, _), (second, _) in zip(seen, seen[1:], strict=False))
