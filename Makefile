@@ -1,9 +1,9 @@
-# `make demo` and `make test` set up everything themselves: a virtual environment in .venv with the locked dependencies.
+# Every target sets up what it needs: a virtual environment in .venv with the locked dependencies.
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test ui bench gpu-check clean
+.PHONY: demo test test-fast lint hooks ui bench gpu-check clean help
 .DEFAULT_GOAL := demo
 
 .venv/installed: requirements.lock pyproject.toml
@@ -13,25 +13,35 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
-demo: .venv/installed
+demo: .venv/installed  ## every study, small, offline, on embedded digits
 	modescope use demo
 	test -d .git || dvc config --local core.no_scm true
 	dvc repro
 	@echo "Open reports/index.html; compare the runs with 'make ui'."
 
-test: .venv/installed
+test: .venv/installed  ## every test
 	python -m pytest
 
-ui: .venv/installed
+lint: .venv/installed  ## ruff's rules and format
+	ruff check src tests benchmarks
+	ruff format --check src tests benchmarks
+
+hooks: .venv/installed  ## let git run `make lint` before every commit
+	pre-commit install
+
+ui: .venv/installed  ## MLflow's pages, with the charts and tables of the runs
 	modescope ui
 
-bench: .venv/installed
+bench: .venv/installed  ## measure the speed of every training loop and of the evaluation
 	modescope bench
 
 MINUTES ?= 9
-gpu-check: .venv/installed
+gpu-check: .venv/installed  ## CUDA's tests, the benchmark and the paper's rows, in MINUTES=9
 	python benchmarks/gpu_check.py pack
 	python .gpu-check/benchmarks/gpu_check.py run --minutes $(MINUTES)
 
-clean:
+clean:  ## remove unfinished training runs and the MLflow store
 	rm -rf .ckpt mlflow.db mlartifacts .dvc/tmp
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
