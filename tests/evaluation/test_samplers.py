@@ -75,7 +75,7 @@ def test_mixture_samples_differ_between_batches(runs, monkeypatch):
     [
         (
             {"model": "airbench96", "params": {}},
-            "which cannot be sampled: choose one of gan, stage1, stage2, vae, vae-gmm, hybrid",
+            "which cannot be sampled: choose one of gan, gan-ours, stage1, stage2, vae, vae-gmm, hybrid",
         ),
         ({"model": "gan", "params": {}}, "model.safetensors is missing"),
     ],

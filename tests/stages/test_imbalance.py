@@ -17,6 +17,7 @@ def project(make_project):
     """Params for two steps of training."""
     params = profile_values("demo")
     params["imbalance"]["gan"] |= {"width": 8, "batch_size": 8, "max_steps": 2}
+    params["imbalance"]["gan-ours"] |= {"generator_width": 4, "batch_size": 8, "generator_steps": 2}
     params["imbalance"]["vae"] |= {"batch_size": 16, "max_steps": 2}
     params["imbalance"]["mixture"]["components"] = 2
     return make_project(params)
@@ -28,7 +29,7 @@ def train(model, split="split4", seed=None):
     return out
 
 
-@pytest.mark.parametrize("model", ["gan", "vae"])
+@pytest.mark.parametrize("model", ["gan", "gan-ours", "vae"])
 def test_a_run_folder_holds_everything(model):
     out = train(model)
     info = read_json(out / "run.json")

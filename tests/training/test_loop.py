@@ -18,13 +18,16 @@ DEMO = parse_params(profile_values("demo"), "demo").imbalance
 TRAININGS = {
     "gan": lambda **changes: make(gan_training, DEMO.gan, width=8, batch_size=8, **changes),
     "gan with average": lambda **changes: make(gan_training, DEMO.gan, width=8, batch_size=8, ema_decay=0.9, **changes),
+    "gan-ours": lambda max_steps, **changes: make(
+        gan_training, DEMO.gan_ours, generator_width=4, batch_size=8, generator_steps=max_steps, **changes
+    ),
     "vae": lambda **changes: make(vae_training, DEMO.vae, batch_size=8, **changes),
 }
 
 
 def make(build, settings, seed=1, **changes):
     images = torch.randint(0, 256, (40, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    return build(settings.model_copy(update=changes), images, torch.zeros(40, dtype=torch.int64), seed)
+    return build(settings.model_copy(update=changes), images, torch.arange(40) % 8, seed)
 
 
 def run(training, folder, log=None, precision="fp32", seconds=0.0):

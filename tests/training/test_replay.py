@@ -21,6 +21,17 @@ from modescope.training.vae import vae_training
 DEMO = small_gans.DEMO
 VAE = DEMO.imbalance.vae.model_copy(update={"latent_dim": 4, "batch_size": 8})
 GAN = DEMO.imbalance.gan.model_copy(update={"width": 8, "batch_size": 8, "ema_decay": 0.9})
+OURS = DEMO.imbalance.gan_ours.model_copy(
+    update={"generator_width": 4, "discriminator_width": 4, "batch_size": 8, "diff_augment": True}
+)
+STAGE1_OURS = {
+    "network": "residual",
+    "loss": "hinge",
+    "n_critic": 2,
+    "n_gen": 1,
+    "ema_decay": 0.9,
+    "diff_augment": True,
+}
 STEPS = 7  # some before the recording, some after
 
 
@@ -41,10 +52,13 @@ def hybrid(device):
 
 TRAININGS = {
     "gan": lambda device: gan_training(GAN, *data(device), 1),
+    "gan-ours": lambda device: gan_training(OURS, *data(device), 1),
     "vae": lambda device: vae_training(VAE, *data(device), 1),
     "hybrid": hybrid,
     "stage 2, A": lambda device: small_gans.stage2("A", device),
     "stage 2, D": lambda device: small_gans.stage2("D", device),
+    "stage 2 of ours, A": lambda device: small_gans.stage2("A", device, **STAGE1_OURS),
+    "stage 2 of ours, D": lambda device: small_gans.stage2("D", device, **STAGE1_OURS),
     "cgan bce": lambda device: cgan(device),
     "cgan hinge": lambda device: cgan(device, loss="hinge", ema_decay=0.9, discriminator_labels="projection"),
     "cgan wgan-gp": lambda device: cgan(device, loss="wgan-gp"),

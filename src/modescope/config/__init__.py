@@ -15,7 +15,7 @@ from modescope.config.params import (
     profile_values,
     read_yaml,
 )
-from modescope.config.sections import Classifier, Evaluation, Gan, Vae
+from modescope.config.sections import Classifier, Evaluation, Gan, ResidualGan, Vae
 from modescope.config.two_stage import GANConfig, Stage1Config
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "GANConfig",
     "Gan",
     "Params",
+    "ResidualGan",
     "Stage1Config",
     "Vae",
     "load_params",

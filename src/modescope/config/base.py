@@ -1,7 +1,7 @@
 """What every section of params.yaml is made of: validated, frozen, and without defaults."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -11,6 +11,8 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Betas = Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)]
+EmaDecay = Annotated[float, Field(gt=0, lt=1)] | None
+LrSchedule = Literal["constant", "linear"]
 Names = Annotated[list[str], Field(min_length=1)]
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from modescope.config.base import Betas, Count, Fraction, Names, NonNegative, Positive, Section, resolve
+from modescope.config.base import Betas, Count, EmaDecay, Fraction, Names, NonNegative, Positive, Section, resolve
 
 Mode = Literal["cgan", "dcgan"]
 Overrides = dict[str, Any]
@@ -40,7 +40,7 @@ class CganTraining(Section):
     generator_labels: Literal["multiply", "concat"]
     discriminator_labels: Literal["map", "projection"]
     initialization: Literal["code", "text"]
-    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None
+    ema_decay: EmaDecay
     checkpoint: str | None
 
 

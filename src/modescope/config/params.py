@@ -108,7 +108,7 @@ class Params(GANConfig):
         """The values under dotted `keys`, nested as in the file: what a stage declares under `params`."""
         chosen: dict[str, Any] = {}
         for key in keys:
-            value: Any = self.model_dump()
+            value: Any = self.model_dump(by_alias=True)
             *parents, last = key.split(".")
             target = chosen
             for name in parents:

@@ -1,10 +1,21 @@
 """The sections of params.yaml that data, classifiers, study 1 and evaluation read."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from modescope.config.base import Betas, Count, Fraction, Names, NonNegative, Positive, Section, Seed
+from modescope.config.base import (
+    Betas,
+    Count,
+    EmaDecay,
+    Fraction,
+    LrSchedule,
+    Names,
+    NonNegative,
+    Positive,
+    Section,
+    Seed,
+)
 
 
 class Datasets(Section):
@@ -69,6 +80,56 @@ class Gan(Section):
     d_loss_scale: Positive
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None
 
+    n_critic: ClassVar[int] = 1
+    lr_schedule: ClassVar[LrSchedule] = "constant"
+    flip: ClassVar[bool] = False
+
+    @property
+    def lr_discriminator(self) -> float:
+        """Both networks learn at one rate."""
+        return self.lr
+
+    @property
+    def lr_generator(self) -> float:
+        """Both networks learn at one rate."""
+        return self.lr
+
+    def num_steps(self, steps_per_epoch: float) -> int:
+        """Steps of the training: `epochs`, at most `max_steps`."""
+        return min(self.max_steps, int(self.epochs * steps_per_epoch))
+
+
+class ResidualGan(Section):
+    """Our GAN of study 1, which is given labels. A step is one update of the generator.
+
+    Attributes:
+        generator_width, discriminator_width: channels of all maps of each network.
+        n_critic: updates of the discriminator a step.
+        lr_schedule: `linear`: both rates fall to 0 over the training.
+        flip: the mirror images belong to the training set, too.
+        diff_augment: the discriminator sees translated and cut images, real and generated alike (Zhao et al. 2020).
+    """
+
+    latent_dim: Count
+    generator_width: Count
+    discriminator_width: Count
+    batch_size: Annotated[int, Field(ge=2)]
+    generator_steps: Count
+    n_critic: Count
+    lr_generator: Positive
+    lr_discriminator: Positive
+    lr_schedule: LrSchedule
+    betas: Betas
+    loss: str
+    d_loss_scale: Positive
+    ema_decay: EmaDecay
+    flip: bool
+    diff_augment: bool
+
+    def num_steps(self, _steps_per_epoch: float) -> int:
+        """Steps of the training, whatever an epoch has."""
+        return self.generator_steps
+
 
 class Vae(Section):
     """pythae's ResNet VAE: AdamW; `eval_fraction` of the images choose the best epoch."""
@@ -93,11 +154,16 @@ class Imbalance(Section):
     """Study 1: which models are trained on which splits, and how."""
 
     splits: Names
-    trained: Annotated[list[Literal["gan", "vae"]], Field(min_length=1)]
-    evaluated: Annotated[list[Literal["gan", "vae", "vae-gmm"]], Field(min_length=1)]
+    trained: Annotated[list[Literal["gan", "gan-ours", "vae"]], Field(min_length=1)]
+    evaluated: Annotated[list[Literal["gan", "gan-ours", "vae", "vae-gmm"]], Field(min_length=1)]
     gan: Gan
+    gan_ours: ResidualGan = Field(alias="gan-ours")
     vae: Vae
     mixture: Mixture
+
+    def of_model(self, model: str) -> Gan | ResidualGan | Vae:
+        """The settings of one of `trained`."""
+        return getattr(self, model.replace("-", "_"))
 
 
 class Seeds(Section):
@@ -106,7 +172,7 @@ class Seeds(Section):
     """
 
     more: list[Seed]
-    models: list[Literal["gan", "vae"]]
+    models: list[Literal["gan", "gan-ours", "vae"]]
     splits: list[str]
     rows: list[str]
 

@@ -4,12 +4,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from modescope.config.base import Betas, Count, NonNegative, Positive, Section, Seed
+from modescope.config.base import Betas, Count, EmaDecay, LrSchedule, NonNegative, Positive, Section, Seed
 
 Overrides = dict[str, Any]
 STAGE1_ALONE = {
     "latent_dim",
     "prior",
+    "network",
     "ngf",
     "ndf",
     "stage1_n_gen",
@@ -20,11 +21,16 @@ STAGE1_ALONE = {
 
 
 class Stage1Config(Section):
-    """What stage 1 (adversarial training alone) reads. A step of a phase is one optimiser update."""
+    """What stage 1 (adversarial training alone) reads. A step of a phase is one optimiser update.
+
+    `network`, `loss`, `ema_decay`, `lr_schedule`, `flip` and `diff_augment` (as of `ResidualGan`) are ours; the report's
+    values are dcgan, bce, null, constant, false and false.
+    """
 
     seed: Seed
     latent_dim: Count
     prior: Literal["diagonal", "sphere", "orthogonal", "normal"]
+    network: Literal["dcgan", "residual"]
     ngf: Count
     ndf: Count
     batch_size: Annotated[int, Field(ge=2)]
@@ -36,6 +42,11 @@ class Stage1Config(Section):
     stage1_epochs: Count
     stage1_max_generator_steps: Count
     stage1_checkpoint: str | None
+    loss: str
+    ema_decay: EmaDecay
+    lr_schedule: LrSchedule
+    flip: bool
+    diff_augment: bool
 
 
 class GANConfig(Stage1Config):

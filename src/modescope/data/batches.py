@@ -16,22 +16,23 @@ class BatchStream:
     size; so a batch may hold the end of one epoch and the start of the next.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor, batch_size: int, seed: int) -> None:
+    def __init__(self, images: Tensor, labels: Tensor, batch_size: int, seed: int, flip: bool = False) -> None:
         """Args:
             images: (N, C, H, W) uint8, on the device where the batches are wanted.
             labels: (N,) int64, on the same device.
             batch_size: 1 to N.
             seed: >= 0.
+            flip: the mirror images belong to the data set, too.
 
         Raises:
             UserError: there are fewer images than one batch holds.
         """
-        if len(images) < batch_size:
-            raise UserError(f"a batch of {batch_size} images cannot be drawn from {len(images)}: lower batch_size")
-        self.images = images
-        self.labels = labels
+        self.images = torch.cat([images, images.flip(-1)]) if flip else images
+        self.labels = labels.repeat(2) if flip else labels
+        if len(self.images) < batch_size:
+            raise UserError(f"a batch of {batch_size} images cannot be drawn from {len(self.images)}: lower batch_size")
         self.batch_size = batch_size
-        self._epoch_order = lru_cache(maxsize=2)(partial(_epoch_order, len(images), seed, images.device))
+        self._epoch_order = lru_cache(maxsize=2)(partial(_epoch_order, len(self.images), seed, images.device))
 
     @property
     def steps_per_epoch(self) -> float:

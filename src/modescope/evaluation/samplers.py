@@ -11,13 +11,14 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from modescope.config import CganConfig, Gan, GANConfig
+from modescope.config import CganConfig, Gan, GANConfig, ResidualGan, Stage1Config
 from modescope.data.batches import to_uint8
 from modescope.errors import UserError
 from modescope.files import read_json
+from modescope.models import residual_gan
 from modescope.models.adapters import adapt
 from modescope.models.cgan import build_cgan_generator
-from modescope.models.dcgan import DCGANGenerator
+from modescope.models.stage1 import stage1_generator
 from modescope.models.upsampling_gan import build_generator
 from modescope.models.weights import WEIGHTS, part
 from modescope.training.priors import Latents, Prior, kept_prior
@@ -98,14 +99,21 @@ def _load_gan(params: dict, weights: dict[str, Tensor], device: torch.device | s
     return _generator_sampler(build_generator(settings, channels=3), weights, settings.latent_dim, device)
 
 
+def _load_gan_ours(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> GeneratorSampler:
+    settings = ResidualGan(**params["imbalance"]["gan-ours"])
+    num_classes = kept_prior(weights, settings.latent_dim).num_classes
+    generator = residual_gan.build_generator(settings, channels=3, num_classes=num_classes)
+    return _generator_sampler(generator, weights, settings.latent_dim, device, conditional=True)
+
+
 def _load_stage1(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> GeneratorSampler:
-    generator = DCGANGenerator(params["latent_dim"], params["ngf"])
-    return _generator_sampler(generator, weights, params["latent_dim"], device)
+    config = Stage1Config(**{name: params[name] for name in Stage1Config.model_fields})
+    return _generator_sampler(stage1_generator(config, channels=3), weights, config.latent_dim, device)
 
 
 def _load_stage2(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> GeneratorSampler:
     config = GANConfig(**{name: params[name] for name in GANConfig.model_fields})
-    generator = adapt(DCGANGenerator(config.latent_dim, config.ngf), config, channels=3, pixels=32)
+    generator = adapt(stage1_generator(config, channels=3), config, channels=3, pixels=32)
     return _generator_sampler(generator, weights, config.latent_dim, device)
 
 
@@ -133,6 +141,7 @@ def _load_cgan(
 
 LOADERS = {
     "gan": _load_gan,
+    "gan-ours": _load_gan_ours,
     "stage1": _load_stage1,
     "stage2": _load_stage2,
     "vae": _load_vae,

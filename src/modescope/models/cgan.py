@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from modescope.models.layers import Dropout, spectral_norm
+from modescope.models.layers import Dropout, check_labels, spectral_norm
 
 PIXELS = 28
 STD = 0.02  # of the initial weights
@@ -218,14 +218,6 @@ def icnr_(weight: Tensor, scale: int) -> None:
     checkerboard (Aitken et al. 2017).
     """
     weight.copy_(weight[:: scale**2].repeat_interleave(scale**2, 0))
-
-
-def check_labels(labels: Tensor | None, num_classes: int | None) -> None:
-    """Raises ValueError unless `labels` are given exactly where there are classes."""
-    if (labels is None) != (num_classes is None):
-        raise ValueError(
-            "expected labels, got none" if labels is None else "expected no labels: the network has no classes"
-        )
 
 
 def build_cgan_generator(settings, channels: int, num_classes: int | None) -> CganGenerator:

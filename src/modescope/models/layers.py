@@ -9,6 +9,8 @@ from torch.nn.utils.parametrizations import _SpectralNorm
 # TAPS[p, t, y] = 1 where row y of a 3x3 kernel, seen from rows of parity p of the doubled image, reads tap t of a 2x2
 # kernel.
 TAPS = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
+# POOLED[t, y]: how much of row y of a 3x3 kernel is in row t of the 4x4 kernel that convolves and pools two rows.
+POOLED = torch.tensor([[0.5, 0, 0], [0.5, 0.5, 0], [0, 0.5, 0.5], [0, 0, 0.5]])
 
 
 class UpsampleConv2d(nn.Conv2d):
@@ -71,6 +73,23 @@ class _Interleave(torch.autograd.Function):
         return spread, None
 
 
+class DownsampleConv2d(nn.Conv2d):
+    """A 3x3 convolution with padding 1 followed by 2x2 average pooling, in 4/9 of the multiplications.
+
+    It is one 4x4 convolution of stride 2, whose taps are means of the nine weights. Parameters and state are those of
+    `nn.Conv2d(channels_in, channels_out, 3, padding=1)`.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int):
+        super().__init__(channels_in, channels_out, 3, padding=1)
+        self.register_buffer("pooled", POOLED, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, channels_in, H, W) -> (N, channels_out, H / 2, W / 2), H and W even."""
+        kernels = torch.einsum("oiyx,ty,sx->oits", self.weight, self.pooled, self.pooled)
+        return F.conv2d(images, kernels, self.bias, stride=2, padding=1)
+
+
 class SpectralNorm(_SpectralNorm):
     """torch's, in float32 whatever the arithmetic: CUDA's autocast would iterate in bfloat16."""
 
@@ -102,3 +121,11 @@ class Dropout(nn.Dropout):
         kept = words.view(torch.int16)[: activations.numel()] >= round(self.p * 2**16) - 2**15
         scale = kept.to(activations.dtype).mul_(1 / (1 - self.p))
         return activations * torch.as_strided(scale, activations.shape, activations.stride())
+
+
+def check_labels(labels: Tensor | None, num_classes: int | None) -> None:
+    """Raises ValueError unless `labels` are given exactly where there are classes."""
+    if (labels is None) != (num_classes is None):
+        raise ValueError(
+            "expected labels, got none" if labels is None else "expected no labels: the network has no classes"
+        )

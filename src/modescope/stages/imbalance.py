@@ -10,11 +10,11 @@ from modescope.training.device import training_device
 from modescope.training.gan import gan_training
 from modescope.training.vae import vae_training
 
-TRAININGS = {"gan": gan_training, "vae": vae_training}
+TRAININGS = {"gan": gan_training, "gan-ours": gan_training, "vae": vae_training}
 
 
 def main(model: str, data: Path, split: Path, out: Path, seed: int | None = None) -> None:
-    """Train MODEL (gan or vae) on the images of DATA that SPLIT names, again with --seed; write the run's folder OUT."""
+    """Train MODEL (gan, gan-ours or vae) on the images of DATA that SPLIT names, again with --seed; write the run's folder OUT."""
     params, device = load_params(), training_device()
     used = params.seed if seed is None else seed
     given = load_training_data(data, split, device)
@@ -28,7 +28,7 @@ def main(model: str, data: Path, split: Path, out: Path, seed: int | None = None
         data=given.described,
         hardware=hardware(device, params),
     )
-    train_run(info, TRAININGS[model](getattr(params.imbalance, model), given.images, given.labels, used), out)
+    train_run(info, TRAININGS[model](params.imbalance.of_model(model), given.images, given.labels, used), out)
 
 
 if __name__ == "__main__":

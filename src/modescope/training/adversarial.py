@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from modescope.data.batches import to_signed, to_uint8
+from modescope.training.device import set_learning_rate
 from modescope.training.iteration import PREVIEW_COUNT, Batch, Phase
 from modescope.training.losses import AdversarialLoss, gradient_penalty
 from modescope.training.priors import FIXED_LATENTS, Latents, Prior, fixed_latents
@@ -22,7 +23,7 @@ def preview_latents(prior: Prior, device: torch.device) -> Latents:
     generator = torch.Generator(device).manual_seed(0)
     if prior.num_classes is None:
         return prior.sample(PREVIEW_COUNT, device, generator)
-    labels = torch.arange(prior.num_classes, device=device).repeat(FIXED_LATENTS)
+    labels = prior.known_labels().to(device).repeat(FIXED_LATENTS)
     return prior.sample(len(labels), device, generator, labels)
 
 
@@ -129,7 +130,10 @@ class AdversarialObjective:
         return self.generator(*latents.inputs(self.conditional)), latents.labels
 
     def before_step(self, step: int) -> None:
-        """Constant learning rates."""
+        """Set the learning rates of the phases that have a schedule."""
+        for phase in self.phases:
+            if phase.learning_rate is not None:
+                set_learning_rate(phase.optimizer, phase.learning_rate(step))
 
     def losses(self, phase: str, batch: Batch) -> dict[str, Tensor]:
         """Phase "d": loss and both mean probabilities D(x), D(G(z)); phase "g": loss, and under guidance its terms.

@@ -72,6 +72,15 @@ def fused(lr: float, device: torch.device) -> dict[str, Any]:
     return {"lr": lr, "fused": True}
 
 
+def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
+    """Of all parameters; a tensor is filled in place, so that a recorded iteration reads it."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(value)
+        else:
+            group["lr"] = value
+
+
 def autocast(device_type: str, precision: str) -> torch.autocast:
     """The context in which losses are computed: bfloat16 trunk, float32 weights, or plain float32."""
     return torch.autocast(device_type, dtype=torch.bfloat16, enabled=usable_precision(precision, device_type) == "bf16")

@@ -1,34 +1,62 @@
-"""Study 1's GAN, ready to train."""
+"""Study 1's GANs, ready to train: the report's, and ours, which is given labels."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from modescope.config import Gan
+from modescope.config import Gan, ResidualGan
 from modescope.data.batches import BatchStream
-from modescope.models.upsampling_gan import build_discriminator, build_generator
+from modescope.models import residual_gan, upsampling_gan
 from modescope.training.adversarial import AdversarialObjective
 from modescope.training.device import fused
-from modescope.training.iteration import Phase, Training
+from modescope.training.iteration import Phase, Training, learning_rate
 from modescope.training.losses import adversarial_loss
 from modescope.training.priors import NormalPrior
 
 
-def gan_training(settings: Gan, images: Tensor, labels: Tensor, seed: int) -> Training:
-    """Study 1's GAN on images (N, C, 32, 32) uint8 with labels (N,), on their device."""
+def gan_training(settings: Gan | ResidualGan, images: Tensor, labels: Tensor, seed: int) -> Training:
+    """Study 1's GAN on images (N, C, 32, 32) uint8 with labels (N,), on their device.
+
+    Ours draws labels as often as the images have them, so that its images may stand beside those of the others.
+    """
+    conditional = isinstance(settings, ResidualGan)
     loss = adversarial_loss(settings.loss, settings.d_loss_scale)
-    stream = BatchStream(images, labels, settings.batch_size, seed)
+    stream = BatchStream(images, labels, settings.batch_size, seed, flip=settings.flip)
+    num_steps = settings.num_steps(stream.steps_per_epoch)
     torch.manual_seed(seed)
-    channels = images.shape[1]
-    networks = build_discriminator(settings, channels), build_generator(settings, channels)
+    prior = labelled_prior(settings.latent_dim, labels) if conditional else NormalPrior(settings.latent_dim)
+    networks = _networks(settings, images.shape[1], prior.num_classes)
+    rates, steps = (settings.lr_discriminator, settings.lr_generator), (settings.n_critic, 1)
     phases = [
         Phase(
             name,
             network,
-            torch.optim.Adam(network.parameters(), betas=tuple(settings.betas), **fused(settings.lr, images.device)),
+            torch.optim.Adam(network.parameters(), betas=tuple(settings.betas), **fused(lr, images.device)),
+            count,
+            learning_rate(lr, settings.lr_schedule, num_steps),
         )
-        for name, network in zip(
-            "dg", (net.to(images.device, memory_format=torch.channels_last) for net in networks), strict=True
+        for name, network, lr, count in zip(
+            "dg",
+            (net.to(images.device, memory_format=torch.channels_last) for net in networks),
+            rates,
+            steps,
+            strict=True,
         )
     ]
-    objective = AdversarialObjective(*phases, loss, NormalPrior(settings.latent_dim), ema_decay=settings.ema_decay)
-    return Training(objective, stream, min(settings.max_steps, int(settings.epochs * stream.steps_per_epoch)))
+    objective = AdversarialObjective(*phases, loss, prior, ema_decay=settings.ema_decay, conditional=conditional)
+    return Training(objective, stream, num_steps)
+
+
+def _networks(settings: Gan | ResidualGan, channels: int, num_classes: int | None) -> tuple[nn.Module, nn.Module]:
+    """Discriminator and generator."""
+    if isinstance(settings, ResidualGan):
+        return (
+            residual_gan.build_discriminator(settings, channels, num_classes),
+            residual_gan.build_generator(settings, channels, num_classes),
+        )
+    return upsampling_gan.build_discriminator(settings, channels), upsampling_gan.build_generator(settings, channels)
+
+
+def labelled_prior(latent_dim: int, labels: Tensor) -> NormalPrior:
+    """N(0, I) with labels as often as `labels` (N,) has them; classes go up to the largest of them."""
+    counts = labels.bincount()
+    return NormalPrior(latent_dim, len(counts), (counts / counts.sum()).float())

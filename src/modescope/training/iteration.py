@@ -2,12 +2,13 @@
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from modescope.config.base import LrSchedule
 from modescope.errors import UserError
 from modescope.training.device import autocast
 
@@ -16,12 +17,21 @@ PREVIEW_COUNT = 64  # images of a preview grid
 
 
 class Phase(NamedTuple):
-    """One part of an iteration: `steps` updates of `module` by `optimizer`, each on a batch of its own."""
+    """One part of an iteration: `steps` updates of `module` by `optimizer`, each on a batch of its own.
+
+    `learning_rate` gives that of a 0-based iteration; None for a constant one.
+    """
 
     name: str
     module: nn.Module
     optimizer: torch.optim.Optimizer
     steps: int = 1
+    learning_rate: Callable[[int], float] | None = None
+
+
+def learning_rate(start: float, schedule: LrSchedule, num_steps: int) -> Callable[[int], float] | None:
+    """A phase's `learning_rate`: None if constant, else from `start` straight to 0 after `num_steps` iterations."""
+    return None if schedule == "constant" else lambda step: start * (1 - step / num_steps)
 
 
 class Batch(NamedTuple):

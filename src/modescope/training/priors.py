@@ -30,6 +30,8 @@ class Prior(Protocol):
 
     num_classes: int | None
 
+    def known_labels(self) -> Tensor: ...
+
     def sample(
         self, count: int, device: torch.device, generator: torch.Generator | None = None, labels: Tensor | None = None
     ) -> Latents: ...
@@ -38,16 +40,26 @@ class Prior(Protocol):
 
 
 class NormalPrior:
-    """z ~ N(0, I) of `latent_dim` dimensions; where there are classes, with a label that z knows nothing of, uniform
-    over them.
+    """z ~ N(0, I) of `latent_dim` dimensions; where there are classes, with a label that z knows nothing of.
+
+    Args:
+        latent_dim: D.
+        num_classes: K, or None.
+        class_share: (K,) float32, how often each label is drawn; None for equally often.
     """
 
-    def __init__(self, latent_dim: int, num_classes: int | None = None):
-        self.latent_dim, self.num_classes = latent_dim, num_classes
+    def __init__(self, latent_dim: int, num_classes: int | None = None, class_share: Tensor | None = None):
+        self.latent_dim, self.num_classes, self.class_share = latent_dim, num_classes, class_share
+        self._cumulative = None if class_share is None else class_share.cumsum(0)
+
+    def known_labels(self) -> Tensor:
+        """(L,) int64: the labels that are ever drawn."""
+        return torch.arange(self.num_classes) if self.class_share is None else self.class_share.nonzero().flatten()
 
     def state(self) -> dict[str, Tensor]:
-        """The number of classes, if there are any: the rest is known."""
-        return {} if self.num_classes is None else {"num_classes": torch.tensor(self.num_classes)}
+        """The number of classes and their share, if there are any: the rest is known."""
+        classes = {} if self.num_classes is None else {"num_classes": torch.tensor(self.num_classes)}
+        return classes if self.class_share is None else classes | {"class_share": self.class_share}
 
     def sample(
         self, count: int, device: torch.device, generator: torch.Generator | None = None, labels: Tensor | None = None
@@ -55,8 +67,15 @@ class NormalPrior:
         """`count` draws, with `labels` (count,) where given; from torch's global generator where none is given."""
         z = torch.randn(count, self.latent_dim, device=device, generator=generator)
         if self.num_classes is not None and labels is None:
-            labels = torch.randint(self.num_classes, (count,), device=device, generator=generator)
+            labels = self._labels(count, device, generator)
         return Latents(z, labels)
+
+    def _labels(self, count: int, device: torch.device, generator: torch.Generator | None) -> Tensor:
+        if self._cumulative is None:
+            return torch.randint(self.num_classes, (count,), device=device, generator=generator)
+        self._cumulative = self._cumulative.to(device)
+        drawn = torch.rand(count, device=device, generator=generator)
+        return torch.searchsorted(self._cumulative, drawn, right=True).clamp(max=self.num_classes - 1)
 
 
 class MixturePrior:
@@ -74,6 +93,10 @@ class MixturePrior:
     @property
     def num_classes(self) -> int:
         return len(self.means)
+
+    def known_labels(self) -> Tensor:
+        """(K,) int64: all components."""
+        return torch.arange(self.num_classes)
 
     def state(self) -> dict[str, Tensor]:
         """means (K, D) and variance ()."""
@@ -130,7 +153,7 @@ def kept_prior(weights: Mapping[str, Tensor], latent_dim: int) -> NormalPrior | 
     or without classes.
     """
     if "prior.num_classes" in weights:
-        return NormalPrior(latent_dim, weights["prior.num_classes"].item())
+        return NormalPrior(latent_dim, weights["prior.num_classes"].item(), weights.get("prior.class_share"))
     if "prior.means" not in weights:
         return NormalPrior(latent_dim)
     return MixturePrior(weights["prior.means"], weights["prior.variance"].item())
@@ -140,5 +163,5 @@ def fixed_latents(prior: Prior, device: torch.device) -> Latents:
     """A few latent vectors, each with every label in turn: those that a trained run's sampler draws with seed 0."""
     any_label = torch.zeros(FIXED_LATENTS, dtype=torch.int64)
     z = prior.sample(FIXED_LATENTS, torch.device("cpu"), torch.Generator().manual_seed(0), any_label).z
-    labels = torch.arange(prior.num_classes, device=device).repeat(FIXED_LATENTS)
-    return Latents(z.to(device).repeat_interleave(prior.num_classes, 0), labels)
+    known = prior.known_labels().to(device)
+    return Latents(z.to(device).repeat_interleave(len(known), 0), known.repeat(FIXED_LATENTS))

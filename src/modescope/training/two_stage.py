@@ -15,11 +15,11 @@ from modescope.config import GANConfig, Stage1Config
 from modescope.data.batches import BatchStream
 from modescope.errors import UserError
 from modescope.models.adapters import AdaptedGenerator, adapt
-from modescope.models.dcgan import DCGANDiscriminator, DCGANGenerator
+from modescope.models.stage1 import stage1_discriminator, stage1_generator
 from modescope.models.weights import part
 from modescope.training.adversarial import AdversarialObjective, GuidanceTerm
 from modescope.training.device import fused
-from modescope.training.iteration import Phase, Training
+from modescope.training.iteration import Phase, Training, learning_rate
 from modescope.training.losses import adversarial_loss
 from modescope.training.priors import Prior, build_prior, kept_prior
 
@@ -43,9 +43,7 @@ def new_stage1(config: Stage1Config, channels: int, num_classes: int) -> Stage1:
         prior = build_prior(config.prior, config.latent_dim, num_classes, config.seed)
     except ValueError as error:
         raise UserError(f"prior={config.prior}: {error}") from None
-    return Stage1(
-        DCGANGenerator(config.latent_dim, config.ngf, channels), DCGANDiscriminator(config.ndf, channels), prior
-    )
+    return Stage1(stage1_generator(config, channels), stage1_discriminator(config, channels), prior)
 
 
 def load_stage1(weights: Path, config: Stage1Config, channels: int) -> Stage1:
@@ -53,8 +51,8 @@ def load_stage1(weights: Path, config: Stage1Config, channels: int) -> Stage1:
     none.
     """
     networks = {
-        "generator": DCGANGenerator(config.latent_dim, config.ngf, channels),
-        "discriminator": DCGANDiscriminator(config.ndf, channels),
+        "generator": stage1_generator(config, channels),
+        "discriminator": stage1_discriminator(config, channels),
     }
     try:
         tensors = load_file(weights)
@@ -63,7 +61,7 @@ def load_stage1(weights: Path, config: Stage1Config, channels: int) -> Stage1:
     except FileNotFoundError:
         raise UserError(f"{weights} is missing: run `dvc repro stage1`, or `dvc checkout` if it ran before") from None
     except (RuntimeError, SafetensorError) as error:
-        wanted = f"latent_dim {config.latent_dim}, ngf {config.ngf}, ndf {config.ndf}"
+        wanted = f"network {config.network}, latent_dim {config.latent_dim}, ngf {config.ngf}, ndf {config.ndf}"
         raise UserError(
             f"{weights} holds no stage 1 of {wanted} ({str(error).splitlines()[-1].strip()}): set them as it was trained"
         ) from None
@@ -85,11 +83,11 @@ def stage1_training(config: Stage1Config, start: Stage1, data: tuple[Tensor, Ten
     """Adversarial training alone on images and labels `data`; no step at all where `config.stage1_checkpoint` gave the
     networks.
     """
-    stream = BatchStream(*data, config.batch_size, config.seed)
+    stream = BatchStream(*data, config.batch_size, config.seed, config.flip)
     num_steps = _iterations(
         config.stage1_epochs, stream, config.n_critic, config.stage1_max_generator_steps, config.stage1_n_gen
     )
-    objective = _objective(config, start, config.stage1_n_gen, data[0].device)
+    objective = _objective(config, start, (config.stage1_n_gen, num_steps), data[0].device)
     return Training(objective, stream, num_steps if config.stage1_checkpoint is None else 0)
 
 
@@ -99,11 +97,11 @@ def stage2_training(config: GANConfig, start: Stage1, guidance: GuidanceTerm, da
     Args:
         start: its generator is what `adapted_generator` made; only what requires a gradient is trained.
     """
-    stream = BatchStream(*data, config.batch_size, config.seed)
+    stream = BatchStream(*data, config.batch_size, config.seed, config.flip)
     num_steps = _iterations(
         config.stage2_epochs, stream, config.n_critic, config.stage2_max_generator_steps, config.n_gen
     )
-    return Training(_objective(config, start, config.n_gen, data[0].device, [guidance]), stream, num_steps)
+    return Training(_objective(config, start, (config.n_gen, num_steps), data[0].device, [guidance]), stream, num_steps)
 
 
 @torch.no_grad()
@@ -134,19 +132,28 @@ def trainable_parameters(module: nn.Module) -> int:
 
 
 def _objective(
-    config: Stage1Config, start: Stage1, n_gen: int, device: torch.device, guidance: Sequence[GuidanceTerm] = ()
+    config: Stage1Config,
+    start: Stage1,
+    budget: tuple[int, int],
+    device: torch.device,
+    guidance: Sequence[GuidanceTerm] = (),
 ) -> AdversarialObjective:
+    """`budget`: generator steps an iteration, and iterations."""
     generator, discriminator = (network.to(device, memory_format=torch.channels_last) for network in start[:2])
+    n_gen, num_steps = budget
     phases = [
-        _phase("d", discriminator, config.lr_discriminator, config.betas, config.n_critic),
-        _phase("g", generator, config.lr_generator, config.betas, n_gen),
+        _phase("d", discriminator, config.lr_discriminator, config, (config.n_critic, num_steps)),
+        _phase("g", generator, config.lr_generator, config, (n_gen, num_steps)),
     ]
-    return AdversarialObjective(*phases, adversarial_loss("bce"), start.prior, guidance=guidance)
+    loss = adversarial_loss(config.loss)
+    return AdversarialObjective(*phases, loss, start.prior, guidance=guidance, ema_decay=config.ema_decay)
 
 
-def _phase(name: str, module: nn.Module, lr: float, betas: list[float], steps: int) -> Phase:
+def _phase(name: str, module: nn.Module, lr: float, config: Stage1Config, budget: tuple[int, int]) -> Phase:
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    return Phase(name, module, torch.optim.Adam(trained, betas=tuple(betas), **fused(lr, trained[0].device)), steps)
+    optimizer = torch.optim.Adam(trained, betas=tuple(config.betas), **fused(lr, trained[0].device))
+    steps, num_steps = budget
+    return Phase(name, module, optimizer, steps, learning_rate(lr, config.lr_schedule, num_steps))
 
 
 def _iterations(epochs: int, stream: BatchStream, n_critic: int, max_generator_steps: int, n_gen: int) -> int:

@@ -14,6 +14,7 @@ REPORTED = Look("reported by report 1", INK, "x", "--")
 LOOKS = {
     REAL: FLOOR,
     "gan": Look("GAN", "#d55e00", "o"),
+    "gan-ours": Look("GAN, ours", "#cc79a7", "D"),
     "vae": Look("VAE", "#0072b2", "s"),
     "vae-gmm": Look("VAE-GMM", "#009e73", "^"),
 }

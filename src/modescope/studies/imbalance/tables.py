@@ -43,6 +43,7 @@ REPEATED = (
 REPORT_TABLES = {"gan": 2, "vae": 3}
 SAMPLER_NOTES = {
     "gan": "",
+    "gan-ours": "GAN, ours: given labels, drawn as often as the split has them.",
     "vae": "VAE: codes from N(0, I) (pythae's NormalSampler).",
     "vae-gmm": "VAE-GMM: codes from {components} Gaussians fitted to the training images' codes (GaussianMixtureSampler).",
 }
