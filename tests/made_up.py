@@ -13,8 +13,9 @@ from modescope.config import Params, load_params, merge
 from modescope.data.prepared import save_prepared
 from modescope.data.sources import DIGITS, Dataset
 from modescope.data.splits import Split, long_tailed_counts
+from modescope.dotted import numbers
 from modescope.files import write_json
-from modescope.report.results import Folders, Results, flatten
+from modescope.report.results import Folders, Results
 from modescope.studies.cgan.rows import again as cgan_again
 from modescope.studies.cgan.rows import all_rows as cgan_rows
 from modescope.studies.contents import STUDIES, collect
@@ -138,12 +139,12 @@ class Project:
         }
         write_json(folder / "run.json", info | more)
         write_json(self.folders.metrics_file(study, run), metrics)
-        self.tracked[key] = flatten(metrics, classes)
+        self.tracked[key] = numbers(metrics, classes)
 
     def change(self, run: str, study: str = "imbalance", **metrics) -> None:
         """Change metrics of a run, in its file and in the store."""
         rewrite(self.folders.metrics_file(study, run), **metrics)
-        self.tracked[self.keys[run]] |= flatten(metrics, CLASSES_OF.get(study, CLASSES))
+        self.tracked[self.keys[run]] |= numbers(metrics, CLASSES_OF.get(study, CLASSES))
 
 
 def write_params(

@@ -1,6 +1,6 @@
-"""Nested settings by dotted names, as DVC and MLflow show them."""
+"""Settings and metrics by flat names, as DVC and MLflow show them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -11,4 +11,20 @@ def dotted(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         flat.update(
             dotted(value, f"{prefix}{name}.") if isinstance(value, Mapping) and value else {prefix + name: value}
         )
+    return flat
+
+
+def numbers(metrics: Mapping[str, Any], classes: Sequence[str]) -> dict[str, float]:
+    """The numbers among a run's metrics: `{"share": [0.4, 0.6]}` -> `{"share/cat": 0.4, "share/dog": 0.6}`.
+
+    A list with one value for each class is named by `classes`, another by position. Texts (`warnings`) and tables
+    (`confusion`) are left out.
+    """
+    flat: dict[str, float] = {}
+    for name, value in metrics.items():
+        if isinstance(value, list) and not any(isinstance(entry, (str, list)) for entry in value):
+            labels = classes if len(value) == len(classes) else range(len(value))
+            flat |= {f"{name}/{label}": float(entry) for label, entry in zip(labels, value, strict=True)}
+        elif isinstance(value, (int, float)):
+            flat[name] = float(value)
     return flat

@@ -3,8 +3,9 @@
 import pytest
 
 from made_up import rewrite
+from modescope.dotted import numbers
 from modescope.errors import UserError
-from modescope.report.results import flatten, refuse_disagreement
+from modescope.report.results import refuse_disagreement
 from modescope.studies.contents import STUDIES, expected_runs
 
 RUN = "gan-split1"
@@ -70,6 +71,6 @@ def test_what_mlflow_lacks_is_refused_only_when_it_must_be_complete(project):
         refuse_disagreement(project.folders, expected, project.read_final, complete=True)
 
 
-def test_flatten_names_entries_as_the_tracker_does():
+def test_numbers_are_named_entries_as_the_tracker_does():
     values = {"fid": 1.5, "class_share": [0.4, 0.6], "warnings": ["few"], "odd": [7.0], "confusion": [[3, 1], [0, 4]]}
-    assert flatten(values, ["cat", "dog"]) == {"fid": 1.5, "class_share/cat": 0.4, "class_share/dog": 0.6, "odd/0": 7.0}
+    assert numbers(values, ["cat", "dog"]) == {"fid": 1.5, "class_share/cat": 0.4, "class_share/dog": 0.6, "odd/0": 7.0}

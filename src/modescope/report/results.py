@@ -12,8 +12,9 @@ import yaml
 
 from modescope.config import Params, profile_name
 from modescope.data.splits import Split
+from modescope.dotted import numbers
 from modescope.errors import UserError
-from modescope.files import read_json
+from modescope.files import RUN_FILE, read_json
 
 REPORTED = Path(__file__).with_name("reported_results.yaml")
 
@@ -105,7 +106,7 @@ def refuse_disagreement(folders: Folders, expected: Expected, read_final: Reader
 
 
 def _check_agreement(run: Run, tracked: Mapping[str, float], file: Path, complete: bool) -> None:
-    for metric, value in flatten(run.values, run.classes).items():
+    for metric, value in numbers(run.values, run.classes).items():
         if metric not in tracked:
             if complete:
                 raise UserError(
@@ -124,7 +125,7 @@ def _read_study(study: str, places: Mapping[str, Path], folders: Folders) -> Ite
 
 
 def _read_info(name: str, folder: Path) -> dict[str, Any]:
-    file = folder / "run.json"
+    file = folder / RUN_FILE
     if not file.is_file():
         raise UserError(f"run {name} is missing ({file}): run `dvc repro`")
     info = read_json(file)
@@ -137,22 +138,6 @@ def _read_values(name: str, file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise UserError(f"run {name} has no metrics ({file}): run `dvc repro`")
     return read_json(file)
-
-
-def flatten(values: Mapping[str, Any], classes: Sequence[str]) -> dict[str, float]:
-    """The numbers among metrics by the tracker's names: an entry of a list with one value per class is `NAME/CLASS`.
-
-    Texts and lists of lists are left out.
-    """
-    flat: dict[str, float] = {}
-    for name, value in values.items():
-        entries = value if isinstance(value, list) else [value]
-        labels = classes if len(entries) == len(classes) else range(len(entries))
-        names = [f"{name}/{label}" for label in labels] if isinstance(value, list) else [name]
-        flat.update(
-            (key, entry) for key, entry in zip(names, entries, strict=True) if not isinstance(entry, (str, list))
-        )
-    return flat
 
 
 def distinct(values: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from modescope.data.prepared import load_prepared
 from modescope.errors import UserError
+from modescope.files import CURVES_FILE
 from modescope.report.figures import Look, tiles
 from modescope.report.results import Results, Run
 from modescope.report.scores import data_names
@@ -43,7 +44,7 @@ def timings(name: str, results: Results, runs: Sequence[Run], more: Sequence[Col
 
 def curve(found: Run, columns: Iterable[str]) -> pd.DataFrame:
     """Columns of a run's curve by step, empty where the run has none: a stage that was given its weights took no step."""
-    file = found.folder / "curves.csv"
+    file = found.folder / CURVES_FILE
     return (pd.read_csv(file) if file.exists() else pd.DataFrame()).reindex(columns=["step", *columns])
 
 

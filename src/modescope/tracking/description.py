@@ -2,7 +2,6 @@
 nothing.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,15 +11,6 @@ STUDIES = {
     "cgan": "conditional GANs and their losses",
     "classifiers": "guides and judges",
 }
-TABLES = {
-    "imbalance": "gan",
-    "two-stage": "two_stage",
-    "cgan": "cgan",
-    "classifiers": "classifiers",
-}  # of a study's runs,
-TABLES_AGAIN = {"imbalance": "seeds", "cgan": "seeds_cgan"}  # with further seeds
-TABLES_OF = {"vae": "vae", "vae-gmm": "vae", "hybrid": "hybrid", "stacked": "stacked"}  # except those of these models
-FLOOR = "real images (floor)"
 SHOWN_DIGITS = 16  # of a digest; all of them are in the tags
 NOT_SAMPLED = ("real", "classifiers")  # a model, a study
 
@@ -33,7 +23,6 @@ def describe(info: Mapping[str, Any], has_difference: bool) -> str:
         has_difference: whether the run's folder holds what was not committed.
     """
     lines = {
-        "row": _row(info),
         "data": _data(info["data"]),
         "weights": _weights(info),
         "code": _code(info.get("origin", {}), has_difference),
@@ -48,32 +37,11 @@ def describe(info: Mapping[str, Any], has_difference: bool) -> str:
         "sample": None
         if {info["model"], info["study"]} & set(NOT_SAMPLED)
         else f"`modescope sample {info['run']} --grid --out {info['run']}.png`",
-        "report": f"`reports/{info['study']}/index.html`",
+        "report": f"`reports/{info['study']}/index.html#{info['run']}`",
         "failed": info.get("error"),
     }
     table = "".join(f"| {name} | {text} |\n" for name, text in lines.items() if text)
     return f"**{info['run']}** of the study *{info['study']}*: {STUDIES.get(info['study'], '')}\n\n| | |\n| :-- | :-- |\n{table}"
-
-
-def place(info: Mapping[str, Any]) -> tuple[str, str]:
-    """The table in `reports/STUDY/tables` that has the run's scores, and what names its row there."""
-    run, model, study, split = info["run"], info["model"], info["study"], info["data"].get("split")
-    if model == "real":
-        return ("stacked" if run.startswith("stacked") else TABLES.get(study, study)), FLOOR
-    again = re.fullmatch(r"(.+)-s\d+", run)
-    if again:
-        return TABLES_AGAIN[study], again[1]
-    table = TABLES_OF.get(model) or TABLES.get(study, study)
-    if model == "hybrid":
-        return table, "images, hybrid"
-    if study == "imbalance":
-        return table, split
-    return table, run.removeprefix("stage2-").removeprefix("stacked-")
-
-
-def _row(info: Mapping[str, Any]) -> str:
-    table, row = place(info)
-    return f"`{row}` of the table `reports/{info['study']}/tables/{table}.md`"
 
 
 def _data(data: Mapping[str, Any]) -> str:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from modescope.errors import UserError
-from modescope.files import read_json, root, write_json
+from modescope.files import RUN_FILE, read_json, root, write_json
 from modescope.tracking.locks import try_lock
-from modescope.tracking.record import RUN_FILE, read_record
+from modescope.tracking.record import read_record
 
 WORK_FOLDERS = ".ckpt"
 _given_up: set[str] = set()  # stores that this process found unreachable

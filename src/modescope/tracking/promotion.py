@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import modescope
 from modescope.errors import UserError
 from modescope.evaluation.samplers import load_sampler
-from modescope.files import read_json, root
+from modescope.files import RUN_FILE, read_json, root
 from modescope.tracking.description import STUDIES
 from modescope.tracking.filing import WORK_FOLDERS
 from modescope.tracking.locks import lock
@@ -24,7 +24,7 @@ from modescope.tracking.mlflow_store import (
     store_uri,
     unreachable,
 )
-from modescope.tracking.record import RUN_FILE, read_record
+from modescope.tracking.record import read_record
 
 LOADER = "modescope.evaluation.pyfunc"
 FILES = (RUN_FILE, "model.safetensors")  # of a run's folder: what its sampler reads

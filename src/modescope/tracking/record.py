@@ -3,17 +3,16 @@
 import csv
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from modescope.dotted import dotted
-from modescope.files import atomic_path, read_json
+from modescope.dotted import dotted, numbers
+from modescope.files import CURVES_FILE, LINES_FILE, RUN_FILE, atomic_path, read_json
 from modescope.tracking.description import describe
 
-RUN_FILE, LINES_FILE, CURVES_FILE = "run.json", "curves.jsonl", "curves.csv"
 TEXTS = ("traceback.txt", "code.diff")
 DIFF = TEXTS[1]
 FACTS = ("key", "stage", "study", "run", "model", "device", "precision", "weights_sha256", "error")
@@ -75,7 +74,7 @@ def read_record(folder: Path, metrics: Mapping[str, Any] | None = None) -> Recor
         dataset=(" ".join(filter(None, (info["data"]["name"], info["data"].get("split")))), info["data"]["digest"]),
         num_images=info["data"].get("images"),
         curves=_curves(read_rows(folder)),
-        finals=dict(_finals(metrics or {}, info["data"]["classes"])),
+        finals={f"final/{name}": value for name, value in numbers(metrics or {}, info["data"]["classes"]).items()},
         images={(file.parent.name, int(file.stem.removeprefix("step-"))): file for file in image_files(folder)},
         texts=[folder / name for name in TEXTS if (folder / name).exists()],
     )
@@ -114,18 +113,6 @@ def _curves(rows: Rows) -> dict[str, list[tuple[int, float]]]:
         for name, value in values.items():
             curves.setdefault(name, []).append((step, value))
     return curves
-
-
-def _finals(metrics: Mapping[str, Any], classes: list[str]) -> Iterable[tuple[str, float]]:
-    """A list with one value per class becomes one metric per class name; texts (`warnings`) and tables (`confusion`)
-    are no metrics.
-    """
-    for name, value in metrics.items():
-        if isinstance(value, list) and not any(isinstance(entry, (str, list)) for entry in value):
-            labels = classes if len(value) == len(classes) else range(len(value))
-            yield from ((f"final/{name}/{label}", float(entry)) for label, entry in zip(labels, value, strict=False))
-        elif isinstance(value, (int, float)):
-            yield f"final/{name}", float(value)
 
 
 def image_files(folder: Path) -> list[Path]:

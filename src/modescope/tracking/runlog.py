@@ -13,15 +13,12 @@ import numpy as np
 import PIL.Image
 
 from modescope.errors import UserError
-from modescope.files import atomic_path, read_json, sha256, write_json
+from modescope.files import CURVES_FILE, LINES_FILE, RUN_FILE, atomic_path, read_json, sha256, write_json
 from modescope.tracking.filing import lock_file, push
 from modescope.tracking.locks import lock, try_lock
 from modescope.tracking.origin import origin, uncommitted
 from modescope.tracking.record import (
-    CURVES_FILE,
     DIFF,
-    LINES_FILE,
-    RUN_FILE,
     TEXTS,
     image_files,
     read_rows,
