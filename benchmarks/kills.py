@@ -208,7 +208,7 @@ def stored_runs(folder: Path) -> dict[str, list[str]]:
     """What MLflow holds: key -> the status of each of its runs."""
     code = """
 import json
-from modescope.tracking.mlflow_store import open_store
+from modescope.mlflow.store import open_store
 store = open_store()
 print(json.dumps([[run.data.tags["key"], run.info.status] for run in store.client.search_runs(list(store.experiments().values()))]))"""
     pairs = json.loads(

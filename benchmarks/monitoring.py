@@ -10,9 +10,10 @@ import time
 from pathlib import Path
 
 from modescope.config import load_params
+from modescope.mlflow.filing import push
 from modescope.provenance import describe_run
+from modescope.runs.log import RunLog
 from modescope.stages.trained_run import hardware, load_training_data
-from modescope.tracking import RunLog
 from modescope.training import iteration, loop
 from modescope.training.cgan import cgan_training
 from modescope.training.checkpoints import Checkpoint
@@ -55,7 +56,7 @@ def main(row: str) -> None:
         os.environ["MLFLOW_TRACKING_URI"] = (
             f"sqlite:///{folder}/mlflow.db"  # a store of its own: this is no run of the study
         )
-        with RunLog(info, Path(folder) / "run") as log:
+        with RunLog(info, Path(folder) / "run", push) as log:
             timed(log, "log")  # curves and, now and then, MLflow
             timed(log, "image")
             timing = loop.train(training, log=log, checkpoint=Checkpoint(log.folder), precision=info["precision"])

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pytest
 
-from modescope.tracking.ui import LIGHT, server_command
+from modescope.mlflow.ui import LIGHT, server_command
 
 SECONDS_TO_START = 60
 AS_ROOT = os.geteuid() == 0

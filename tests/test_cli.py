@@ -14,7 +14,7 @@ import pytest
 import torch
 import yaml
 
-from modescope import cli, tracking
+from modescope import cli
 from modescope.config import load_params, parse_params, profile_values
 from modescope.evaluation.samplers import check_wanted
 from modescope.files import write_json
@@ -261,7 +261,7 @@ def test_sample_without_any_run_says_how_to_get_one(modescope):
     ],
 )
 def test_sync_prints_what_it_did(modescope, monkeypatch, done, output):
-    monkeypatch.setattr(tracking, "sync", lambda: done)
+    monkeypatch.setattr("modescope.mlflow.filing.sync", lambda: done)
     assert modescope("sync") == (0, output, "")
 
 

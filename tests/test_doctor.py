@@ -14,7 +14,7 @@ import pytest
 
 from clones import environment, run
 from modescope import doctor
-from modescope.tracking.mlflow_store import Store, open_store
+from modescope.mlflow.store import Store, open_store
 from tracked_runs import start_python, stored_run, work_folder
 
 PIPELINE = """
@@ -55,9 +55,9 @@ with atomic_path(Path("models/gan/run")) as temporary:
 """
 TRAINING = """
 import os, sys, time
-from tracked_runs import RunLog, run_info, work_folder
+from tracked_runs import RunLog, push, run_info, work_folder
 info = run_info(key=sys.argv[1], run=sys.argv[1])
-with RunLog(info, work_folder(info)):
+with RunLog(info, work_folder(info), push):
     print("began", flush=True)
     time.sleep(int(sys.argv[2]))
     os.kill(os.getpid(), 9)

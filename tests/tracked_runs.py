@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from modescope.files import write_json
-from modescope.tracking import RunLog
-from modescope.tracking.mlflow_store import open_store
+from modescope.mlflow.filing import push
+from modescope.mlflow.store import open_store
+from modescope.runs.log import RunLog
 
 SOURCE = Path(__file__).parents[1] / "src"
 INFO = {
@@ -39,7 +40,7 @@ def work_folder(info=INFO) -> Path:
 def train_run(out: Path, steps=range(1, 5), **changes) -> Path:
     """A finished run with a curve and two sample sheets."""
     info = run_info(**changes)
-    with RunLog(info, work_folder(info)) as log:
+    with RunLog(info, work_folder(info), push) as log:
         for step in steps:
             log.log({"train/d_loss": 1 / step, "train/g_loss": step / 3}, step)
         for step in (2, 4):

@@ -39,9 +39,9 @@ def use(profile: Annotated[str, typer.Argument(help="demo, standard or paper: a 
 @app.command()
 def sync() -> None:
     """File every run that lies in models/, data/ and metrics/ in MLflow. Safe to repeat."""
-    from modescope import tracking
+    from modescope.mlflow import filing
 
-    done = tracking.sync()
+    done = filing.sync()
     for run, action in done:
         print(f"{run}: {action}")
     if not done:
@@ -51,7 +51,7 @@ def sync() -> None:
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1", min=1, max=65535)] = 5000) -> None:
     """Show all runs in MLflow, on their charts."""
-    from modescope.tracking.ui import serve
+    from modescope.mlflow.ui import serve
 
     serve(port)
 
@@ -109,7 +109,7 @@ def promote(
     alias: Annotated[str, typer.Option(help="The alias that shall name it")] = "best",
 ) -> None:
     """Register a run's model in MLflow, from where anybody can load it."""
-    from modescope.tracking import promotion
+    from modescope.mlflow import promote as promotion
 
     promotion.refuse_unfinished(run)
     done = promotion.promote(find_run(run), alias)

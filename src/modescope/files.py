@@ -12,9 +12,6 @@ from typing import Any
 
 from modescope.errors import UserError
 
-# Of a run's folder: what it is, its curves while it is trained, and as the table that they end in.
-RUN_FILE, LINES_FILE, CURVES_FILE = "run.json", "curves.jsonl", "curves.csv"
-
 
 def root() -> Path:
     """The repository: `$DVC_ROOT` inside a DVC stage (the parent repository in a temporary workspace), else the working

@@ -17,7 +17,7 @@ from modescope.files import root, sha256
 
 PACKAGE = "modescope"
 # Modules that file results and cannot change them: a change there retrains nothing (parameters are hashed by value).
-NEUTRAL = {"config", "dotted", "errors", "files", "process", "profile", "provenance", "tracking"}
+NEUTRAL = {"config", "dotted", "errors", "files", "process", "profile", "provenance", "mlflow", "runs"}
 
 
 def _module_path(name: str) -> Path | None:

@@ -11,7 +11,7 @@ import pytest
 
 from clones import environment
 from modescope.files import read_json
-from modescope.tracking.description import place
+from modescope.mlflow.run_page import place
 from servers import free_port
 
 SHOWN = ("gan-split4", "vae-split4", "gan-balanced")
@@ -19,7 +19,7 @@ FILE_THEM = """
 import sys
 from pathlib import Path
 from modescope.files import read_json
-from modescope.tracking import push
+from modescope.mlflow.filing import push
 for run in sys.argv[1:]:
     push(Path("models/imbalance") / run, read_json(Path(f"metrics/imbalance/{run}.json")))
 """

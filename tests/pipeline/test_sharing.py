@@ -13,7 +13,7 @@ import pytest
 
 from clones import commit, run
 from modescope.files import sha256
-from modescope.tracking.mlflow_store import Store
+from modescope.mlflow.store import Store
 from servers import free_port, mlflow_server, postgres, ssh_server
 
 STAGE, WEIGHTS = "imbalance@gan-split4", "models/imbalance/gan-split4/model.safetensors"

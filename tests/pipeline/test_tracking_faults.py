@@ -13,8 +13,8 @@ import pytest
 
 from clones import environment, run
 from modescope.files import sha256
-from modescope.tracking.mlflow_store import Store
-from modescope.tracking.record import read_rows
+from modescope.mlflow.store import Store
+from modescope.runs.folder import read_rows
 from servers import free_port, kill, mlflow_server
 
 ONE, OTHER = "gan-split4", "gan-balanced"

@@ -5,13 +5,13 @@ import pytest
 import torch
 import yaml
 
-from modescope import tracking
 from modescope.data.prepared import Dataset, load_prepared, save_prepared
 from modescope.data.splits import draw_split, draw_splits
 from modescope.errors import UserError
 from modescope.evaluation.extractors import load_extractors
 from modescope.evaluation.reference import REFERENCE, load_reference
 from modescope.files import read_json
+from modescope.mlflow import filing
 from modescope.models.classifiers import build_classifier
 from modescope.models.weights import save_weights
 from modescope.stages import reference
@@ -69,7 +69,7 @@ def test_reference_set_floor_and_run(workspace):
     assert (floor["num_reference"], floor["num_samples"]) == (60, 33)  # the 20 cats of the test set are 0.6 of them
     assert floor["reference_share"] == pytest.approx([20 / 60, 0, 36 / 60, 4 / 60])
     assert floor["warnings"] and "seconds" not in floor
-    assert tracking.read_final("imbalance", [info["key"]])[info["key"]]["fid_classifier"] == floor["fid_classifier"]
+    assert filing.read_final("imbalance", [info["key"]])[info["key"]]["fid_classifier"] == floor["fid_classifier"]
 
 
 def test_a_long_tailed_split_is_measured_against_the_balanced_set(workspace):

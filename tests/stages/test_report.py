@@ -3,9 +3,9 @@
 import pytest
 
 from made_up import build_project
-from modescope import tracking
 from modescope.errors import UserError
 from modescope.files import read_json, write_json
+from modescope.mlflow import filing
 from modescope.stages import report
 
 
@@ -33,7 +33,7 @@ def test_report_files_the_runs_and_refuses_changed_numbers(project, capsys):
     assert f"report: {page}" in capsys.readouterr().out
     written = page.read_bytes()
     runs = {project.keys[f"{model}-split1"] for model in ("real", "gan", "vae", "vae-gmm")}
-    assert set(tracking.read_final("imbalance", list(project.tracked))) == runs
+    assert set(filing.read_final("imbalance", list(project.tracked))) == runs
     run(project)
     assert page.read_bytes() == written
 

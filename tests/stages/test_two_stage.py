@@ -16,8 +16,8 @@ from modescope.evaluation.samplers import load_sampler
 from modescope.files import read_json, write_json
 from modescope.models.classifiers import build_classifier
 from modescope.models.weights import WEIGHTS, save_weights
+from modescope.runs.log import RunLog
 from modescope.stages import settings, stage1, stage2
-from modescope.tracking import RunLog
 from modescope.training import two_stage
 from modescope.training.adversarial import preview_latents
 from modescope.training.loop import grid

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modescope.tracking.mlflow_store import Store
+from modescope.mlflow.store import Store
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """What a run's page says of it."""
 
-from modescope import tracking
-from modescope.tracking.description import describe
-from modescope.tracking.mlflow_store import open_store
+from modescope.mlflow import filing
+from modescope.mlflow.run_page import describe
+from modescope.mlflow.store import open_store
 from tracked_runs import run_info, stored_run, train_run
 
 ORIGIN = {
@@ -56,7 +56,7 @@ def test_what_somebody_wrote_on_a_page_and_a_name_that_he_gave_stay(project):
         run.info.run_id, "mlflow.note.content", run.data.tags["mlflow.note.content"] + "Look at the eights."
     )
     open_store().client.update_run(run.info.run_id, name="my favourite")
-    tracking.push(project / "out", {"fid_classifier": 1.0})
+    filing.push(project / "out", {"fid_classifier": 1.0})
     assert (
         stored_run().data.tags["mlflow.note.content"].endswith("---\nLook at the eights.")
         and stored_run().info.run_name == "my favourite"

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from modescope import tracking
 from modescope.errors import UserError
 from modescope.files import read_json, sha256, write_json
-from modescope.tracking.filing import lock_file
-from modescope.tracking.locks import lock
-from modescope.tracking.mlflow_store import open_store
+from modescope.mlflow import filing
+from modescope.mlflow.filing import lock_file
+from modescope.mlflow.store import open_store
+from modescope.runs.locks import lock
 from tracked_runs import (
     INFO,
     METRICS,
@@ -50,45 +50,45 @@ def everything(key=INFO["key"]):
 
 def test_pushing_twice_adds_nothing(project):
     train_run(OUT)
-    tracking.push(OUT, METRICS)
+    filing.push(OUT, METRICS)
     before = everything()
-    link = tracking.push(OUT, METRICS)
+    link = filing.push(OUT, METRICS)
     assert everything() == before
     assert f"/runs/{stored_run().info.run_id}?workflowType=machine_learning" in link
 
 
 def test_without_mlflow_a_run_is_plain_files(project, monkeypatch, capsys):
-    monkeypatch.setattr("modescope.tracking.filing.find_spec", lambda name: None)
+    monkeypatch.setattr("modescope.mlflow.filing.find_spec", lambda name: None)
     train_run(OUT)
-    assert tracking.push(OUT, METRICS) is None and (OUT / "run.json").exists()
+    assert filing.push(OUT, METRICS) is None and (OUT / "run.json").exists()
     assert capsys.readouterr().err.count("MLflow is not installed") == 1 and not open_store().experiments()
 
 
 def test_final_values_are_exact_and_lists_go_by_class(project):
     train_run(OUT)
-    tracking.push(OUT, METRICS)
+    filing.push(OUT, METRICS)
     expected = {"fid_classifier": METRICS["fid_classifier"], "num_samples": 100.0}
     expected |= {"class_share/zero": 0.1, "class_share/one": 0.2, "class_share/two": 0.7}
-    assert tracking.read_final("imbalance", [INFO["key"], "00000000000000ff"]) == {INFO["key"]: expected}
+    assert filing.read_final("imbalance", [INFO["key"], "00000000000000ff"]) == {INFO["key"]: expected}
 
 
 def test_a_new_final_value_replaces_the_old_one(project):
     train_run(OUT)
-    tracking.push(OUT, METRICS)
-    tracking.push(OUT, METRICS | {"fid_classifier": 3.0})
-    assert tracking.read_final("imbalance", [INFO["key"]])[INFO["key"]]["fid_classifier"] == 3.0
+    filing.push(OUT, METRICS)
+    filing.push(OUT, METRICS | {"fid_classifier": 3.0})
+    assert filing.read_final("imbalance", [INFO["key"]])[INFO["key"]]["fid_classifier"] == 3.0
 
 
 def test_reading_a_study_without_runs_gives_nothing(project):
-    assert tracking.read_final("two-stage", ["00000000000000aa"]) == {}
+    assert filing.read_final("two-stage", ["00000000000000aa"]) == {}
 
 
 def test_reading_an_unreachable_store_is_the_users_error(project, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     with pytest.raises(UserError, match="127.0.0.1:1 cannot be used"):
-        tracking.read_final("imbalance", [])
+        filing.read_final("imbalance", [])
     with pytest.raises(UserError, match="127.0.0.1:1 cannot be used"):
-        tracking.sync()
+        filing.sync()
 
 
 def test_sync_fills_an_empty_store_once(project, template, monkeypatch):
@@ -105,16 +105,16 @@ def test_sync_fills_an_empty_store_once(project, template, monkeypatch):
     executed = stored_run()
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
 
-    assert tracking.sync() == [("real-split1", "created"), ("rgb-judge", "created"), ("gan-split1", "created")]
+    assert filing.sync() == [("real-split1", "created"), ("rgb-judge", "created"), ("gan-split1", "created")]
     restored = stored_run()
     assert restored.data.params == executed.data.params
     assert {**executed.data.tags, "source": "restored"} == restored.data.tags
     assert restored.info.status == "FINISHED" and restored.info.start_time == executed.info.start_time
     assert steps_of("train/d_loss") == [1, 2, 3, 4] and len(artifacts_of("images")) == 4
-    assert tracking.read_final("imbalance", [INFO["key"]])[INFO["key"]]["class_share/two"] == 0.7
-    assert {name for _, name in tracking.sync()} == {"unchanged"}
+    assert filing.read_final("imbalance", [INFO["key"]])[INFO["key"]]["class_share/two"] == 0.7
+    assert {name for _, name in filing.sync()} == {"unchanged"}
     write_metrics(METRICS | {"kid": 1.0})
-    assert ("gan-split1", "completed") in tracking.sync(Path.cwd())
+    assert ("gan-split1", "completed") in filing.sync(Path.cwd())
 
 
 def test_sync_leaves_half_written_and_living_runs_alone(project):
@@ -124,8 +124,8 @@ def test_sync_leaves_half_written_and_living_runs_alone(project):
     shutil.copytree(OUT, living)
     write_json(living / "run.json", {**read_json(OUT / "run.json"), "key": living.name, "status": "running"})
     with lock(lock_file(living)):
-        assert tracking.sync() == [("gan-split1", "unchanged")]
-    assert tracking.sync() == [("gan-split1", "unchanged"), ("gan-split1", "created")]
+        assert filing.sync() == [("gan-split1", "unchanged")]
+    assert filing.sync() == [("gan-split1", "unchanged"), ("gan-split1", "created")]
     assert stored_run(living.name).info.status == "KILLED"
 
 
@@ -133,7 +133,7 @@ def test_a_finished_run_is_not_closed_by_its_own_leftovers(project):
     train_run(OUT)
     shutil.copytree(OUT, work_folder())
     write_json(work_folder() / "run.json", {**read_json(OUT / "run.json"), "status": "killed"})
-    assert tracking.sync() == [("gan-split1", "unchanged")]
+    assert filing.sync() == [("gan-split1", "unchanged")]
     assert stored_run().info.status == "FINISHED"
 
 
@@ -174,7 +174,7 @@ def test_a_database_of_another_schema_is_refused_and_left_alone(project):
         database.execute("UPDATE alembic_version SET version_num = '0123456789ab'")
     database.close()
     before = sha256(Path("mlflow.db"))
-    for attempt in (lambda: train_run(OUT), tracking.sync, lambda: tracking.read_final("imbalance", [])):
+    for attempt in (lambda: train_run(OUT), filing.sync, lambda: filing.read_final("imbalance", [])):
         with pytest.raises(UserError, match="has schema 0123456789ab, but mlflow .* needs .*: install"):
             attempt()
     assert sha256(Path("mlflow.db")) == before
@@ -191,7 +191,7 @@ def test_losing_the_database_breaks_nothing(project, template):
     shutil.copy(template, "other.db")
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{project / 'other.db'}"
     try:
-        assert tracking.push(OUT, METRICS)
+        assert filing.push(OUT, METRICS)
         assert steps_of("train/d_loss") == [1, 2, 3, 4] and stored_run().data.tags["source"] == "restored"
     finally:
         del os.environ["MLFLOW_TRACKING_URI"]

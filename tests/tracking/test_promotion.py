@@ -12,10 +12,11 @@ import small_cgans
 from modescope.errors import UserError
 from modescope.evaluation.samplers import load_sampler
 from modescope.files import read_json, write_json
+from modescope.mlflow.filing import push
+from modescope.mlflow.promote import promote, refuse_unfinished
+from modescope.mlflow.store import open_store
 from modescope.models.weights import save_weights
-from modescope.tracking import RunLog
-from modescope.tracking.mlflow_store import open_store
-from modescope.tracking.promotion import promote, refuse_unfinished
+from modescope.runs.log import RunLog
 from servers import free_port, mlflow_server
 from tracked_runs import run_info
 
@@ -23,7 +24,7 @@ from tracked_runs import run_info
 def trained(run: str = "cgan-ours", key: str = "00000000000000ca", seed: int = 1) -> Path:
     """The folder of a small conditional GAN, trained for no step."""
     info = run_info(key=key, study="cgan", run=run, model="cgan", params=small_cgans.config().model_dump())
-    with RunLog(info, Path(".ckpt") / key) as log:
+    with RunLog(info, Path(".ckpt") / key, push) as log:
         save_weights(small_cgans.training(seed).objective.weights(), log.folder)
         (log.folder / "trained.pt").write_bytes(b"a checkpoint")
         log.finish(Path("models/cgan") / run)

@@ -17,14 +17,15 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from modescope import tracking
 from modescope.config import profile_values
 from modescope.files import read_json, sha256
-from modescope.tracking import RunLog, origin
-from modescope.tracking.filing import lock_file
-from modescope.tracking.locks import lock
-from modescope.tracking.mlflow_store import open_store
-from modescope.tracking.record import read_rows, write_lines, write_table
+from modescope.mlflow import filing
+from modescope.mlflow.filing import lock_file, push
+from modescope.mlflow.store import open_store
+from modescope.runs import git_facts
+from modescope.runs.folder import read_rows, write_lines, write_table
+from modescope.runs.locks import lock
+from modescope.runs.log import RunLog
 from tracked_runs import INFO, artifacts_of, run_info, start_python, steps_of, stored_run, train_run, work_folder
 
 OUT = Path("models/imbalance/gan-split1")
@@ -95,7 +96,7 @@ def test_a_line_cut_off_by_a_kill_does_not_count(tmp_path):
     "image", [np.zeros((4, 5), np.uint8), np.zeros((4, 5, 1), np.uint8), torch.zeros(4, 5, 3, dtype=torch.uint8)]
 )
 def test_images_are_written_as_they_are(project, image):
-    with RunLog(INFO, work_folder()) as log:
+    with RunLog(INFO, work_folder(), push) as log:
         log.image("samples", image, 7)
     with open(work_folder() / "samples" / "step-000007.png", "rb") as file:
         assert file.read(4) == b"\x89PNG"
@@ -103,13 +104,13 @@ def test_images_are_written_as_they_are(project, image):
 
 @pytest.mark.parametrize("image", [np.zeros((4, 5)), np.zeros((3, 4, 5), np.uint8), np.zeros(4, np.uint8)])
 def test_other_images_are_refused(project, image):
-    with RunLog(INFO, work_folder()) as log, pytest.raises(ValueError, match="expected uint8"):
+    with RunLog(INFO, work_folder(), push) as log, pytest.raises(ValueError, match="expected uint8"):
         log.image("samples", image, 7)
 
 
 def test_a_killed_run_goes_on_in_the_same_mlflow_run_without_doubled_points(project, monkeypatch, capsys):
     monkeypatch.setenv("MODESCOPE_PUSH_SECONDS", "0")
-    with pytest.raises(KeyboardInterrupt), RunLog(INFO, work_folder()) as log:
+    with pytest.raises(KeyboardInterrupt), RunLog(INFO, work_folder(), push) as log:
         log.log({"train/loss": 1.0}, 10)
         log.log({"train/loss": 2.0}, 20)
         log.image("samples", np.zeros((4, 4), np.uint8), 20)
@@ -118,7 +119,7 @@ def test_a_killed_run_goes_on_in_the_same_mlflow_run_without_doubled_points(proj
         raise KeyboardInterrupt
     killed = stored_run()
     assert killed.info.status == "KILLED"
-    with RunLog(INFO, work_folder()) as log:
+    with RunLog(INFO, work_folder(), push) as log:
         log.rewind(20)
         assert (log.folder / "samples" / "step-000020.png").exists() and not (
             log.folder / "samples" / "step-000025.png"
@@ -137,7 +138,7 @@ def test_a_killed_run_goes_on_in_the_same_mlflow_run_without_doubled_points(proj
 
 
 def test_an_exception_makes_the_run_failed_and_keeps_the_traceback(project):
-    with pytest.raises(ZeroDivisionError), RunLog(INFO, work_folder()) as log:
+    with pytest.raises(ZeroDivisionError), RunLog(INFO, work_folder(), push) as log:
         log.log({"train/loss": 1.0}, 7)
         1 / 0
     assert read_json(work_folder() / "run.json")["status"] == "failed"
@@ -152,16 +153,14 @@ def test_an_exception_makes_the_run_failed_and_keeps_the_traceback(project):
 
 @pytest.mark.parametrize("reason", [SystemExit(3), KeyboardInterrupt()])
 def test_leaving_early_makes_the_run_killed(project, reason):
-    with pytest.raises(type(reason)), RunLog(INFO, work_folder()):
+    with pytest.raises(type(reason)), RunLog(INFO, work_folder(), push):
         raise reason
     assert read_json(work_folder() / "run.json")["status"] == "killed" and stored_run().info.status == "KILLED"
 
 
 def test_a_full_disk_at_the_end_does_not_hide_what_happened(project, monkeypatch):
-    with pytest.raises(ZeroDivisionError), RunLog(INFO, work_folder()):
-        monkeypatch.setattr(
-            "modescope.tracking.runlog.write_json", lambda *_: (_ for _ in ()).throw(OSError(28, "full"))
-        )
+    with pytest.raises(ZeroDivisionError), RunLog(INFO, work_folder(), push):
+        monkeypatch.setattr("modescope.runs.log.write_json", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
         1 / 0
 
 
@@ -170,10 +169,13 @@ import time
 from pathlib import Path
 from tracked_runs import INFO, work_folder
 from modescope.process import run_stage
-from modescope.tracking import RunLog, origin
+from modescope.mlflow import filing
+from modescope.mlflow.filing import push
+from modescope.runs import git_facts
+from modescope.runs.log import RunLog
 
 def main():
-    with RunLog(INFO, work_folder()) as log:
+    with RunLog(INFO, work_folder(), push) as log:
         log.log({"train/loss": 1.0}, 1)
         print("training", flush=True)
         time.sleep(60)
@@ -196,7 +198,7 @@ def test_a_signal_to_the_stage_is_told_truthfully(project, number, at_once, code
     assert stage.wait(20) == code
     stage.communicate()
     assert stored_run().info.status == at_once
-    tracking.sync()
+    filing.sync()
     assert stored_run().info.status == "KILLED" and read_json(work_folder() / "run.json")["status"] == "killed"
 
 
@@ -204,7 +206,7 @@ def test_filing_is_rare_and_in_batches(project, monkeypatch):
     calls = Counter()
     for name in ("log_batch", "log_metric", "log_param", "set_tag", "create_run", "log_inputs", "search_runs"):
         monkeypatch.setattr(MlflowClient, name, counted(calls, name, getattr(MlflowClient, name)))
-    with RunLog(INFO, work_folder()) as log:
+    with RunLog(INFO, work_folder(), push) as log:
         for step in range(1, 1001):
             log.log({"train/d_loss": 0.5, "train/g_loss": 0.5}, step)
         log.finish(OUT)
@@ -222,9 +224,8 @@ def counted(calls, name, method):
 
 
 def test_a_slow_store_is_filled_less_often(project, monkeypatch):
-    monkeypatch.setattr("modescope.tracking.runlog.push", lambda *_, **__: time.sleep(0.05))
     monkeypatch.setenv("MODESCOPE_PUSH_SECONDS", "0")
-    with RunLog(INFO, work_folder()) as log:
+    with RunLog(INFO, work_folder(), lambda *_, **__: time.sleep(0.05)) as log:
         log.log({"train/loss": 1.0}, 1)
         assert log._next_push - time.monotonic() == pytest.approx(5, rel=0.5)
 
@@ -245,13 +246,13 @@ def test_an_unreachable_store_costs_one_warning_and_sync_files_the_run_later(pro
         assert time.monotonic() - began < 4
     assert capsys.readouterr().err.count("modescope: warning: tracking is off") == 1
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert tracking.sync() == [("gan-split1", "created")]
+    assert filing.sync() == [("gan-split1", "created")]
     assert steps_of("train/d_loss") == [1, 2, 3, 4] and stored_run().data.tags["source"] == "restored"
 
 
 def test_a_store_that_breaks_under_way_does_not_end_the_training(project, monkeypatch, capsys):
     monkeypatch.setenv("MODESCOPE_PUSH_SECONDS", "0")
-    with RunLog(INFO, work_folder()) as log:
+    with RunLog(INFO, work_folder(), push) as log:
         log.log({"train/loss": 1.0}, 1)
         monkeypatch.setattr(MlflowClient, "log_batch", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("gone")))
         for step in (2, 3, 4):
@@ -265,7 +266,7 @@ def test_a_second_process_waits_for_the_run(project):
     entered = threading.Event()
 
     def train():
-        with RunLog(INFO, work_folder()):
+        with RunLog(INFO, work_folder(), push):
             entered.set()
 
     with lock(lock_file(work_folder())):
@@ -312,8 +313,8 @@ def test_a_run_of_an_experiment_is_named_after_both_and_says_what_was_changed(re
     subprocess.run(["git", "add", "params.yaml"], check=True)
     subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "params"], check=True)
     Path("params.yaml").write_text("seed: 1\nimbalance: {gan: {lr: 1.0e-05}}\nnew: [1, 2]\n", encoding="utf-8")
-    monkeypatch.setattr("modescope.tracking.origin.load_params", lambda: None)
-    monkeypatch.setattr("modescope.tracking.origin.profile_name", lambda _: "demo")
+    monkeypatch.setattr("modescope.runs.git_facts.load_params", lambda: None)
+    monkeypatch.setattr("modescope.runs.git_facts.profile_name", lambda _: "demo")
     monkeypatch.setenv("DVC_EXP_NAME", "puffy-ibex")
     monkeypatch.setenv("DVC_EXP_BASELINE_REV", "HEAD")
     train_run(OUT)
@@ -323,7 +324,7 @@ def test_a_run_of_an_experiment_is_named_after_both_and_says_what_was_changed(re
     assert "code.diff" not in artifacts_of(), "parameters are no change of the code"
     monkeypatch.delenv("DVC_EXP_NAME")
     monkeypatch.delenv("DVC_EXP_BASELINE_REV")
-    assert tracking.sync() == [("gan-split1", "unchanged")], "a restored run keeps the origin of its training"
+    assert filing.sync() == [("gan-split1", "unchanged")], "a restored run keeps the origin of its training"
     train_run(OUT)  # anew, outside
     assert stored_run().info.run_name == "gan-split1" and not {"dvc.exp", "dvc.baseline", "changes"} & set(
         stored_run().data.tags
@@ -332,11 +333,11 @@ def test_a_run_of_an_experiment_is_named_after_both_and_says_what_was_changed(re
 
 def test_a_profile_that_was_not_committed_is_no_change(monkeypatch):
     profile = profile_values("demo")
-    monkeypatch.setattr(origin, "_git", lambda *_: Path("profiles/standard.yaml").read_text(encoding="utf-8"))
-    monkeypatch.setattr(origin, "read_yaml", lambda _: profile | {"ce_loss_weight": 7.0})
-    assert origin._changes("HEAD") == "ce_loss_weight=7.0"
-    monkeypatch.setattr(origin, "profile_names", list)
-    assert origin._changes("HEAD").endswith(" more")
+    monkeypatch.setattr(git_facts, "_git", lambda *_: Path("profiles/standard.yaml").read_text(encoding="utf-8"))
+    monkeypatch.setattr(git_facts, "read_yaml", lambda _: profile | {"ce_loss_weight": 7.0})
+    assert git_facts._changes("HEAD") == "ce_loss_weight=7.0"
+    monkeypatch.setattr(git_facts, "profile_names", list)
+    assert git_facts._changes("HEAD").endswith(" more")
 
 
 def test_outside_git_and_dvc_nothing_is_claimed(project):
@@ -346,7 +347,7 @@ def test_outside_git_and_dvc_nothing_is_claimed(project):
 
 
 def test_lines_are_json_and_numbers_plain(project):
-    with RunLog(run_info(), work_folder()) as log:
+    with RunLog(run_info(), work_folder(), push) as log:
         log.log({"train/loss": torch.tensor(0.5)}, 3)
         assert json.loads((log.folder / "curves.jsonl").read_text()) == {"step": 3, "train/loss": 0.5}
 

@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from modescope.errors import UserError
-from modescope.tracking import push
-from modescope.tracking.mlflow_store import open_store
-from modescope.tracking.ui import page_links, serve, server_command
+from modescope.mlflow.filing import push
+from modescope.mlflow.store import open_store
+from modescope.mlflow.ui import page_links, serve, server_command
 from tracked_runs import start_python, train_run
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from modescope.doctor.finding import Finding
 from modescope.doctor.processes import runs_git
-from modescope.tracking.origin import OUTPUTS
+from modescope.runs.git_facts import OUTPUTS
 
 DETACHED, RESTORED = re.compile(r"checkout: moving from (\S+) to [0-9a-f]{40}$"), "dvc: Restore HEAD"
 EXECUTION = [

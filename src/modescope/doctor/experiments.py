@@ -11,7 +11,7 @@ from typing import Any
 from modescope.doctor.finding import Finding
 from modescope.doctor.processes import dvc_processes
 from modescope.files import write_json
-from modescope.tracking.locks import lock
+from modescope.runs.locks import lock
 
 EXPERIMENTS = Path(".dvc/tmp/exps")
 RECORDS, TEMPORARY_RECORDS = EXPERIMENTS / "run", EXPERIMENTS / "standalone" / "run"

@@ -9,7 +9,7 @@ from modescope.doctor.finding import Finding
 
 def store_troubles(_folder: Path) -> Iterator[Finding]:
     """A store that cannot be used; else experiments whose artifacts lie elsewhere, and runs that only seem to run."""
-    from modescope.tracking import health
+    from modescope.mlflow import health
 
     error = health.trouble()
     if error is not None:

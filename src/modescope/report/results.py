@@ -14,7 +14,8 @@ from modescope.config import Params, profile_name
 from modescope.data.splits import Split
 from modescope.dotted import numbers
 from modescope.errors import UserError
-from modescope.files import RUN_FILE, read_json
+from modescope.files import read_json
+from modescope.runs.folder import RUN_FILE
 
 REPORTED = Path(__file__).with_name("reported_results.yaml")
 

@@ -10,11 +10,11 @@ from PIL import Image
 
 from modescope.data.prepared import load_prepared
 from modescope.errors import UserError
-from modescope.files import CURVES_FILE
 from modescope.report.figures import Look, tiles
 from modescope.report.results import Results, Run
 from modescope.report.scores import data_names
 from modescope.report.tables import Column, Table
+from modescope.runs.folder import CURVES_FILE
 
 COLUMNS = (
     Column("run", "run"),

@@ -10,12 +10,13 @@ from modescope.data.prepared import Dataset, load_prepared
 from modescope.errors import UserError
 from modescope.evaluation.calibration import classification_scores, fit_temperature, predict
 from modescope.files import write_json
+from modescope.mlflow.filing import push
 from modescope.models.classifiers import Classifier
 from modescope.models.weights import save_weights
 from modescope.process import run_stage
 from modescope.provenance import describe_run, work_folder
+from modescope.runs.log import RunLog
 from modescope.stages.trained_run import hardware
-from modescope.tracking import RunLog, push
 from modescope.training.airbench import train_with_package
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.classifier import classifier_training, hold_out, new_classifier
@@ -42,7 +43,7 @@ def main(name: str, data: Path, out: Path, metrics: Path) -> None:
         hardware=hardware(device, params),
     )
     trained_on, held_out = hold_out(train_set, settings, device)
-    with RunLog(info, work_folder(info)) as log, arithmetic(device.type, params.precision, params.deterministic):
+    with RunLog(info, work_folder(info), push) as log, arithmetic(device.type, params.precision, params.deterministic):
         timing = fit(classifier, settings, *trained_on, log, params.precision)
         scores = calibrate(classifier, *held_out, test_set) | {"seconds": timing.seconds}
         save_weights(classifier.state_dict(), log.folder)

@@ -7,8 +7,8 @@ from modescope.evaluation.coverage import stacked_coverage
 from modescope.evaluation.extractors import Judge
 from modescope.evaluation.samplers import load_sampler
 from modescope.files import read_json, write_json
+from modescope.mlflow.filing import push
 from modescope.process import run_stage
-from modescope.tracking import push
 from modescope.training.device import training_device
 
 

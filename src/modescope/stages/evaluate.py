@@ -13,9 +13,9 @@ from modescope.evaluation.normality import flat
 from modescope.evaluation.reference import load_reference
 from modescope.evaluation.samplers import load_sampler
 from modescope.files import read_json, write_json
+from modescope.mlflow.filing import push
 from modescope.models.classifiers import load_classifier
 from modescope.process import run_stage
-from modescope.tracking import push
 from modescope.training.device import training_device
 from modescope.training.priors import FIXED_LATENTS
 

@@ -11,11 +11,12 @@ from modescope.data.batches import to_unit
 from modescope.evaluation.samplers import load_sampler
 from modescope.evaluation.vae_samplers import VaeSampler, fit_mixture, mixture_weights
 from modescope.files import read_json
+from modescope.mlflow.filing import push
 from modescope.models.weights import WEIGHTS, save_weights
 from modescope.process import run_stage
 from modescope.provenance import describe_run, work_folder
+from modescope.runs.log import RunLog
 from modescope.stages.trained_run import load_training_data
-from modescope.tracking import RunLog
 from modescope.training.iteration import PREVIEW_COUNT
 from modescope.training.loop import grid
 
@@ -41,7 +42,7 @@ def main(vae: Path, data: Path, split: Path, out: Path) -> None:
         data=given.described,
         hardware={"device": "cpu", "precision": "fp32"},
     )
-    with RunLog(info, work_folder(info)) as log:
+    with RunLog(info, work_folder(info), push) as log:
         images = to_unit(given.images)
         fitted = fit_mixture(load_sampler(vae).sampler.model, images, params.imbalance.mixture.components, params.seed)
         log.image("samples", grid(VaeSampler(fitted).sample(PREVIEW_COUNT, seed=0).images), step=0)

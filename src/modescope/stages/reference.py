@@ -13,10 +13,11 @@ from modescope.evaluation.extractors import load_extractors
 from modescope.evaluation.floor import floor_images
 from modescope.evaluation.reference import build_reference, save_reference
 from modescope.files import write_json
+from modescope.mlflow.filing import push
 from modescope.models.weights import WEIGHTS
 from modescope.process import run_stage
 from modescope.provenance import describe_run, work_folder
-from modescope.tracking import RunLog, push
+from modescope.runs.log import RunLog
 from modescope.training.device import training_device
 
 
@@ -42,7 +43,7 @@ def main(
         data={"name": train.name, "classes": list(train.classes), "split": split},
         hardware={"device": device.type, "precision": "fp32"},
     )
-    with RunLog(info, work_folder(info)) as log:
+    with RunLog(info, work_folder(info), push) as log:
         basis, num_classes = chosen.measured_against(train), len(train.classes)
         training_counts = None if chosen.rho is None else class_counts(chosen.select(train)[1], num_classes)
         reference = build_reference(split, *basis.select(train), num_classes, extractors, settings, training_counts)

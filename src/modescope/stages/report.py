@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from modescope import tracking
 from modescope.config import load_params
 from modescope.errors import UserError
+from modescope.mlflow import filing
 from modescope.process import run_stage
 from modescope.report.page import write_study
 from modescope.report.results import Folders, refuse_disagreement
@@ -17,9 +17,9 @@ def main(study: str, metrics: Path, models: Path, out: Path, data: Path = Path("
         raise UserError(f"unknown study `{study}`: there are {', '.join(STUDIES)}")
     params, folders, chosen = load_params(), Folders(metrics, models, data), [STUDIES[study]]
     # Before the sync, which would take the files' word for it.
-    refuse_disagreement(folders, expected_runs(params, folders, chosen), tracking.read_final, complete=False)
-    tracking.sync()
-    write_study(build_page(collect(params, folders, tracking.read_final, chosen), chosen), out)
+    refuse_disagreement(folders, expected_runs(params, folders, chosen), filing.read_final, complete=False)
+    filing.sync()
+    write_study(build_page(collect(params, folders, filing.read_final, chosen), chosen), out)
     print(f"report: {out / 'index.html'}")
 
 

@@ -9,10 +9,11 @@ from modescope.data.stacked import stack_digits
 from modescope.evaluation.coverage import stacked_coverage
 from modescope.evaluation.extractors import Judge
 from modescope.files import write_json
+from modescope.mlflow.filing import push
 from modescope.models.weights import WEIGHTS
 from modescope.process import run_stage
 from modescope.provenance import describe_run, work_folder
-from modescope.tracking import RunLog, push
+from modescope.runs.log import RunLog
 from modescope.training.device import training_device
 from modescope.training.iteration import PREVIEW_COUNT
 from modescope.training.loop import grid
@@ -32,7 +33,7 @@ def main(data: Path, judge: Path, out: Path, metrics: Path) -> None:
         data={"name": test.name, "classes": list(test.classes), "split": "test"},
         hardware={"device": device.type, "precision": "fp32"},
     )
-    with RunLog(info, work_folder(info)) as log:
+    with RunLog(info, work_folder(info), push) as log:
         images, _ = stack_digits(test.images, test.labels, settings.num_samples, params.evaluation.seed)
         log.image("samples", grid(images[:PREVIEW_COUNT]), step=0)
         measured = stacked_coverage(images, Judge(judge, device), settings.enough)

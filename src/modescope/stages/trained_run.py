@@ -12,9 +12,10 @@ from torch import Tensor
 from modescope.config import Params
 from modescope.data.prepared import load_prepared
 from modescope.data.splits import Split
+from modescope.mlflow.filing import push
 from modescope.models.weights import save_weights
 from modescope.provenance import work_folder
-from modescope.tracking import RunLog
+from modescope.runs.log import RunLog
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.device import arithmetic, autocast, usable_precision
 from modescope.training.iteration import Training
@@ -75,7 +76,10 @@ def train_run(
         start: another training's checkpoint to begin with.
         keep_checkpoint: keep the last state, with the optimisers', as `out`/trained.pt.
     """
-    with RunLog(info, work_folder(info)) as log, arithmetic(info["device"], info["precision"], info["deterministic"]):
+    with (
+        RunLog(info, work_folder(info), push) as log,
+        arithmetic(info["device"], info["precision"], info["deterministic"]),
+    ):
         if show_start:
             with autocast(info["device"], info["precision"]):
                 for name, images in training.objective.preview().items():

@@ -11,7 +11,7 @@ import urllib.request
 from typing import Any
 
 from modescope.errors import UserError
-from modescope.tracking.mlflow_store import FAULTS, TRAINING, Store, open_store, store_uri, unreachable
+from modescope.mlflow.store import FAULTS, TRAINING, Store, open_store, store_uri, unreachable
 
 SECONDS_TO_START = 120
 CHARTS = f"{TRAINING}&compareRunsMode=CHART"

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from modescope.errors import UserError
 from modescope.files import root
-from modescope.tracking.filing import WORK_FOLDERS, lock_file, sync
-from modescope.tracking.locks import lock, try_lock
-from modescope.tracking.mlflow_store import FAULTS, open_store, store_uri, unreachable
+from modescope.mlflow.filing import sync
+from modescope.mlflow.store import FAULTS, open_store, store_uri, unreachable
+from modescope.runs.folder import WORK_FOLDERS
+from modescope.runs.locks import lock, lock_file, try_lock
 
 SQLITE = "sqlite:///"
 PATHS = [  # where MLflow keeps paths: table, column

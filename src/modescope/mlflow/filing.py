@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from modescope.errors import UserError
-from modescope.files import RUN_FILE, read_json, root, write_json
-from modescope.tracking.locks import try_lock
-from modescope.tracking.record import read_record
+from modescope.files import read_json, root, write_json
+from modescope.mlflow.record import read_record
+from modescope.runs.folder import RUN_FILE, WORK_FOLDERS
+from modescope.runs.locks import lock_file, try_lock
 
-WORK_FOLDERS = ".ckpt"
 _given_up: set[str] = set()  # stores that this process found unreachable
 
 
@@ -32,7 +32,7 @@ def push(folder: Path, metrics: Mapping[str, Any] | None = None, *, source: str 
     if find_spec("mlflow") is None:
         _warn_without_mlflow()
         return None
-    from modescope.tracking.mlflow_store import open_store, store_uri, unreachable
+    from modescope.mlflow.store import open_store, store_uri, unreachable
 
     uri = store_uri()
     if uri in _given_up:
@@ -65,7 +65,7 @@ def sync(folder: Path = Path(".")) -> list[tuple[str, str]]:
     Raises:
         UserError: the store cannot be used.
     """
-    from modescope.tracking.mlflow_store import FAULTS, open_store, store_uri, unreachable
+    from modescope.mlflow.store import FAULTS, open_store, store_uri, unreachable
 
     done = []
     try:
@@ -86,7 +86,7 @@ def read_final(study: str, keys: Iterable[str]) -> dict[str, dict[str, float]]:
 
     Unknown keys are left out. Raises UserError if the store cannot be used.
     """
-    from modescope.tracking.mlflow_store import FAULTS, open_store, store_uri, unreachable
+    from modescope.mlflow.store import FAULTS, open_store, store_uri, unreachable
 
     wanted = set(keys)
     try:
@@ -126,8 +126,3 @@ def _dead_work_folders() -> Iterator[Path]:
             if info["status"] == "running":
                 write_json(file, {**info, "status": "killed"})
         yield file.parent
-
-
-def lock_file(folder: Path) -> Path:
-    """The lock that a training holds as long as it uses its work folder."""
-    return folder.with_name(f"{folder.name}.lock")

@@ -22,10 +22,10 @@ import PIL.Image
 
 from modescope.errors import UserError
 from modescope.files import atomic_path, root
+from modescope.mlflow.record import PASSING, Record
+from modescope.mlflow.run_page import STUDIES
 from modescope.process import uncollected
-from modescope.tracking.description import STUDIES
-from modescope.tracking.locks import lock
-from modescope.tracking.record import PASSING, Record
+from modescope.runs.locks import lock
 
 with uncollected():
     import mlflow

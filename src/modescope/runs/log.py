@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -13,24 +14,27 @@ import numpy as np
 import PIL.Image
 
 from modescope.errors import UserError
-from modescope.files import CURVES_FILE, LINES_FILE, RUN_FILE, atomic_path, read_json, sha256, write_json
-from modescope.tracking.filing import lock_file, push
-from modescope.tracking.locks import lock, try_lock
-from modescope.tracking.origin import origin, uncommitted
-from modescope.tracking.record import (
-    DIFF,
-    TEXTS,
+from modescope.files import atomic_path, read_json, sha256, write_json
+from modescope.runs.folder import (
+    CURVES_FILE,
+    DIFF_FILE,
+    LINES_FILE,
+    RUN_FILE,
+    TRACEBACK_FILE,
+    WEIGHTS_FILE,
     image_files,
     read_rows,
     write_lines,
     write_table,
 )
+from modescope.runs.git_facts import origin, uncommitted
+from modescope.runs.locks import lock, lock_file, try_lock
 
-TRACEBACK = TEXTS[0]
-WEIGHTS = "model.safetensors"
 LEFT_BEHIND = ("checkpoint.pt", LINES_FILE, ".*")  # what stays in the work folder, and dies with it
 LONGEST_MESSAGE = 500  # characters of an error's text that are kept beside its traceback
 SHARE_OF_TIME = 0.01  # of a training, at most, spent on filing
+
+Push = Callable[..., str | None]  # (folder, source="executed") -> a link to the run, None where it was not filed
 
 
 class RunLog:
@@ -44,13 +48,15 @@ class RunLog:
         info: the fields of run.json that are known at the start (key, study, run, stage, model, params, data, code,
             device, ...).
         folder: the work folder, `.ckpt/KEY`.
+        push: files the run's folder elsewhere, now and then and when the run ends (`modescope.mlflow.filing.push`).
 
     `$MODESCOPE_PUSH_SECONDS` (10) is the least time between two fillings of MLflow.
     """
 
-    def __init__(self, info: dict[str, Any], folder: Path):
+    def __init__(self, info: dict[str, Any], folder: Path, push: Push):
         self.info = dict(info)
         self.folder = Path(folder)
+        self._push = push
         self._last_step: int | None = None
         self._seconds_between_pushes = float(os.environ.get("MODESCOPE_PUSH_SECONDS", 10))
 
@@ -71,10 +77,10 @@ class RunLog:
         self.info["started"] = earlier.get("started") or self.info.get("started") or _now()
         self.info |= {"resumed_from_step": 0, "origin": origin()}
         write_lines(self.folder / LINES_FILE, read_rows(self.folder))
-        (self.folder / TRACEBACK).unlink(missing_ok=True)
+        (self.folder / TRACEBACK_FILE).unlink(missing_ok=True)
         self._write_difference()
         self._write_info("running")
-        link = self._push(self.folder)
+        link = self._file(self.folder)
         self._next_push = (
             time.monotonic() + self._seconds_between_pushes
         )  # creating a database is no measure of what follows
@@ -91,9 +97,9 @@ class RunLog:
             try:
                 if failed:
                     self.info["error"] = self._one_line(error)
-                    (self.folder / TRACEBACK).write_text("".join(traceback.format_exception(error)))
+                    (self.folder / TRACEBACK_FILE).write_text("".join(traceback.format_exception(error)))
                 self._write_info("failed" if failed else "killed")
-                self._push(self.folder)
+                self._file(self.folder)
             except OSError as trouble:  # a full disk, say: what was raised inside the block is the news
                 print(f"modescope: warning: cannot write down how the run ended: {trouble}", flush=True)
 
@@ -104,7 +110,7 @@ class RunLog:
             file.write(json.dumps({"step": step, **{name: float(value) for name, value in metrics.items()}}) + "\n")
         if time.monotonic() >= self._next_push:
             self._write_info("running")
-            self._push(self.folder)
+            self._file(self.folder)
 
     def image(self, name: str, image: Any, step: int) -> None:
         """Keep a picture, (H, W) or (H, W, 1 or 3) uint8, array or tensor, as `NAME/step-000500.png`. Raises ValueError
@@ -137,8 +143,8 @@ class RunLog:
         """Complete run.json with `summary` and move the work folder, without its checkpoint, to `out`, which it
         replaces.
         """
-        if (self.folder / WEIGHTS).exists():
-            self.info["weights_sha256"] = sha256(self.folder / WEIGHTS)
+        if (self.folder / WEIGHTS_FILE).exists():
+            self.info["weights_sha256"] = sha256(self.folder / WEIGHTS_FILE)
         rows = read_rows(self.folder)
         with atomic_path(out) as temporary:
             shutil.copytree(self.folder, temporary, ignore=shutil.ignore_patterns(*LEFT_BEHIND))
@@ -147,7 +153,7 @@ class RunLog:
             write_json(temporary / RUN_FILE, {**self._info("finished"), **summary})
         self.info["status"] = "finished"
         shutil.rmtree(self.folder)
-        self._push(out)
+        self._file(out)
 
     def _one_line(self, error: Exception) -> str:
         """What ended the run, and the last step that was logged."""
@@ -166,9 +172,9 @@ class RunLog:
     def _write_difference(self) -> None:
         difference = uncommitted()
         if difference:
-            (self.folder / DIFF).write_text(difference)
+            (self.folder / DIFF_FILE).write_text(difference)
         else:
-            (self.folder / DIFF).unlink(missing_ok=True)
+            (self.folder / DIFF_FILE).unlink(missing_ok=True)
 
     def _info(self, status: str) -> dict[str, Any]:
         """run.json as of now. `seconds` counts all sittings."""
@@ -179,10 +185,10 @@ class RunLog:
         self.info["status"] = status
         write_json(self.folder / RUN_FILE, self._info(status))
 
-    def _push(self, folder: Path) -> str | None:
+    def _file(self, folder: Path) -> str | None:
         """File the run; the next time comes after a while, a longer one if the store is slow."""
         began = time.monotonic()
-        link = push(folder, source="executed")
+        link = self._push(folder, source="executed")
         ended = time.monotonic()
         self._next_push = ended + max(self._seconds_between_pushes, (ended - began) / SHARE_OF_TIME)
         return link

@@ -1,6 +1,5 @@
-"""A run's folder, in the tracker's terms."""
+"""A run's folder in MLflow's terms: status, parameters, tags, curves, final values, images, texts."""
 
-import csv
 import json
 import time
 from collections.abc import Mapping
@@ -10,16 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from modescope.dotted import dotted, numbers
-from modescope.files import CURVES_FILE, LINES_FILE, RUN_FILE, atomic_path, read_json
-from modescope.tracking.description import describe
+from modescope.files import read_json
+from modescope.mlflow.run_page import describe
+from modescope.runs.folder import DIFF_FILE, RUN_FILE, TRACEBACK_FILE, Rows, image_files, read_rows
 
-TEXTS = ("traceback.txt", "code.diff")
-DIFF = TEXTS[1]
+TEXTS = (TRACEBACK_FILE, DIFF_FILE)
 FACTS = ("key", "stage", "study", "run", "model", "device", "precision", "weights_sha256", "error")
 PASSING = ("error", "dvc.exp", "dvc.baseline", "changes")  # tags that a run loses when they hold no longer
 STATUS = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
-
-Rows = dict[int, dict[str, float]]  # step -> metric -> value, steps ascending
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ def read_record(folder: Path, metrics: Mapping[str, Any] | None = None) -> Recor
             name: value if isinstance(value, str) else json.dumps(value)
             for name, value in dotted(info["params"]).items()
         },
-        tags=_tags(info) | {"mlflow.note.content": describe(info, (folder / DIFF).exists())},
+        tags=_tags(info) | {"mlflow.note.content": describe(info, (folder / DIFF_FILE).exists())},
         dataset=(" ".join(filter(None, (info["data"]["name"], info["data"].get("split")))), info["data"]["digest"]),
         num_images=info["data"].get("images"),
         curves=_curves(read_rows(folder)),
@@ -113,52 +110,3 @@ def _curves(rows: Rows) -> dict[str, list[tuple[int, float]]]:
         for name, value in values.items():
             curves.setdefault(name, []).append((step, value))
     return curves
-
-
-def image_files(folder: Path) -> list[Path]:
-    """`NAME/step-000500.png`, in order."""
-    return sorted(folder.glob("*/step-*.png"))
-
-
-def read_rows(folder: Path) -> Rows:
-    """A run's curves: from the lines of a run that is under way, else from its table; empty where there is neither."""
-    if (folder / LINES_FILE).exists():
-        return _read_lines(folder / LINES_FILE)
-    if (folder / CURVES_FILE).exists():
-        return _read_table(folder / CURVES_FILE)
-    return {}
-
-
-def _read_lines(path: Path) -> Rows:
-    """Of two values for one step the later holds; a last line that was cut off by a kill does not count."""
-    rows: Rows = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            values = json.loads(line)
-        except json.JSONDecodeError:
-            break
-        rows.setdefault(values.pop("step"), {}).update(values)
-    return dict(sorted(rows.items()))
-
-
-def _read_table(path: Path) -> Rows:
-    with open(path, encoding="utf-8", newline="") as file:
-        return {
-            int(row.pop("step")): {name: float(value) for name, value in row.items() if value}
-            for row in csv.DictReader(file)
-        }
-
-
-def write_lines(path: Path, rows: Rows) -> None:
-    """One JSON object a line, atomically."""
-    with atomic_path(path) as temporary:
-        temporary.write_text("".join(json.dumps({"step": step, **values}) + "\n" for step, values in rows.items()))
-
-
-def write_table(path: Path, rows: Rows) -> None:
-    """CSV: `step` first, then every metric in order of appearance, blank where it has no value; floats to the last bit."""
-    names = dict.fromkeys(name for values in rows.values() for name in values)
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, ["step", *names], lineterminator="\n")
-        table.writeheader()
-        table.writerows({"step": step, **values} for step, values in rows.items())

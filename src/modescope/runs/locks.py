@@ -23,6 +23,11 @@ def try_lock(path: Path) -> IO[str] | None:
     return file
 
 
+def lock_file(folder: Path) -> Path:
+    """The lock that a training holds as long as it uses its work folder."""
+    return folder.with_name(f"{folder.name}.lock")
+
+
 def _open(path: Path) -> IO[str]:
     path.parent.mkdir(parents=True, exist_ok=True)
     return open(path, "a", encoding="utf-8")

@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 import modescope
 from modescope.errors import UserError
 from modescope.evaluation.samplers import load_sampler
-from modescope.files import RUN_FILE, read_json, root
-from modescope.tracking.description import STUDIES
-from modescope.tracking.filing import WORK_FOLDERS
-from modescope.tracking.locks import lock
-from modescope.tracking.mlflow_store import (
+from modescope.files import read_json, root
+from modescope.mlflow.record import read_record
+from modescope.mlflow.run_page import STUDIES
+from modescope.mlflow.store import (
     FAULTS,
     TRAINING,
     Run,
@@ -24,10 +23,11 @@ from modescope.tracking.mlflow_store import (
     store_uri,
     unreachable,
 )
-from modescope.tracking.record import read_record
+from modescope.runs.folder import RUN_FILE, WEIGHTS_FILE, WORK_FOLDERS
+from modescope.runs.locks import lock
 
-LOADER = "modescope.evaluation.pyfunc"
-FILES = (RUN_FILE, "model.safetensors")  # of a run's folder: what its sampler reads
+LOADER = "modescope.mlflow.loader"
+FILES = (RUN_FILE, WEIGHTS_FILE)  # of a run's folder: what its sampler reads
 NEEDS = ("mlflow", "numpy", "pydantic", "ruamel.yaml", "safetensors", "torch", "torchvision")
 NEEDS_OF_A_VAE = ("pythae", "scikit-learn")
 USAGE = """Each row of the table is an order: `n` images with a `seed`, of a class `label` where the run has labels.

@@ -1,0 +1,62 @@
+"""A run's folder: the names of its files, and its curves."""
+
+import csv
+import json
+from pathlib import Path
+
+from modescope.files import atomic_path
+
+WORK_FOLDERS = ".ckpt"  # holds a folder for each run that is not finished, named after its key
+RUN_FILE, LINES_FILE, CURVES_FILE, WEIGHTS_FILE = "run.json", "curves.jsonl", "curves.csv", "model.safetensors"
+TRACEBACK_FILE, DIFF_FILE = "traceback.txt", "code.diff"
+
+Rows = dict[int, dict[str, float]]  # step -> metric -> value, steps ascending
+
+
+def image_files(folder: Path) -> list[Path]:
+    """`NAME/step-000500.png`, in order."""
+    return sorted(folder.glob("*/step-*.png"))
+
+
+def read_rows(folder: Path) -> Rows:
+    """A run's curves: from the lines of a run that is under way, else from its table; empty where there is neither."""
+    if (folder / LINES_FILE).exists():
+        return _read_lines(folder / LINES_FILE)
+    if (folder / CURVES_FILE).exists():
+        return _read_table(folder / CURVES_FILE)
+    return {}
+
+
+def _read_lines(path: Path) -> Rows:
+    """Of two values for one step the later holds; a last line that was cut off by a kill does not count."""
+    rows: Rows = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            values = json.loads(line)
+        except json.JSONDecodeError:
+            break
+        rows.setdefault(values.pop("step"), {}).update(values)
+    return dict(sorted(rows.items()))
+
+
+def _read_table(path: Path) -> Rows:
+    with open(path, encoding="utf-8", newline="") as file:
+        return {
+            int(row.pop("step")): {name: float(value) for name, value in row.items() if value}
+            for row in csv.DictReader(file)
+        }
+
+
+def write_lines(path: Path, rows: Rows) -> None:
+    """One JSON object a line, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(json.dumps({"step": step, **values}) + "\n" for step, values in rows.items()))
+
+
+def write_table(path: Path, rows: Rows) -> None:
+    """CSV: `step` first, then every metric in order of appearance, blank where it has no value; floats to the last bit."""
+    names = dict.fromkeys(name for values in rows.values() for name in values)
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, ["step", *names], lineterminator="\n")
+        table.writeheader()
+        table.writerows({"step": step, **values} for step, values in rows.items())
