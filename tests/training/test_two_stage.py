@@ -6,11 +6,19 @@ from safetensors.torch import load_file
 
 from fakes import ListLog
 from modescope.errors import UserError
-from modescope.models.weights import WEIGHTS, save_weights
+from modescope.models.weights import WEIGHTS, part, save_weights
 from modescope.training.checkpoints import Checkpoint
+from modescope.training.guidance import ClassGuidance
 from modescope.training.loop import train
-from modescope.training.two_stage import Stage1, adapted_generator, load_stage1, stage1_training, trainable_parameters
-from small_gans import ADAPTED, IMAGES, LABELS, ROWS, config, stage1, stage2
+from modescope.training.two_stage import (
+    Stage1,
+    adapted_generator,
+    load_stage1,
+    stage1_training,
+    stage2_training,
+    trainable_parameters,
+)
+from small_gans import ADAPTED, IMAGES, LABELS, ROWS, config, guide, stage1, stage2
 
 NORMS = {"train/g_gradient", "train/g_adversarial_gradient", "train/g_class_gradient"}
 
@@ -169,6 +177,33 @@ def test_a_stage1_comes_back_from_its_file(kept):
     loaded = load_stage1(kept, config(seed=99), channels=3)
     weights = stage1_training(config(), loaded, (IMAGES, LABELS)).objective.weights()
     assert isinstance(loaded, Stage1) and loaded.prior.num_classes == 10 and not changed(expected, weights)
+
+
+OURS = {"network": "residual", "loss": "hinge", "n_critic": 2, "ema_decay": 0.9, "lr_schedule": "linear", "flip": True}
+
+
+@pytest.mark.parametrize("row", ["A", "D"])
+def test_ours_is_trained_kept_and_guided(row, tmp_path):
+    settings = config(row, stage1_max_generator_steps=2, n_gen=1, stage2_max_generator_steps=2, **OURS)
+    weights, timing = run(stage1_training(settings, stage1(settings), (IMAGES, LABELS)), tmp_path / "stage1")
+    assert timing.steps == 2
+    save_weights(weights, tmp_path)
+    start = load_stage1(tmp_path / WEIGHTS, settings, channels=3)
+    assert not changed(part(weights, "generator"), start.generator.state_dict())
+    generator, _ = adapted_generator(settings, start, IMAGES)
+    guidance = ClassGuidance(guide(), settings.ce_loss_weight)
+    guided = stage2_training(settings, start._replace(generator=generator), guidance, (IMAGES, LABELS))
+    moved = changed(copy_of(guided.objective.weights()), run(guided, tmp_path / "stage2")[0])
+    assert any(name.startswith("generator.") for name in moved) and "discriminator.logit.bias" in moved
+
+
+@pytest.mark.parametrize("network", ["dcgan", "residual"])
+def test_a_stage1_of_another_network_is_refused(network, tmp_path):
+    settings = config(network=network)
+    save_weights(stage1_training(settings, stage1(settings), (IMAGES, LABELS)).objective.weights(), tmp_path)
+    other = "residual" if network == "dcgan" else "dcgan"
+    with pytest.raises(UserError, match=f"`network`, which is {other} here"):
+        load_stage1(tmp_path / WEIGHTS, config(network=other), channels=3)
 
 
 @pytest.mark.parametrize(

@@ -61,9 +61,10 @@ def load_stage1(weights: Path, config: Stage1Config, channels: int) -> Stage1:
     except FileNotFoundError:
         raise UserError(f"{weights} is missing: run `dvc repro stage1`, or `dvc checkout` if it ran before") from None
     except (RuntimeError, SafetensorError) as error:
-        wanted = f"network {config.network}, latent_dim {config.latent_dim}, ngf {config.ngf}, ndf {config.ndf}"
+        wanted = f"latent_dim {config.latent_dim}, ngf {config.ngf}, ndf {config.ndf}"
         raise UserError(
-            f"{weights} holds no stage 1 of {wanted} ({str(error).splitlines()[-1].strip()}): set them as it was trained"
+            f"{weights} holds no stage 1 of {wanted} ({str(error).splitlines()[-1].strip()}): "
+            f"set them as it was trained, and `network`, which is {config.network} here"
         ) from None
     prior = kept_prior(tensors, config.latent_dim)
     if not _is_placed(prior, config):
