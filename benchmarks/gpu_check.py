@@ -33,15 +33,16 @@ from typing import Any
 FOLDER = Path(".gpu-check")
 TESTS = ["tests/training/test_replay.py", "tests/training/test_device.py"]
 ROWS = [  # what is worth most first: the report's losses with labels, ours, colour, then the same without labels
-    *(f"evaluate-cgan@cgan-{loss}" for loss in ("bce", "hinge", "wgan-gp", "lsgan")),
-    *("evaluate-ours@cgan-ours", "evaluate-imbalance@gan-ours-balanced", "evaluate-stage1@stage1-ours"),
-    *(f"evaluate-cgan@dcgan-{loss}" for loss in ("bce", "hinge", "wgan-gp", "lsgan")),
-    *("evaluate-ours@cgan-bce-text", "evaluate-imbalance@gan-balanced", "evaluate-imbalance@vae-balanced"),
+    *("evaluate-cgan@cgan-bce", "evaluate-cgan@cgan-hinge", "evaluate-cgan@cgan-wgan-gp"),
+    *("evaluate-imbalance@gan-ours-balanced", "evaluate-cgan@cgan-lsgan", "evaluate-ours@cgan-ours"),
+    *(f"evaluate-cgan@dcgan-{loss}" for loss in ("bce", "hinge", "lsgan")),
+    *("evaluate-stage1@stage1-ours", "evaluate-ours@cgan-bce-text", "evaluate-cgan@dcgan-wgan-gp"),
+    *("evaluate-imbalance@gan-balanced", "evaluate-imbalance@vae-balanced"),
     *("evaluate-imbalance@gan-split4", "evaluate-imbalance@vae-split4", "evaluate-stage1@stage1"),
 ]  # fmt: skip
 WEIGHTS_KEPT = ("cgan-ours", "gan-ours-balanced", "stage1-ours", "cgan-hinge")  # each is a file of its own in DIR
 MEASURED = ("fid_classifier", "class_consistency", "is_classifier_mean", "precision", "recall", "coverage")
-TRAINED = ("steps", "seconds", "steps_per_second", "device", "precision", "deterministic")
+TRAINED = ("steps", "seconds", "steps_per_second", "device", "deterministic")
 SECONDS_TO_CLOSE = 20
 LARGEST_FILE = 16 * 2**20  # bytes of a file in DIR
 
@@ -58,7 +59,7 @@ class Stage:
 # --- pack: on a machine with DVC -------------------------------------------------------------------------------------
 
 
-def pack(profile: str, data: Path | None, wheels: Path | None) -> None:
+def pack(profile: str, data: Path | None, wheels: Path | None, set: Sequence[str]) -> None:
     """Write FOLDER: source, the profile's params.yaml without Inception, plan.json, and what the options take along."""
     from ruamel.yaml import YAML
 
@@ -70,16 +71,33 @@ def pack(profile: str, data: Path | None, wheels: Path | None) -> None:
         shutil.copy2(name, FOLDER / name)
     from modescope.config import profile_values
 
-    values = profile_values(profile)
-    values["evaluation"]["extractors"] = ["judge"]
-    YAML().dump(values, FOLDER / "params.yaml")
+    editor = YAML()
+    editor.dump(profile_values(profile), FOLDER / "params.yaml")
+    change(FOLDER / "params.yaml", ["evaluation.extractors=[judge]", *set])
     subprocess.run(["git", "init", "-q"], cwd=FOLDER, check=True)
     subprocess.run(["dvc", "init", "-q", "-f"], cwd=FOLDER, check=True)
     write(FOLDER / "plan.json", resolved_stages(FOLDER))
-    write(FOLDER / "packed.json", {"commit": commit(), "profile": profile})
+    write(FOLDER / "packed.json", {"commit": commit(), "profile": profile, "changes": list(set)})
     for source, name in ((data, "data-mirror"), (wheels, "wheels")):
         if source is not None:
             shutil.copytree(source, FOLDER / name, dirs_exist_ok=True)
+
+
+def change(file: Path, assignments: Sequence[str]) -> None:
+    """Set values of a YAML file by dotted name: `imbalance.gan.lr=1e-4`."""
+    from ruamel.yaml import YAML
+
+    editor = YAML()
+    values = editor.load(file)
+    for name, _, text in (each.partition("=") for each in assignments):
+        *parents, last = name.split(".")
+        section = values
+        for parent in parents:
+            section = section[parent]
+        if last not in section:
+            raise SystemExit(f"params.yaml has no {name}")
+        section[last] = editor.load(text)
+    editor.dump(values, file)
 
 
 def resolved_stages(folder: Path) -> dict[str, dict[str, Any]]:
@@ -238,7 +256,8 @@ def row(folder: Path, stage: Stage, name: str) -> dict[str, Any]:
     file = next(folder / out for out in stage.outs if out.startswith("metrics/"))
     info = read(folder / "models" / file.parent.name / file.stem / "run.json")
     measured = {name: value for name, value in read(file).items() if name in MEASURED}
-    return {"row": file.stem, "study": file.parent.name} | measured | {key: info[key] for key in TRAINED if key in info}
+    trained = {key: info[key] for key in TRAINED} | {"arithmetic": info["precision"]}
+    return {"row": file.stem, "study": file.parent.name} | measured | trained
 
 
 def collect(folder: Path, out: Path) -> None:
@@ -295,6 +314,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     packing = commands.add_parser("pack", help="write .gpu-check/ for another machine")
     packing.add_argument("--profile", default="paper")
+    packing.add_argument("--set", nargs="+", default=[], help="changes to the profile, say imbalance.gan.lr=1e-4")
     packing.add_argument("--data", type=Path, help="folder with mnist/ and cifar10/, as MODESCOPE_MIRROR names it")
     packing.add_argument("--wheels", type=Path, help="folder with the packages that the other machine lacks")
     running = commands.add_parser("run", help="tests, benchmark, rows")
