@@ -19,8 +19,12 @@ demo: .venv/installed  ## every study, small, offline, on embedded digits
 	dvc repro
 	@echo "Open reports/index.html; compare the runs with 'make ui'."
 
-test: .venv/installed  ## every test
-	python -m pytest
+PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: .venv/installed  ## every test, two at a time
+	$(PYTEST)
+
+test-fast: .venv/installed  ## the units alone
+	$(PYTEST) -m "not slow"
 
 lint: .venv/installed  ## ruff's rules and format
 	ruff check src tests benchmarks

@@ -1,10 +1,20 @@
-"""Fixtures of all tests."""
+"""Fixtures of all tests, and the order in which two workers get through them soonest."""
 
 import os
 import signal
 from pathlib import Path
 
 import pytest
+
+PIPELINE = Path(__file__).parent / "pipeline"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the pipeline's tests as slow, and let the demo begin first, its clones come last: units run meanwhile."""
+    for item in items:
+        if item.path.is_relative_to(PIPELINE):
+            item.add_marker("slow")
+    items.sort(key=lambda item: 0 if item.path.name == "test_demo.py" else 1 + item.path.is_relative_to(PIPELINE))
 
 
 @pytest.fixture

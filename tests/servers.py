@@ -1,4 +1,4 @@
-"""Real servers for tests, on this machine only: sshd, PostgreSQL and MLflow's. Each runs as long as its `with` block."""
+"""Real servers for tests, on this machine only: sshd, PostgreSQL, MLflow's. Each runs as long as its `with` block."""
 
 import getpass
 import os

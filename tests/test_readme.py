@@ -1,49 +1,87 @@
-"""README keeps its promises: its commands exist, its tables and pictures are the generated ones."""
+"""README and the documentation keep their promises: commands and files exist, results are the generated ones."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 import typer
+import yaml
 
 from modescope.cli import app
 
-README = Path("README.md").read_text(encoding="utf-8")
-LINES = [
-    line.partition("#")[0].strip()
-    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-    for line in block.splitlines()
-]
-COMMANDS = [command.strip() for line in LINES for command in re.split(r"&&|·", line) if command.strip()]
+PAGES = [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
+README = PAGES[0].read_text(encoding="utf-8")
+KNOWN = {  # what may follow a program's name; for make and modescope what they have
+    "make": re.findall(r"^([\w-]+):", Path("Makefile").read_text(encoding="utf-8"), re.MULTILINE),
+    "modescope": list(typer.main.get_command(app).commands),
+    "dvc": ["config", "exp", "metrics", "params", "plots", "pull", "push", "queue", "remote", "repro", "status"],
+    "git": ["add", "checkout", "clone", "commit", "pull", "push"],
+    "source": [".venv/bin/activate"],
+}
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_commands_exist(command):
+def commands(page: Path) -> list[str]:
+    """The commands in a page's blocks of shell lines, without comments and settings of the environment."""
+    blocks = re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    lines = [line.partition("#")[0] for block in blocks for line in block.splitlines()]
+    found = [command.strip() for line in lines for command in re.split(r"&&|·", line) if command.strip()]
+    return [re.sub(r"^(\w+=\S+ )+", "", command) for command in found if not command.startswith(("export ", "cd "))]
+
+
+def links(page: Path) -> list[str]:
+    """Files and folders of the repository to which a page links, as it names them."""
+    text = page.read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"(?:src|href|srcset)=\"([^\"]+)\"", text)
+    return sorted({target.partition("#")[0] for target in targets if not re.match(r"\w+:|#", target)})
+
+
+def of_pages(find):
+    """A test's parameters: every page with each of the things that `find` finds in it."""
+    return [pytest.param(page, found, id=f"{page}-{found}") for page in PAGES for found in dict.fromkeys(find(page))]
+
+
+@pytest.mark.parametrize(("page", "command"), of_pages(commands))
+def test_commands_exist(page, command):
     program, name = command.split()[:2]
-    known = {
-        "make": re.findall(r"^([\w-]+):", Path("Makefile").read_text(encoding="utf-8"), re.MULTILINE),
-        "modescope": list(typer.main.get_command(app).commands),
-        "dvc": ["repro", "exp", "metrics", "plots", "pull", "push", "queue"],
-        "source": [".venv/bin/activate"],
-        "git": ["checkout"],
-    }
-    assert name in known[program]
+    if program.startswith("python"):
+        assert Path(name).is_file()
+    else:
+        assert name in KNOWN[program]
 
 
-@pytest.mark.parametrize("path", re.findall(r"\]\(((?:docs|reports)/[^)]+)\)", README))
-def test_links_and_pictures_exist(path):
-    assert Path(path).is_file()
+@pytest.mark.parametrize(("page", "target"), of_pages(links))
+def test_links_and_pictures_exist(page, target):
+    assert (page.parent / target).exists()
+
+
+def test_readme_names_the_two_commands():
+    assert {"make demo", "make test"} <= set(commands(PAGES[0])) and len(links(PAGES[0])) > 5
 
 
 def test_the_results_are_the_generated_table():
     """The committed results are the standard profile's; a demo that ran here since would show up in params.yaml."""
     if Path("params.yaml").read_text(encoding="utf-8") != Path("profiles/standard.yaml").read_text(encoding="utf-8"):
-        pytest.skip(
-            "params.yaml holds another profile: `modescope use standard` and `git checkout reports` bring README's results back"
-        )
+        pytest.skip("another profile: `modescope use standard` and `git checkout reports` bring README's results back")
     for table in (
         "imbalance/tables/summary.md",
         "two-stage/tables/two_stage_summary.md",
         "cgan/tables/cgan_summary.md",
     ):
-        assert (Path("reports") / table).read_text().strip() in README
+        assert (Path("reports") / table).read_text(encoding="utf-8").strip() in README
+
+
+def test_the_version_is_one():
+    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = yaml.safe_load(Path("CITATION.cff").read_text(encoding="utf-8"))
+    versions = re.findall(r"^## \[(\d\S*)\]", Path("CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert project["version"] == citation["version"] == versions[0]
+    assert project["license"] == citation["license"] == "MIT"
+    assert Path("LICENSE").read_text(encoding="utf-8").startswith("MIT License")
+
+
+def test_ruff_is_the_same_everywhere():
+    """`make lint` judges by one version: the one that pyproject.toml names and requirements.lock installs."""
+    extras = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    (ruff,) = (name for name in extras["lint"] if name.startswith("ruff"))
+    assert ruff in Path("requirements.lock").read_text(encoding="utf-8").splitlines()

@@ -10,7 +10,7 @@ import mlflow
 import pytest
 from dvc.utils.hydra import apply_overrides
 
-from clones import commit, run, without_a_store
+from clones import run
 from modescope.config import PARAMS, read_yaml
 from modescope.dotted import dotted
 
@@ -20,12 +20,11 @@ GRID = "-S 'imbalance.gan.lr=1e-4,4e-4,8e-4' -S 'imbalance.gan.max_steps=20,40'"
 
 
 @pytest.fixture(scope="module")
-def queued(demo, tmp_path_factory):
+def queued(new_clone):
     """A clone in which a grid of six experiments went through DVC's queue, two at a time, into a store that did not
     exist.
     """
-    folder = without_a_store(demo[0], tmp_path_factory.mktemp("queue") / "project")
-    commit(folder, "demo")
+    folder = new_clone()
     run(f"dvc exp run --queue {GRID} {TARGET}", folder)
     run("dvc queue start -j 2", folder)
     deadline = time.monotonic() + 400

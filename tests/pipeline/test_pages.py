@@ -1,6 +1,5 @@
 """What MLflow's pages show of the demo's runs, asked over the API that they use."""
 
-import csv
 import json
 import signal
 import subprocess
@@ -11,7 +10,6 @@ import pytest
 
 from clones import environment
 from modescope.files import read_json
-from modescope.mlflow.run_page import place
 from servers import free_port
 
 SHOWN = ("gan-split4", "vae-split4", "gan-balanced")
@@ -26,9 +24,9 @@ for run in sys.argv[1:]:
 
 
 @pytest.fixture(scope="module")
-def pages(demo, tmp_path_factory):
+def pages(new_clone, tmp_path_factory):
     """`modescope ui` on a store with three runs: its address and the lines that it printed."""
-    folder, store = demo[0], f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
+    folder, store = new_clone(), f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
     settings = environment(folder, MLFLOW_TRACKING_URI=store)
     subprocess.run([sys.executable, "-c", FILE_THEM, *SHOWN], cwd=folder, env=settings, check=True)
     port = free_port()
@@ -69,7 +67,7 @@ def test_the_table_has_columns_and_the_best_run_first(demo, pages):
         "viewStateShareKey=modescope" in line for line in pages[1]
     )
     view = json.loads(values(experiment["tags"])["mlflow.sharedViewState.modescope"])
-    fid = {run: read_json(demo[0] / f"metrics/imbalance/{run}.json")["fid_classifier"] for run in SHOWN}
+    fid = {run: read_json(demo.template / f"metrics/imbalance/{run}.json")["fid_classifier"] for run in SHOWN}
     assert [run["info"]["run_name"] for run in runs] == sorted(SHOWN, key=fid.get)
     assert view["orderByKey"] == "metrics.`final/fid_classifier`" and "tags.`changes`" in view["selectedColumns"]
 
@@ -84,12 +82,12 @@ def test_few_metrics_apart_from_those_of_single_classes(pages):
 
 def test_a_page_answers_by_itself(demo, pages):
     run = next(run for run in found_runs(pages)[1] if run["info"]["run_name"] == "gan-split4")
-    tags, info = values(run["data"]["tags"]), read_json(demo[0] / "models/imbalance/gan-split4/run.json")
+    tags, info = values(run["data"]["tags"]), read_json(demo.template / "models/imbalance/gan-split4/run.json")
     for fact in (
         "digits-rgb",
         "split4",
         info["weights_sha256"][:12],
-        "reports/imbalance/tables/gan.md",
+        "reports/imbalance/index.html#gan-split4",
         "modescope sample gan-split4",
         "imbalance@gan-split4",
     ):
@@ -118,12 +116,9 @@ def test_sample_grids_have_a_slider_and_curves_a_history(pages):
     )
 
 
-def test_every_run_of_the_demo_stands_in_the_table_that_its_page_names(demo):
-    folder = demo[0]
+def test_every_run_of_the_demo_stands_where_its_page_leads(demo):
+    folder = demo.template
     for file in [*folder.glob("models/*/*/run.json"), *folder.glob("data/reference*/*/run.json")]:
         info = read_json(file)
-        table, row = place(info)
-        with open(
-            folder / "reports" / info["study"] / "tables" / f"{table}.csv", encoding="utf-8", newline=""
-        ) as lines:
-            assert any(row in line for line in csv.reader(lines)), f"{info['run']}: no row {row} in {table}.csv"
+        report = (folder / "reports" / info["study"] / "index.html").read_text(encoding="utf-8")
+        assert f'id="{info["run"]}"' in report, info["run"]

@@ -11,7 +11,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from clones import commit, run
+from clones import run
 from modescope.files import sha256
 from modescope.mlflow.store import Store
 from servers import free_port, mlflow_server, postgres, ssh_server
@@ -32,10 +32,8 @@ class Origin(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def origin(demo, tmp_path_factory):
-    folder, remote = demo[0], tmp_path_factory.mktemp("remote")
-    run("dvc repro", folder)  # an earlier test may have trained anew
-    commit(folder, "demo")
+def origin(new_clone, tmp_path_factory):
+    folder, remote = new_clone(), tmp_path_factory.mktemp("remote")
     run(EXPERIMENT, folder)
     tried = sha256(folder / WEIGHTS)
     run(f"{use(remote)} && dvc push -q --run-cache", folder)  # files go along for what lies in the workspace only
