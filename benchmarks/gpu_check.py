@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(".gpu-check")
-TESTS = ["tests/training/test_replay.py", "tests/training/test_device.py"]
+TESTS = ["tests/training/test_cuda_graph.py", "tests/training/test_device.py"]
 ROWS = [  # what is worth most first: the report's losses with labels, ours, colour, then the same without labels
     *("evaluate-cgan@cgan-bce", "evaluate-cgan@cgan-hinge", "evaluate-cgan@cgan-wgan-gp"),
     *("evaluate-imbalance@gan-ours-balanced", "evaluate-cgan@cgan-lsgan", "evaluate-ours@cgan-ours"),

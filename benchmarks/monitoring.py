@@ -14,7 +14,7 @@ from modescope.mlflow.filing import push
 from modescope.provenance import describe_run
 from modescope.runs.log import RunLog
 from modescope.stages.trained_run import hardware, load_training_data
-from modescope.training import iteration, loop
+from modescope.training import loop
 from modescope.training.cgan import cgan_training
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.device import training_device
@@ -51,7 +51,7 @@ def main(row: str) -> None:
     )
     training = cgan_training(config, given.images, given.labels, given.num_classes, params.seed)
     timed(training.objective, "preview")
-    timed(iteration, "gradient_norm")
+    timed(loop, "gradient_norm")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MLFLOW_TRACKING_URI"] = (
             f"sqlite:///{folder}/mlflow.db"  # a store of its own: this is no run of the study

@@ -6,8 +6,8 @@ from fakes import ListLog
 from modescope.config import CganConfig, parse_params, profile_values
 from modescope.training.cgan import cgan_training
 from modescope.training.checkpoints import Checkpoint
-from modescope.training.iteration import Training
 from modescope.training.loop import train
+from modescope.training.objective import Training
 
 PARAMS = parse_params(profile_values("standard"), "standard")
 SMALL = {

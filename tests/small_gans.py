@@ -5,7 +5,7 @@ import torch
 from modescope.config import GANConfig, parse_params, profile_values
 from modescope.models.classifiers import Classifier, build_classifier
 from modescope.training.guidance import ClassGuidance
-from modescope.training.iteration import Training
+from modescope.training.objective import Training
 from modescope.training.two_stage import Stage1, adapted_generator, new_stage1, stage2_training
 
 DEMO = parse_params(profile_values("demo"), "demo")

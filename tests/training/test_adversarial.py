@@ -6,8 +6,8 @@ from torch import nn
 
 from modescope.training.adversarial import AdversarialObjective, both_logits, preview_latents
 from modescope.training.device import autocast, usable_precision
-from modescope.training.iteration import Batch, Phase
 from modescope.training.losses import LOSSES, adversarial_loss
+from modescope.training.objective import Batch, Phase
 from modescope.training.priors import FIXED_LATENTS, NormalPrior, mixture_prior
 
 BATCH = Batch(torch.full((4, 3, 2, 2), 255, dtype=torch.uint8), torch.zeros(4, dtype=torch.int64))

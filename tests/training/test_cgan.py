@@ -11,9 +11,9 @@ from modescope.errors import UserError
 from modescope.models.cgan import CganGenerator, Critic, SpectralDiscriminator
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.device import usable_precision
-from modescope.training.iteration import Batch
 from modescope.training.loop import train
 from modescope.training.losses import gradient_penalty
+from modescope.training.objective import Batch
 from small_cgans import IMAGES, LABELS, config, run, training
 
 LOSSES = ["bce", "lsgan", "hinge", "wgan-gp"]

@@ -9,7 +9,7 @@ from safetensors.torch import save
 from fakes import ListLog
 from modescope.errors import UserError
 from modescope.training.checkpoints import TRAINED, Checkpoint, load_start
-from modescope.training.iteration import Meter
+from modescope.training.meter import Meter
 from small_cgans import run, training
 
 TABLE_9_1 = {"model_state_dict", "optimizer_state_dict", "step", "metrics", "hyperparameters", "losses"}

@@ -10,8 +10,10 @@ from torch import nn
 
 from modescope.data.batches import to_signed
 from modescope.training.guidance import ClassGuidance
-from modescope.training.iteration import Batch, iterate, rows_of
+from modescope.training.loop import iterate
 from modescope.training.losses import LOSSES, AdversarialLoss
+from modescope.training.meter import Meter
+from modescope.training.objective import Batch
 from small_gans import ADAPTED, ROWS, stage2
 
 
@@ -79,7 +81,7 @@ def test_a_step_leaves_generator_and_guide_as_they_were(row):
     training = stage2(row, n_gen=3)
     still = [training.objective.generator.generator, training.objective.guidance[0].guide]
     before, adapters = [copy_of(module) for module in still], copy_of(training.objective.generator.after)
-    iterate(training, rows_of(training, 0), "fp32")
+    iterate(training, Meter(), "fp32", training.rows(0))
     for module, state in zip(still, before, strict=False):
         assert is_unchanged(module, state)
         assert all(weight.grad is None and not weight.requires_grad for weight in module.parameters())
@@ -92,6 +94,6 @@ def test_real_images_reach_the_discriminator(row):
     training = stage2(row, n_critic=2, n_gen=1)
     seen = []
     training.objective.discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    iterate(training, rows_of(training, 3), "fp32")
+    iterate(training, Meter(), "fp32", training.rows(3))
     real = [to_signed(training.stream.batch(step)[0]) for step in (6, 7)]
     assert len(seen) == 5 and torch.equal(seen[0], real[0]) and torch.equal(seen[2], real[1])

@@ -9,8 +9,8 @@ from modescope.data.batches import to_unit
 from modescope.models.vae import build_vae
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.hybrid import hybrid_training
-from modescope.training.iteration import Batch
 from modescope.training.loop import train
+from modescope.training.objective import Batch
 from modescope.training.vae import vae_losses
 
 DEMO = parse_params(profile_values("demo"), "demo")

@@ -10,8 +10,9 @@ from modescope.errors import UserError
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.device import usable_precision
 from modescope.training.gan import gan_training
-from modescope.training.iteration import Meter, Phase, Training, gradient_norm, iterate
-from modescope.training.loop import grid, train
+from modescope.training.loop import gradient_norm, grid, iterate, train
+from modescope.training.meter import Meter
+from modescope.training.objective import Objective, Phase, Training, count_steps
 from modescope.training.vae import vae_training
 
 DEMO = parse_params(profile_values("demo"), "demo").imbalance
@@ -88,7 +89,7 @@ def test_divergence_is_reported_with_its_step(tmp_path):
         run(training, tmp_path)
 
 
-class Falling:
+class Falling(Objective):
     """One weight that falls by 1 at every update, and what it gave each time."""
 
     def __init__(self):
@@ -114,12 +115,10 @@ def test_every_update_sees_the_weights_of_the_last(precision, dtype):
     if usable_precision(precision, "cpu") != precision:
         pytest.skip(f"no {precision} on this CPU")
     falling = Falling()
-    read = iterate(Training(falling, falling, 1), torch.zeros(3, 1), precision)
+    meter = Meter()
+    iterate(Training(falling, falling, 1), meter, precision, torch.zeros(3, 1))
     assert falling.given == [(8.0, dtype), (7.0, dtype), (6.0, dtype), "end"]
-    assert {name: value.item() for name, value in read.items()} == {
-        "loss": 6.0,
-        "gradient_norm": 1.0,
-    }  # of the last update
+    assert meter.read(1) == {"train/loss": 6.0, "train/gradient_norm": 1.0}  # of the last update
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0])
@@ -158,3 +157,21 @@ def test_grid_lays_images_out_row_by_row():
 @pytest.mark.parametrize(("count", "columns", "rows"), [(64, 8, 8), (80, 10, 8), (24, 8, 3)])
 def test_grid_is_eight_or_ten_images_wide(count, columns, rows):
     assert grid(torch.zeros(count, 3, 4, 4, dtype=torch.uint8)).shape == (6 * rows + 2, 6 * columns + 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "batches", "options", "steps"),
+    [
+        (3, 10, {}, 30),
+        (3, 12.5, {}, 37),
+        (3, 12.5, {"drop_last": False}, 38),
+        (3, 12.5, {"limit": 20}, 20),
+        (3, 10, {"batches_per_step": 4}, 7),
+        (1, 1, {"batches_per_step": 5}, 1),
+        (2, 10, {"limit": 0}, 1),
+        (3, 0.1, {"drop_last": False}, 1),
+        (1.1, 10, {"drop_last": False}, 11),  # in floating point 11.000000000000002
+    ],
+)
+def test_steps_are_epochs_within_a_limit(epochs, batches, options, steps):
+    assert count_steps(epochs, batches, **options) == steps

@@ -18,9 +18,10 @@ from modescope.models.classifiers import Classifier, build_classifier
 from modescope.training.cgan import cgan_training
 from modescope.training.gan import gan_training
 from modescope.training.guidance import ClassGuidance
-from modescope.training.iteration import Batch, Meter, Training, update
+from modescope.training.loop import make_iteration, update
+from modescope.training.meter import Meter
+from modescope.training.objective import Batch, Training
 from modescope.training.priors import Prior
-from modescope.training.replay import iterations
 from modescope.training.two_stage import Stage1, adapted_generator, new_stage1, stage1_training, stage2_training
 from modescope.training.vae import vae_training
 from modescope.vision import torchvision
@@ -49,12 +50,12 @@ class Loop(NamedTuple):
 
 def steps_of(training: Training, precision: str) -> Run:
     """Our loop: no files, and no eval pass, which the plain loops leave out too."""
-    run_step, done = iterations(training, Meter(), precision), 0
+    iteration, done = make_iteration(training, Meter(), precision), 0
 
     def run(steps: int) -> None:
         nonlocal done
         for step in range(done, done + steps):
-            run_step(step)
+            iteration(training.rows(step))
         done += steps
 
     return run

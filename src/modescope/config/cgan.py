@@ -1,10 +1,21 @@
 """Study 3's settings: what every row shares, what each loss brings along, and our rows that override parts of both."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from modescope.config.base import Betas, Count, EmaDecay, Fraction, Names, NonNegative, Positive, Section, resolve
+from modescope.config.base import (
+    Betas,
+    Count,
+    EmaDecay,
+    Fraction,
+    LrSchedule,
+    Names,
+    NonNegative,
+    Positive,
+    Section,
+    resolve,
+)
 
 Mode = Literal["cgan", "dcgan"]
 Overrides = dict[str, Any]
@@ -49,6 +60,8 @@ class CganConfig(CganTraining, Recipe):
 
     mode: Mode
     loss: str
+
+    lr_schedule: ClassVar[LrSchedule] = "constant"
 
 
 class Cgan(Section):

@@ -94,10 +94,6 @@ class Gan(Section):
         """Both networks learn at one rate."""
         return self.lr
 
-    def num_steps(self, steps_per_epoch: float) -> int:
-        """Steps of the training: `epochs`, at most `max_steps`."""
-        return min(self.max_steps, int(self.epochs * steps_per_epoch))
-
 
 class ResidualGan(Section):
     """Our GAN of study 1, which is given labels. A step is one update of the generator.
@@ -125,10 +121,6 @@ class ResidualGan(Section):
     ema_decay: EmaDecay
     flip: bool
     diff_augment: bool
-
-    def num_steps(self, _steps_per_epoch: float) -> int:
-        """Steps of the training, whatever an epoch has."""
-        return self.generator_steps
 
 
 class Vae(Section):

@@ -17,8 +17,8 @@ from modescope.process import run_stage
 from modescope.provenance import describe_run, work_folder
 from modescope.runs.log import RunLog
 from modescope.stages.trained_run import load_training_data
-from modescope.training.iteration import PREVIEW_COUNT
 from modescope.training.loop import grid
+from modescope.training.objective import PREVIEW_COUNT
 
 
 def main(vae: Path, data: Path, split: Path, out: Path) -> None:

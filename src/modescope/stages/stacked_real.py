@@ -15,8 +15,8 @@ from modescope.process import run_stage
 from modescope.provenance import describe_run, work_folder
 from modescope.runs.log import RunLog
 from modescope.training.device import training_device
-from modescope.training.iteration import PREVIEW_COUNT
 from modescope.training.loop import grid
+from modescope.training.objective import PREVIEW_COUNT
 
 
 def main(data: Path, judge: Path, out: Path, metrics: Path) -> None:

@@ -17,9 +17,9 @@ from modescope.models.weights import save_weights
 from modescope.provenance import work_folder
 from modescope.runs.log import RunLog
 from modescope.training.checkpoints import Checkpoint
-from modescope.training.device import arithmetic, autocast, usable_precision
-from modescope.training.iteration import Training
-from modescope.training.loop import grid, train
+from modescope.training.device import arithmetic, usable_precision
+from modescope.training.loop import log_preview, train
+from modescope.training.objective import Training
 
 
 class TrainingData(NamedTuple):
@@ -81,9 +81,7 @@ def train_run(
         arithmetic(info["device"], info["precision"], info["deterministic"]),
     ):
         if show_start:
-            with autocast(info["device"], info["precision"]):
-                for name, images in training.objective.preview().items():
-                    log.image(name, grid(images), step=0)
+            log_preview(training, log, 0, info["precision"])
         checkpoint = Checkpoint(log.folder, hyperparameters=info["params"], start=start, keep=keep_checkpoint)
         timing = train(training, log=log, checkpoint=checkpoint, precision=info["precision"])
         save_weights(training.objective.weights(), log.folder)

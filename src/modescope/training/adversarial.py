@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from modescope.data.batches import to_signed, to_uint8
-from modescope.training.device import set_learning_rate
-from modescope.training.iteration import PREVIEW_COUNT, Batch, Phase
 from modescope.training.losses import AdversarialLoss, gradient_penalty
+from modescope.training.objective import PREVIEW_COUNT, Batch, Objective, Phase, adam_phase
 from modescope.training.priors import FIXED_LATENTS, Latents, Prior, fixed_latents
 
 
@@ -25,6 +24,24 @@ def preview_latents(prior: Prior, device: torch.device) -> Latents:
         return prior.sample(PREVIEW_COUNT, device, generator)
     labels = prior.known_labels().to(device).repeat(FIXED_LATENTS)
     return prior.sample(len(labels), device, generator, labels)
+
+
+def adversarial_phases(
+    discriminator: nn.Module, generator: nn.Module, settings: Any, num_steps: int, n_gen: int = 1
+) -> tuple[Phase, Phase]:
+    """Phases "d" and "g": Adam with the rates, betas and schedule of `settings`.
+
+    Args:
+        settings: a section with lr_discriminator, lr_generator, betas, lr_schedule, n_critic (updates of the
+            discriminator an iteration).
+        num_steps: iterations of the training.
+        n_gen: updates of the generator an iteration.
+    """
+    phase = partial(adam_phase, betas=settings.betas, falls_for=num_steps if settings.lr_schedule == "linear" else None)
+    return (
+        phase("d", discriminator, settings.lr_discriminator, steps=settings.n_critic),
+        phase("g", generator, settings.lr_generator, steps=n_gen),
+    )
 
 
 class GuidanceTerm(Protocol):
@@ -71,7 +88,7 @@ def both_logits(discriminator: nn.Module, real: Tensor, fake: Tensor, labels: Te
     return logits[: len(real)], logits[len(real) :]
 
 
-class AdversarialObjective:
+class AdversarialObjective(Objective):
     """A generator against a discriminator (Goodfellow et al. 2014).
 
     Args:
@@ -84,8 +101,6 @@ class AdversarialObjective:
             one of the generator.
         share_fakes: with one step of each phase per iteration both see the same fake images, which are computed once.
     """
-
-    replayable = True
 
     def __init__(
         self,
@@ -128,12 +143,6 @@ class AdversarialObjective:
     def _generate(self, count: int, labels: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         latents = self.prior.sample(count, self._device, labels=labels)
         return self.generator(*latents.inputs(self.conditional)), latents.labels
-
-    def before_step(self, step: int) -> None:
-        """Set the learning rates of the phases that have a schedule."""
-        for phase in self.phases:
-            if phase.learning_rate is not None:
-                set_learning_rate(phase.optimizer, phase.learning_rate(step))
 
     def losses(self, phase: str, batch: Batch) -> dict[str, Tensor]:
         """Phase "d": loss and both mean probabilities D(x), D(G(z)); phase "g": loss, and under guidance its terms.
@@ -197,10 +206,6 @@ class AdversarialObjective:
             torch._foreach_lerp_([*self.averaged.parameters()], [*self.generator.parameters()], 1 - self.ema_decay)
             for kept, new in zip(self.averaged.buffers(), self.generator.buffers(), strict=True):
                 kept.copy_(new)
-
-    def after_step(self, step: int) -> dict[str, float]:
-        """Nothing more to log."""
-        return {}
 
     @torch.no_grad()
     def preview(self) -> dict[str, Tensor]:

@@ -1,15 +1,14 @@
 """Study 3's trainings: one adversarial loss, with labels or without (report 2)."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from modescope.config import CganConfig
 from modescope.data.batches import BatchStream
 from modescope.models.cgan import build_cgan_discriminator, build_cgan_generator
-from modescope.training.adversarial import AdversarialObjective
-from modescope.training.device import fused
-from modescope.training.iteration import Phase, Training
+from modescope.training.adversarial import AdversarialObjective, adversarial_phases
 from modescope.training.losses import adversarial_loss
+from modescope.training.objective import Training
 from modescope.training.priors import NormalPrior
 
 
@@ -26,16 +25,9 @@ def cgan_training(config: CganConfig, images: Tensor, labels: Tensor, num_classe
     channels, classes = images.shape[1], num_classes if config.mode == "cgan" else None
     discriminator = build_cgan_discriminator(config, channels, classes).to(images.device)  # its linear layers want NCHW
     generator = build_cgan_generator(config, channels, classes).to(images.device, memory_format=torch.channels_last)
-    phases = [
-        Phase("d", discriminator, _adam(discriminator, config.lr_discriminator, config.betas), config.n_critic),
-        Phase("g", generator, _adam(generator, config.lr_generator, config.betas)),
-    ]
+    phases = adversarial_phases(discriminator, generator, config, config.generator_steps)
     prior = NormalPrior(config.latent_dim, classes)
     objective = AdversarialObjective(
         *phases, loss, prior, ema_decay=config.ema_decay, conditional=classes is not None, share_fakes=False
     )
     return Training(objective, stream, config.generator_steps)
-
-
-def _adam(network: nn.Module, lr: float, betas: list[float]) -> torch.optim.Adam:
-    return torch.optim.Adam(network.parameters(), betas=tuple(betas), **fused(lr, next(network.parameters()).device))

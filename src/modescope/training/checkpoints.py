@@ -10,6 +10,8 @@ import torch
 
 from modescope.errors import UserError
 from modescope.files import atomic_path
+from modescope.training.meter import Meter
+from modescope.training.objective import Objective
 
 CHECKPOINT, TRAINED = "checkpoint.pt", "trained.pt"
 SECONDS_BETWEEN_SAVES = 30.0
@@ -44,18 +46,18 @@ class Checkpoint:
         self.hyperparameters, self.start = dict(hyperparameters or {}), start
         self._last = time.monotonic()
 
-    def save_if_due(self, objective: Any, step: int, meter: Any) -> None:
+    def save_if_due(self, objective: Objective, step: int, meter: Meter) -> None:
         """Save, unless the last save is younger than `seconds`."""
         if time.monotonic() - self._last >= self.seconds:
             self.save(self.path, objective, step, meter)
             self._last = time.monotonic()
 
-    def finish(self, objective: Any, step: int, meter: Any) -> None:
+    def finish(self, objective: Objective, step: int, meter: Meter) -> None:
         """Called at the end of the training."""
         if self.keep:
             self.save(self.path.with_name(TRAINED), objective, step, meter)
 
-    def save(self, path: Path, objective: Any, step: int, meter: Any) -> None:
+    def save(self, path: Path, objective: Objective, step: int, meter: Meter) -> None:
         """Write weights, optimisers, random states, the losses so far and those summed since the last reading."""
         state = {
             "model_state_dict": {phase.name: phase.module.state_dict() for phase in objective.phases},
@@ -72,7 +74,7 @@ class Checkpoint:
         with atomic_path(path) as temporary:
             torch.save(state, temporary)
 
-    def restore(self, objective: Any, meter: Any) -> int:
+    def restore(self, objective: Objective, meter: Meter) -> int:
         """Put a saved state back and return its step; 0 if there is none."""
         state = torch.load(self.path, map_location="cpu", weights_only=True) if self.path.exists() else self.start
         if state is None:

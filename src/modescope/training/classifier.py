@@ -5,7 +5,6 @@ https://github.com/KellerJordan/cifar10-airbench): `lr` holds for 1024 examples 
 for 1024 examples whatever the learning rate.
 """
 
-from math import ceil
 from typing import Any, NamedTuple
 
 import torch
@@ -20,7 +19,7 @@ from modescope.errors import UserError
 from modescope.models.airbench import WHITENING_IMAGES, LookaheadState, whiten
 from modescope.models.classifiers import Classifier, build_classifier
 from modescope.training.augmentation import alternate_flips, cut_out, flip_half, translate
-from modescope.training.iteration import Batch, Phase, Training
+from modescope.training.objective import Batch, Objective, Phase, Training, count_steps
 
 LOOKAHEAD_EVERY_STEPS = 5
 FIRST_SHARE, PEAK_AT = 0.2, 0.23  # airbench's triangle: the first rate in units of the peak's, and the peak's place
@@ -73,7 +72,7 @@ def build_optimizer(classifier: Classifier, settings: Settings) -> torch.optim.S
     return torch.optim.SGD(groups, lr=lr, momentum=recipe.momentum, nesterov=True)
 
 
-class ClassifierObjective:
+class ClassifierObjective(Objective):
     """Cross-entropy on augmented images, under a triangular learning rate.
 
     Args:
@@ -82,13 +81,13 @@ class ClassifierObjective:
         num_images: images an epoch, a half of them mirrored beforehand (`flip_half`) if settings.flip is set.
     """
 
-    replayable = False  # the step decides augmentation and learning rate
+    capturable = False  # the step decides augmentation and learning rate
 
     def __init__(self, classifier: Classifier, settings: Settings, num_images: int):
         optimizer = build_optimizer(classifier, settings)
         self.phases = (Phase("classifier", classifier, optimizer),)
         self.classifier, self.settings, self.num_images = classifier, settings, num_images
-        self.num_steps = ceil(settings.epochs * num_images / settings.batch_size)
+        self.num_steps = count_steps(settings.epochs, num_images / settings.batch_size, drop_last=False)
         self.step = 0
         self._peak_rates = [group["lr"] for group in optimizer.param_groups]
         self._average = LookaheadState(classifier.layers) if RECIPES[settings.network].looks_ahead else None
@@ -117,9 +116,6 @@ class ClassifierObjective:
         loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.settings.label_smoothing)
         return {"loss": loss, "accuracy": (logits.detach().argmax(1) == batch.labels).float().mean()}
 
-    def finish_iteration(self) -> None:
-        """The average depends on the step: see `after_step`."""
-
     @torch.no_grad()
     def after_step(self, step: int) -> dict[str, float]:
         """Every fifth step the average moves to the weights and replaces them; at the end only the latter."""
@@ -127,10 +123,6 @@ class ClassifierObjective:
             self._average.update(self.classifier.layers, decay=0.95**5 * (step / self.num_steps) ** 3)
         if self._average is not None and step == self.num_steps:
             self._average.update(self.classifier.layers, decay=1.0)
-        return {}
-
-    def preview(self) -> dict[str, Tensor]:
-        """Nothing to look at."""
         return {}
 
     def extra_state(self) -> dict[str, Any]:

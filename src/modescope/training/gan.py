@@ -6,10 +6,9 @@ from torch import Tensor, nn
 from modescope.config import Gan, ResidualGan
 from modescope.data.batches import BatchStream
 from modescope.models import residual_gan, upsampling_gan
-from modescope.training.adversarial import AdversarialObjective
-from modescope.training.device import fused
-from modescope.training.iteration import Phase, Training, learning_rate
+from modescope.training.adversarial import AdversarialObjective, adversarial_phases
 from modescope.training.losses import adversarial_loss
+from modescope.training.objective import Training, count_steps
 from modescope.training.priors import NormalPrior
 
 
@@ -21,27 +20,17 @@ def gan_training(settings: Gan | ResidualGan, images: Tensor, labels: Tensor, se
     conditional = isinstance(settings, ResidualGan)
     loss = adversarial_loss(settings.loss, settings.d_loss_scale)
     stream = BatchStream(images, labels, settings.batch_size, seed, flip=settings.flip)
-    num_steps = settings.num_steps(stream.steps_per_epoch)
+    if conditional:
+        num_steps = settings.generator_steps
+    else:
+        num_steps = count_steps(settings.epochs, stream.steps_per_epoch, settings.max_steps)
     torch.manual_seed(seed)
     prior = labelled_prior(settings.latent_dim, labels) if conditional else NormalPrior(settings.latent_dim)
-    networks = _networks(settings, images.shape[1], prior.num_classes)
-    rates, steps = (settings.lr_discriminator, settings.lr_generator), (settings.n_critic, 1)
-    phases = [
-        Phase(
-            name,
-            network,
-            torch.optim.Adam(network.parameters(), betas=tuple(settings.betas), **fused(lr, images.device)),
-            count,
-            learning_rate(lr, settings.lr_schedule, num_steps),
-        )
-        for name, network, lr, count in zip(
-            "dg",
-            (net.to(images.device, memory_format=torch.channels_last) for net in networks),
-            rates,
-            steps,
-            strict=True,
-        )
+    networks = [
+        network.to(images.device, memory_format=torch.channels_last)
+        for network in _networks(settings, images.shape[1], prior.num_classes)
     ]
+    phases = adversarial_phases(*networks, settings, num_steps)
     objective = AdversarialObjective(*phases, loss, prior, ema_decay=settings.ema_decay, conditional=conditional)
     return Training(objective, stream, num_steps)
 

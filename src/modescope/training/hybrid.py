@@ -10,9 +10,8 @@ from modescope.config.sections import Gan, Hybrid, Vae
 from modescope.data.batches import to_uint8, to_unit
 from modescope.data.splits import random_order
 from modescope.training.adversarial import AdversarialObjective, frozen
-from modescope.training.device import fused
 from modescope.training.gan import gan_training
-from modescope.training.iteration import PREVIEW_COUNT, Batch, Phase, Training
+from modescope.training.objective import PREVIEW_COUNT, Batch, Objective, Phase, Training, adam_phase
 from modescope.training.priors import Latents, NormalPrior
 from modescope.training.vae import vae_losses
 
@@ -39,7 +38,7 @@ class CodePrior(NormalPrior):
         return Latents(self.z.detach(), None)
 
 
-class HybridObjective:
+class HybridObjective(Objective):
     """Phase "vae": the ELBO and, through the codes, the generator's loss; then "d" and "g": a GAN whose z are these
     codes.
 
@@ -52,16 +51,11 @@ class HybridObjective:
         held_out: (M, 3, 32, 32) uint8, for the preview.
     """
 
-    replayable = True
-
     def __init__(self, vae: Phase, adversarial: AdversarialObjective, adversarial_weight: float, held_out: Tensor):
         self.phases = (vae, *adversarial.phases)
         self.vae, self.adversarial = vae.module, adversarial
         self.adversarial_weight, self.held_out = adversarial_weight, held_out
         self.codes = adversarial.prior = CodePrior(self.vae.latent_dim, self.vae.decoder)
-
-    def before_step(self, step: int) -> None:
-        """Constant learning rates."""
 
     def losses(self, phase: str, batch: Batch) -> dict[str, Tensor]:
         """Phase "vae": loss, reconstruction, kl (as in training/vae.py) and adversarial; "d" and "g": see
@@ -80,9 +74,6 @@ class HybridObjective:
 
     def finish_iteration(self) -> None:
         self.adversarial.finish_iteration()
-
-    def after_step(self, step: int) -> dict[str, float]:
-        return self.adversarial.after_step(step)
 
     @torch.no_grad()
     def preview(self) -> dict[str, Tensor]:
@@ -126,10 +117,6 @@ def hybrid_training(
     trained = images[order[num_eval:]], labels[order[num_eval:]]
     adversarial, stream, num_steps = gan_training(gan.model_copy(update=shared), *trained, seed)
     vae.to(images.device, memory_format=torch.channels_last).train()
-    optimizer = torch.optim.AdamW(
-        vae.parameters(), betas=coder.betas, weight_decay=coder.weight_decay, **fused(coder.lr, images.device)
-    )
-    objective = HybridObjective(
-        Phase("vae", vae, optimizer), adversarial, settings.adversarial_weight, images[order[:num_eval]]
-    )
+    phase = adam_phase("vae", vae, coder.lr, coder.betas, weight_decay=coder.weight_decay)
+    objective = HybridObjective(phase, adversarial, settings.adversarial_weight, images[order[:num_eval]])
     return Training(objective, stream, num_steps)

@@ -1,18 +1,21 @@
 """The one training loop. It iterates an objective's phases and knows nothing of what is trained."""
 
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from modescope.training.checkpoints import Checkpoint
+from modescope.training.cuda_graph import Graphed
 from modescope.training.device import autocast
-from modescope.training.iteration import Meter, Training
-from modescope.training.replay import iterations
+from modescope.training.meter import Meter
+from modescope.training.objective import Batch, Objective, Phase, Training
 
 CURVE_POINTS = 200  # points of a curve
-PREVIEWS = 10  # previews of a training
+PREVIEWS = 10  # previews of a training run
 SECONDS_BETWEEN_LINES = 30
 
 
@@ -27,7 +30,7 @@ class Log(Protocol):
 
 
 class Timing(NamedTuple):
-    """What a training took, in all its sittings if it was interrupted."""
+    """What a training run took, before and after its interruptions."""
 
     seconds: float
     steps: int
@@ -53,24 +56,75 @@ def train(training: Training, *, log: Log, checkpoint: Checkpoint, precision: st
     start = checkpoint.restore(objective, meter)
     log.rewind(start)
     every, preview_every = max(1, num_steps // CURVE_POINTS), max(1, num_steps // PREVIEWS)
-    device_type, run = training.device.type, iterations(training, meter, precision)
+    run = make_iteration(training, meter, precision)
     for step in progress(start, num_steps):
         objective.before_step(step)
-        run(step)
-        with autocast(device_type, precision):
-            extra = objective.after_step(step + 1)
-        done = step + 1
-        if extra or done % every == 0 or done == num_steps:
-            due = done % every == 0 or done == num_steps
-            log.log({**(meter.read(done) if due else {}), **extra}, done)
-        if done % preview_every == 0 or done == num_steps:
-            with autocast(device_type, precision):
-                for name, images in objective.preview().items():
-                    log.image(name, grid(images), done)
-        if done < num_steps:
+        run(training.rows(step))
+        done, is_last = step + 1, step + 1 == num_steps
+        with autocast(training.device.type, precision):
+            metrics = objective.after_step(done)
+        if done % every == 0 or is_last:
+            metrics = {**meter.read(done), **metrics}
+        if metrics:
+            log.log(metrics, done)
+        if done % preview_every == 0 or is_last:
+            log_preview(training, log, done, precision)
+        if not is_last:
             checkpoint.save_if_due(objective, done, meter)
     checkpoint.finish(objective, num_steps, meter)
     return Timing(meter.seconds, num_steps, start)
+
+
+def make_iteration(training: Training, meter: Meter, precision: str) -> Callable[[Tensor], None]:
+    """`iterate` as a function of the rows alone; on CUDA, where the objective allows it, a graph of it."""
+    iteration = partial(iterate, training, meter, precision)
+    is_graphed = training.device.type == "cuda" and training.objective.capturable
+    return Graphed(iteration) if is_graphed else iteration
+
+
+def iterate(training: Training, meter: Meter, precision: str, rows: Tensor) -> None:
+    """One iteration: every phase's updates in order, and what ends it.
+
+    `meter` is given the losses of each phase's last update, named `phase_part` where there are several phases.
+
+    Args:
+        rows: of `training.rows`.
+    """
+    objective, stream, _ = training
+    read, left = {}, iter(rows)
+    for phase in objective.phases:
+        for _ in range(phase.steps):
+            losses = update(objective, phase, Batch(*stream.gather(next(left))), precision)
+        losses["gradient_norm"] = gradient_norm(phase.module)
+        prefix = f"{phase.name}_" if len(objective.phases) > 1 else ""
+        read.update({prefix + name: value.detach() for name, value in losses.items()})
+    objective.finish_iteration()
+    meter.add(read)
+
+
+def update(objective: Objective, phase: Phase, batch: Batch, precision: str) -> dict[str, Tensor]:
+    """One update of `phase`, and its losses.
+
+    It has an autocast of its own, because autocast keeps its low-precision copies of the weights until it ends.
+    """
+    phase.optimizer.zero_grad(set_to_none=True)
+    with autocast(batch.images.device.type, precision):
+        losses = objective.losses(phase.name, batch)
+        losses["loss"].backward()
+    phase.optimizer.step()
+    return losses
+
+
+def gradient_norm(module: nn.Module) -> Tensor:
+    """L2 norm of the last update's gradient of all parameters of `module`."""
+    return nn.utils.get_total_norm([parameter.grad for parameter in module.parameters() if parameter.grad is not None])
+
+
+def log_preview(training: Training, log: Log, step: int, precision: str) -> None:
+    """Show what the objective has to look at after `step` iterations."""
+    with autocast(training.device.type, precision):
+        for name, images in training.objective.preview().items():
+            log.image(name, grid(images), step)
 
 
 def grid(images: Tensor, columns: int | None = None, padding: int = 2) -> Tensor:
@@ -87,7 +141,7 @@ def grid(images: Tensor, columns: int | None = None, padding: int = 2) -> Tensor
     return sheet
 
 
-def progress(start: int, num_steps: int):
+def progress(start: int, num_steps: int) -> Iterator[int]:
     """Steps from `start`: a bar on a terminal, elsewhere a line with the time left every 30 seconds."""
     bar = tqdm(range(start, num_steps), initial=start, total=num_steps, disable=None, unit="step")
     if not bar.disable:

@@ -17,10 +17,9 @@ from modescope.errors import UserError
 from modescope.models.adapters import AdaptedGenerator, adapt
 from modescope.models.stage1 import stage1_discriminator, stage1_generator
 from modescope.models.weights import part
-from modescope.training.adversarial import AdversarialObjective, GuidanceTerm
-from modescope.training.device import fused
-from modescope.training.iteration import Phase, Training, learning_rate
+from modescope.training.adversarial import AdversarialObjective, GuidanceTerm, adversarial_phases
 from modescope.training.losses import adversarial_loss
+from modescope.training.objective import Training, count_steps
 from modescope.training.priors import Prior, build_prior, kept_prior
 
 START_IMAGES = 2048  # of stage 1, that the adapters' start is fitted to
@@ -81,15 +80,10 @@ def _is_placed(prior: Prior, config: Stage1Config) -> bool:
 
 
 def stage1_training(config: Stage1Config, start: Stage1, data: tuple[Tensor, Tensor]) -> Training:
-    """Adversarial training alone on images and labels `data`; no step at all where `config.stage1_checkpoint` gave the
-    networks.
-    """
-    stream = BatchStream(*data, config.batch_size, config.seed, config.flip)
-    num_steps = _iterations(
-        config.stage1_epochs, stream, config.n_critic, config.stage1_max_generator_steps, config.stage1_n_gen
-    )
-    objective = _objective(config, start, (config.stage1_n_gen, num_steps), data[0].device)
-    return Training(objective, stream, num_steps if config.stage1_checkpoint is None else 0)
+    """Adversarial training alone on images and labels `data`; no step at all where a checkpoint gave the networks."""
+    budget = Budget(config.stage1_epochs, config.stage1_max_generator_steps, config.stage1_n_gen)
+    training = _training(config, start, data, budget)
+    return training if config.stage1_checkpoint is None else training._replace(num_steps=0)
 
 
 def stage2_training(config: GANConfig, start: Stage1, guidance: GuidanceTerm, data: tuple[Tensor, Tensor]) -> Training:
@@ -98,11 +92,33 @@ def stage2_training(config: GANConfig, start: Stage1, guidance: GuidanceTerm, da
     Args:
         start: its generator is what `adapted_generator` made; only what requires a gradient is trained.
     """
+    budget = Budget(config.stage2_epochs, config.stage2_max_generator_steps, config.n_gen)
+    return _training(config, start, data, budget, [guidance])
+
+
+class Budget(NamedTuple):
+    """How long a stage trains: neither limit is exceeded; `n_gen` updates of the generator are one iteration."""
+
+    epochs: int
+    max_generator_steps: int
+    n_gen: int
+
+
+def _training(
+    config: Stage1Config,
+    start: Stage1,
+    data: tuple[Tensor, Tensor],
+    budget: Budget,
+    guidance: Sequence[GuidanceTerm] = (),
+) -> Training:
     stream = BatchStream(*data, config.batch_size, config.seed, config.flip)
-    num_steps = _iterations(
-        config.stage2_epochs, stream, config.n_critic, config.stage2_max_generator_steps, config.n_gen
-    )
-    return Training(_objective(config, start, (config.n_gen, num_steps), data[0].device, [guidance]), stream, num_steps)
+    limit = budget.max_generator_steps // budget.n_gen
+    num_steps = count_steps(budget.epochs, stream.steps_per_epoch, limit, batches_per_step=config.n_critic)
+    generator, discriminator = (net.to(data[0].device, memory_format=torch.channels_last) for net in start[:2])
+    phases = adversarial_phases(discriminator, generator, config, num_steps, budget.n_gen)
+    loss = adversarial_loss(config.loss)
+    objective = AdversarialObjective(*phases, loss, start.prior, guidance=guidance, ema_decay=config.ema_decay)
+    return Training(objective, stream, num_steps)
 
 
 @torch.no_grad()
@@ -130,33 +146,3 @@ def adapted_generator(config: GANConfig, start: Stage1, images: Tensor) -> tuple
 def trainable_parameters(module: nn.Module) -> int:
     """How many numbers training changes."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
-
-
-def _objective(
-    config: Stage1Config,
-    start: Stage1,
-    budget: tuple[int, int],
-    device: torch.device,
-    guidance: Sequence[GuidanceTerm] = (),
-) -> AdversarialObjective:
-    """`budget`: generator steps an iteration, and iterations."""
-    generator, discriminator = (network.to(device, memory_format=torch.channels_last) for network in start[:2])
-    n_gen, num_steps = budget
-    phases = [
-        _phase("d", discriminator, config.lr_discriminator, config, (config.n_critic, num_steps)),
-        _phase("g", generator, config.lr_generator, config, (n_gen, num_steps)),
-    ]
-    loss = adversarial_loss(config.loss)
-    return AdversarialObjective(*phases, loss, start.prior, guidance=guidance, ema_decay=config.ema_decay)
-
-
-def _phase(name: str, module: nn.Module, lr: float, config: Stage1Config, budget: tuple[int, int]) -> Phase:
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.Adam(trained, betas=tuple(config.betas), **fused(lr, trained[0].device))
-    steps, num_steps = budget
-    return Phase(name, module, optimizer, steps, learning_rate(lr, config.lr_schedule, num_steps))
-
-
-def _iterations(epochs: int, stream: BatchStream, n_critic: int, max_generator_steps: int, n_gen: int) -> int:
-    """An epoch shows the discriminator every image once; neither limit is exceeded, one iteration is the least."""
-    return max(1, min(int(epochs * stream.steps_per_epoch / n_critic), max_generator_steps // n_gen))

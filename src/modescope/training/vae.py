@@ -1,7 +1,6 @@
 """The VAE objective: a pythae model trained by the one loop under the rules of pythae's own trainer."""
 
 from copy import deepcopy
-from math import ceil
 from typing import Any
 
 import torch
@@ -12,8 +11,7 @@ from modescope.config import Vae
 from modescope.data.batches import BatchStream, to_uint8, to_unit
 from modescope.data.splits import random_order
 from modescope.models.vae import build_vae
-from modescope.training.device import fused
-from modescope.training.iteration import PREVIEW_COUNT, Batch, Phase, Training
+from modescope.training.objective import PREVIEW_COUNT, Batch, Objective, Phase, Training, adam_phase, count_steps
 
 
 def vae_losses(model: VAE, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -27,7 +25,7 @@ def vae_losses(model: VAE, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return model.loss_function(reconstruction, images, mean, log_variance, z)
 
 
-class VaeObjective:
+class VaeObjective(Objective):
     """A pythae model and the rule of its trainer: the weights of the epoch with the lowest eval loss are kept.
 
     Args:
@@ -36,8 +34,6 @@ class VaeObjective:
         eval_batch_size: images a forward pass.
         steps_per_epoch: after so many steps the eval loss is taken.
     """
-
-    replayable = True
 
     def __init__(self, phase: Phase, eval_images: Tensor, eval_batch_size: int, steps_per_epoch: int):
         self.phases = (phase,)
@@ -48,9 +44,6 @@ class VaeObjective:
     @property
     def model(self) -> VAE:
         return self.phases[0].module
-
-    def before_step(self, step: int) -> None:
-        """Constant learning rate."""
 
     def losses(self, phase: str, batch: Batch) -> dict[str, Tensor]:
         """loss = reconstruction + kl, each averaged over the batch (nats, up to the constant of the Gaussian)."""
@@ -65,9 +58,6 @@ class VaeObjective:
         losses = [vae_losses(self.model, to_unit(images))[0] for images in batches]
         self.model.train()
         return torch.stack(losses).mean().item()
-
-    def finish_iteration(self) -> None:
-        """No averages."""
 
     def after_step(self, step: int) -> dict[str, float]:
         if step % self.steps_per_epoch:
@@ -112,12 +102,7 @@ def vae_training(settings: Vae, images: Tensor, labels: Tensor, seed: int) -> Tr
     stream = BatchStream(images[train], labels[train], settings.batch_size, seed)
     torch.manual_seed(seed)
     model = build_vae(settings.latent_dim).to(images.device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(
-        model.parameters(),
-        betas=settings.betas,
-        weight_decay=settings.weight_decay,
-        **fused(settings.lr, images.device),
-    )
-    epoch = ceil(stream.steps_per_epoch)
-    objective = VaeObjective(Phase("vae", model, optimizer), images[held_out], settings.batch_size, epoch)
-    return Training(objective, stream, min(settings.max_steps, settings.epochs * epoch))
+    phase = adam_phase("vae", model, settings.lr, settings.betas, weight_decay=settings.weight_decay)
+    epoch = count_steps(1, stream.steps_per_epoch, drop_last=False)  # as long as pythae's
+    objective = VaeObjective(phase, images[held_out], settings.batch_size, epoch)
+    return Training(objective, stream, count_steps(settings.epochs, epoch, settings.max_steps))

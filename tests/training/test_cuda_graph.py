@@ -1,6 +1,7 @@
 """Recorded iterations: the same training, and nothing in it that a recording would freeze."""
 
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 import torch
@@ -9,13 +10,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import small_cgans
 import small_gans
 from modescope.models.vae import build_vae
-from modescope.training import replay
+from modescope.training import loop
 from modescope.training.checkpoints import Checkpoint
+from modescope.training.cuda_graph import WARM_UP, CudaRecorder, Graphed
 from modescope.training.device import arithmetic
 from modescope.training.gan import gan_training
 from modescope.training.hybrid import hybrid_training
-from modescope.training.iteration import Batch, Meter, iterate, rows_of
-from modescope.training.replay import WARM_UP, CudaGraphs, as_they_come, iterations, replayed
+from modescope.training.loop import iterate, make_iteration
+from modescope.training.meter import Meter
+from modescope.training.objective import Batch
 from modescope.training.vae import vae_training
 
 DEMO = small_gans.DEMO
@@ -84,21 +87,25 @@ class Repeat:
         return run
 
 
+def eager(training, meter, precision):
+    return partial(iterate, training, meter, precision)
+
+
 def after(training, make_run, steps):
     """Weights and means after some iterations."""
     meter = Meter()
     torch.manual_seed(5)
     run = make_run(training, meter, "fp32")
     for step in range(steps):
-        run(step)
+        run(training.rows(step))
     return training.objective.weights(), meter.read(steps)
 
 
 @every_training
 def test_a_replay_is_given_the_batches_of_its_step_and_adds_to_the_same_sums(name):
     recorder = Repeat()
-    weights, means = after(TRAININGS[name]("cpu"), lambda *given: replayed(*given, recorder), STEPS)
-    expected, their_means = after(TRAININGS[name]("cpu"), as_they_come, STEPS)
+    weights, means = after(TRAININGS[name]("cpu"), lambda *given: Graphed(eager(*given), recorder), STEPS)
+    expected, their_means = after(TRAININGS[name]("cpu"), eager, STEPS)
     assert (recorder.done, recorder.recorded) == (WARM_UP, 1)
     assert all(torch.equal(weights[key], value) for key, value in expected.items()) and means == their_means
 
@@ -135,13 +142,12 @@ def on_cuda(monkeypatch):
 def test_an_iteration_takes_nothing_from_the_host(name, monkeypatch):
     on_cuda(monkeypatch)
     training, meter = TRAININGS[name]("cpu"), Meter()
-    run = as_they_come(training, meter, "fp32")
-    run(0)  # optimisers make their state
-    rows = torch.stack(rows_of(training, 1))
+    iterate(training, meter, "fp32", training.rows(0))  # optimisers make their state
+    rows = training.rows(1)
     for phase in training.objective.phases:
         phase.optimizer.step = lambda: None  # on CUDA it is one kernel
     with NothingFromTheHost():
-        meter.add(iterate(training, rows, "fp32"))
+        iterate(training, meter, "fp32", rows)
 
 
 @pytest.mark.parametrize(
@@ -177,9 +183,10 @@ def no_autocast(*_arguments, **_options):
     yield
 
 
-def test_a_cpu_takes_iterations_as_they_come(monkeypatch):
-    monkeypatch.setattr(replay, "replayed", None)
-    iterations(TRAININGS["gan"]("cpu"), Meter(), "fp32")(0)
+def test_a_cpu_runs_every_iteration(monkeypatch):
+    monkeypatch.setattr(loop, "Graphed", None)
+    training = TRAININGS["gan"]("cpu")
+    make_iteration(training, Meter(), "fp32")(training.rows(0))
 
 
 def test_what_cannot_be_recorded_is_trained_all_the_same(monkeypatch, capsys):
@@ -191,7 +198,7 @@ def test_what_cannot_be_recorded_is_trained_all_the_same(monkeypatch, capsys):
     for name, stand_in in {"Stream": object, "CUDAGraph": object, "graph": refuse}.items():
         monkeypatch.setattr(torch.cuda, name, stand_in)
     done = []
-    CudaGraphs().record(lambda: done.append(1))()
+    CudaRecorder().record(lambda: done.append(1))()
     assert done == [1]
     printed = capsys.readouterr().out
     assert (
@@ -205,8 +212,8 @@ def test_what_cannot_be_recorded_is_trained_all_the_same(monkeypatch, capsys):
 def test_fifty_captured_iterations_are_fifty_eager_ones(name, capsys):
     """In float32 with deterministic algorithms, to 1e-4 of every weight and mean."""
     with arithmetic("cuda", "fp32", deterministic=True):
-        weights, means = after(TRAININGS[name]("cuda"), iterations, 50)
-        expected, their_means = after(TRAININGS[name]("cuda"), as_they_come, 50)
+        weights, means = after(TRAININGS[name]("cuda"), make_iteration, 50)
+        expected, their_means = after(TRAININGS[name]("cuda"), eager, 50)
     assert "no CUDA graph" not in capsys.readouterr().out
     for key, value in expected.items():
         torch.testing.assert_close(weights[key], value, atol=1e-4, rtol=1e-4, msg=key)
@@ -218,9 +225,9 @@ def trained_on_cuda(name, folder, stops=()):
     training, meter, begins = TRAININGS[name]("cuda"), Meter(), 0
     torch.manual_seed(5)
     for ends in (*stops, 12):
-        run = iterations(training, meter, "bf16")
+        run = make_iteration(training, meter, "bf16")
         for step in range(begins, ends):
-            run(step)
+            run(training.rows(step))
         checkpoint = Checkpoint(folder / str(ends))
         checkpoint.save(checkpoint.path, training.objective, ends, meter)
         training, meter = TRAININGS[name]("cuda"), Meter()
@@ -240,10 +247,10 @@ def test_on_cuda_a_run_ends_in_the_same_bits(name, stops, tmp_path):
 @needs_cuda
 def test_replays_move_the_noise_and_the_power_iteration_on():
     training, meter = TRAININGS["cgan bce"]("cuda"), Meter()
-    run = iterations(training, meter, "fp32")
+    run = make_iteration(training, meter, "fp32")
     seen = []
     for step in range(WARM_UP + 3):
-        run(step)
+        run(training.rows(step))
         vector = training.objective.discriminator.layers[0].parametrizations.weight[0]._u  # (8,): one of (1,) is ±1
         seen.append((vector.clone(), meter.read(step + 1)["train/d_fake"]))
     assert len({means for _, means in seen}) == len(seen)
