@@ -3,6 +3,8 @@ commands.
 """
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,7 +79,9 @@ def sample(
     """Draw images from a trained model."""
     if out.suffix not in (".npz", ".png"):
         raise UserError(f"{out} is neither .npz nor .png: name the file one of them")
-    folder = find_run(run)
+    from modescope.runs.listing import find_generator
+
+    folder = find_generator(run)  # an unknown name is refused before torch is imported
 
     from modescope.evaluation.samplers import load_sampler
 
@@ -109,10 +113,11 @@ def promote(
     alias: Annotated[str, typer.Option(help="The alias that shall name it")] = "best",
 ) -> None:
     """Register a run's model in MLflow, from where anybody can load it."""
-    from modescope.mlflow import promote as promotion
+    from modescope.mlflow.promote import promote as promote_run
+    from modescope.runs.listing import find_generator, refuse_unfinished
 
-    promotion.refuse_unfinished(run)
-    done = promotion.promote(find_run(run), alias)
+    refuse_unfinished(run)
+    done = promote_run(find_generator(run), alias)
     print(
         f"{run} {'is' if done.is_new else 'was already'} version {done.version} of {done.model}, alias {alias}: {done.link}"
     )
@@ -121,29 +126,12 @@ def promote(
     )
 
 
-@app.command()
-def bench(
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a loop")] = False,
-    out: Annotated[Path, typer.Option(help="Folder for bench.json and bench.png")] = Path("reports"),
-    seconds: Annotated[float, typer.Option(help="Of a round of a plain loop, of which there are five", min=0.1)] = 5.0,
-) -> None:
-    """Measure each training loop and the evaluation against plain ones, and how costs grow."""
-    from modescope import bench as benchmark
-
-    benchmark.main(json, out, seconds)
-
-
-def find_run(name: str) -> Path:
-    """Folder of a trained generator. Raises UserError that names those there are."""
-    folders = {
-        file.parent.name: file.parent
-        for file in sorted(Path("models").glob("*/*/run.json"))
-        if file.parent.parent.name != "classifiers"
-    }
-    if name not in folders:
-        known = ", ".join(folders) or "none yet (`dvc repro` trains them, `dvc checkout` brings them back)"
-        raise UserError(f"unknown run `{name}`: there are {known}")
-    return folders[name]
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})
+def bench(context: typer.Context) -> None:
+    """Measure each training loop and the evaluation against plain ones: `python -m benchmarks.bench` (--help lists its options)."""
+    if not Path("benchmarks/bench.py").exists():
+        raise UserError("no benchmarks/ here: `modescope bench` runs in the root of Modescope's repository")
+    raise typer.Exit(subprocess.run([sys.executable, "-m", "benchmarks.bench", *context.args]).returncode)
 
 
 def wanted_labels(count: int, label: int | None, columns: int | None) -> Any:

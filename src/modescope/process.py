@@ -111,7 +111,7 @@ def exit_readably(command: Callable[[], Any]) -> None:
     except UserError as error:
         _refuse(str(error))
     except Exception as error:
-        line = disk_trouble(error)
+        line = missing_package(error) or disk_trouble(error)
         if line is None:
             raise
         _refuse(line)
@@ -120,6 +120,14 @@ def exit_readably(command: Callable[[], Any]) -> None:
 def _refuse(message: str) -> None:
     print(f"modescope: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(2)
+
+
+def missing_package(error: Exception) -> str | None:
+    """One line for a package that is not installed; None for a module of ours or a part of a package."""
+    name = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+    if name in (None, "modescope") or "." in name:
+        return None
+    return f"the package {name} is not installed: `pip install -r requirements.lock` installs what Modescope needs"
 
 
 def disk_trouble(error: Exception) -> str | None:

@@ -1,5 +1,6 @@
 """What the store holds after push, sync and read_final."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -10,9 +11,8 @@ import pytest
 from modescope.errors import UserError
 from modescope.files import read_json, sha256, write_json
 from modescope.mlflow import filing
-from modescope.mlflow.filing import lock_file
 from modescope.mlflow.store import open_store
-from modescope.runs.locks import lock
+from modescope.runs.locks import lock, lock_file
 from tracked_runs import (
     INFO,
     METRICS,
@@ -57,11 +57,40 @@ def test_pushing_twice_adds_nothing(project):
     assert f"/runs/{stored_run().info.run_id}?workflowType=machine_learning" in link
 
 
-def test_without_mlflow_a_run_is_plain_files(project, monkeypatch, capsys):
-    monkeypatch.setattr("modescope.mlflow.filing.find_spec", lambda name: None)
-    train_run(OUT)
-    assert filing.push(OUT, METRICS) is None and (OUT / "run.json").exists()
-    assert capsys.readouterr().err.count("MLflow is not installed") == 1 and not open_store().experiments()
+WITHOUT_MLFLOW = """
+import sys
+class Without:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("mlflow", "dvc"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Without())
+import json
+from pathlib import Path
+from modescope.mlflow.filing import push, sync
+from modescope.process import exit_readably
+from modescope.runs.log import RunLog
+info, out = json.loads(sys.argv[1]), Path(sys.argv[2])
+with RunLog(info, Path(".ckpt") / info["key"], push) as log:
+    log.log({"train/loss": 1.0}, 1)
+    log.finish(out)
+print(push(out, {"fid_classifier": 1.0}))
+exit_readably(sync)
+"""
+
+
+def test_without_mlflow_a_run_is_plain_files(project):
+    """Training and evaluation go on with one warning; a command that needs MLflow is refused in one line."""
+    process = start_python(WITHOUT_MLFLOW, json.dumps(INFO), OUT, MODESCOPE_PUSH_SECONDS="0")
+    output, errors = process.communicate()
+    warning, refusal = errors.splitlines()
+    assert warning == (
+        "modescope: warning: runs are not filed because MLflow is not installed; `modescope sync` files them later"
+    )
+    assert (
+        refusal.startswith("modescope: the package mlflow is not installed: `pip install") and process.returncode == 2
+    )
+    assert output.splitlines()[-1] == "None" and (OUT / "curves.csv").exists()
+    assert filing.sync() == [("gan-split1", "created")]
 
 
 def test_final_values_are_exact_and_lists_go_by_class(project):

@@ -13,9 +13,10 @@ from modescope.errors import UserError
 from modescope.evaluation.samplers import load_sampler
 from modescope.files import read_json, write_json
 from modescope.mlflow.filing import push
-from modescope.mlflow.promote import promote, refuse_unfinished
+from modescope.mlflow.promote import promote
 from modescope.mlflow.store import open_store
 from modescope.models.weights import save_weights
+from modescope.runs.listing import refuse_unfinished
 from modescope.runs.log import RunLog
 from servers import free_port, mlflow_server
 from tracked_runs import run_info

@@ -20,11 +20,11 @@ from mlflow import MlflowClient
 from modescope.config import profile_values
 from modescope.files import read_json, sha256
 from modescope.mlflow import filing
-from modescope.mlflow.filing import lock_file, push
+from modescope.mlflow.filing import push
 from modescope.mlflow.store import open_store
 from modescope.runs import git_facts
 from modescope.runs.folder import read_rows, write_lines, write_table
-from modescope.runs.locks import lock
+from modescope.runs.locks import lock, lock_file
 from modescope.runs.log import RunLog
 from tracked_runs import INFO, artifacts_of, run_info, start_python, steps_of, stored_run, train_run, work_folder
 

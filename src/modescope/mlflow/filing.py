@@ -1,20 +1,19 @@
 """Filing runs in MLflow, one that has just changed or all that lie in the files, and reading their final values back.
 
-The store is imported where it is opened: MLflow takes a second.
+MLflow is imported where it is used: it takes a second, and a machine without it trains all the same.
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from modescope.errors import UserError
-from modescope.files import read_json, root, write_json
+from modescope.files import read_json
 from modescope.mlflow.record import read_record
-from modescope.runs.folder import RUN_FILE, WORK_FOLDERS
-from modescope.runs.locks import lock_file, try_lock
+from modescope.runs.folder import RUN_FILE
+from modescope.runs.listing import finished_runs, interrupted_runs
 
 _given_up: set[str] = set()  # stores that this process found unreachable
 
@@ -22,16 +21,15 @@ _given_up: set[str] = set()  # stores that this process found unreachable
 def push(folder: Path, metrics: Mapping[str, Any] | None = None, *, source: str = "restored") -> str | None:
     """File a run's folder, with the content of its metrics file if there is one, and return a link to it.
 
-    What the store has already is not sent again. A store that cannot be used costs one warning, is not tried again by
-    this
-    process, and None is returned: `modescope sync` files the run later.
+    What the store has already is not sent twice. Without MLflow, or with a store that cannot be used, one warning is
+    printed, this process does not try once more, and None is returned: `modescope sync` files the run later.
 
     Raises:
         UserError: the database has another schema.
     """
-    if find_spec("mlflow") is None:
-        _warn_without_mlflow()
+    if not _is_installed():
         return None
+    from modescope.mlflow.sending import send
     from modescope.mlflow.store import open_store, store_uri, unreachable
 
     uri = store_uri()
@@ -39,21 +37,31 @@ def push(folder: Path, metrics: Mapping[str, Any] | None = None, *, source: str 
         return None
     try:
         store = open_store()
-        run, _ = store.send(read_record(folder, metrics), source)
+        run, _ = send(store, read_record(folder, metrics), source)
         return store.link(run)
     except UserError:
         raise
-    except Exception as error:  # whatever ails the tracker, training goes on
+    except Exception as error:  # a fault in tracking, whichever it is, must not end a training run
         _given_up.add(uri)
-        print(f"modescope: warning: tracking is off: {unreachable(uri, error)}", file=sys.stderr, flush=True)
+        _warn(f"tracking is off: {unreachable(uri, error)}")
         return None
 
 
 @cache
-def _warn_without_mlflow() -> None:
-    """Once a process."""
-    advice = "runs are plain files here, `modescope sync` files them where it is"
-    print(f"modescope: warning: tracking is off: MLflow is not installed; {advice}", file=sys.stderr, flush=True)
+def _is_installed() -> bool:
+    """Whether there is MLflow; its absence is reported once per process."""
+    try:
+        import modescope.mlflow.store  # noqa: F401
+    except ModuleNotFoundError as missing:
+        if missing.name != "mlflow":
+            raise
+        _warn("runs are not filed because MLflow is not installed; `modescope sync` files them later")
+        return False
+    return True
+
+
+def _warn(message: str) -> None:
+    print(f"modescope: warning: {message}", file=sys.stderr, flush=True)
 
 
 def sync(folder: Path = Path(".")) -> list[tuple[str, str]]:
@@ -65,19 +73,17 @@ def sync(folder: Path = Path(".")) -> list[tuple[str, str]]:
     Raises:
         UserError: the store cannot be used.
     """
-    from modescope.mlflow.store import FAULTS, open_store, store_uri, unreachable
+    from modescope.mlflow.sending import send
+    from modescope.mlflow.store import opened
 
     done = []
-    try:
-        store = open_store()
-        store.experiments()  # answers, or there is no use in going on
-        for place in _finished(folder) + _interrupted(folder):
+    with opened() as store:
+        store.experiments()  # a store that does not answer is found before any run is read
+        for place in finished_runs(folder) + interrupted_runs(folder):
             info = read_json(place / RUN_FILE)
             file = folder / "metrics" / info["study"] / f"{info['run']}.json"
-            _, sent = store.send(read_record(place, read_json(file) if file.exists() else None), "restored")
+            _, sent = send(store, read_record(place, read_json(file) if file.exists() else None), "restored")
             done.append((info["run"], "created" if "run" in sent else "completed" if sent else "unchanged"))
-    except FAULTS as error:
-        raise unreachable(store_uri(), error) from error
     return done
 
 
@@ -86,43 +92,14 @@ def read_final(study: str, keys: Iterable[str]) -> dict[str, dict[str, float]]:
 
     Unknown keys are left out. Raises UserError if the store cannot be used.
     """
-    from modescope.mlflow.store import FAULTS, open_store, store_uri, unreachable
+    from modescope.mlflow.store import opened
 
     wanted = set(keys)
-    try:
-        store = open_store()
+    with opened() as store:
         experiment = store.experiments().get(study)
         runs = [] if experiment is None else store.client.search_runs([experiment], max_results=50_000)
-    except FAULTS as error:
-        raise unreachable(store_uri(), error) from error
     return {run.data.tags["key"]: _finals(run) for run in runs if run.data.tags.get("key") in wanted}
 
 
 def _finals(run: Any) -> dict[str, float]:
     return {name.removeprefix("final/"): value for name, value in run.data.metrics.items() if name.startswith("final/")}
-
-
-def _finished(folder: Path) -> list[Path]:
-    """Runs as the pipeline leaves them (hidden folders are half-written ones)."""
-    files = [
-        file for pattern in ("data/reference*/*", "models/**") for file in sorted(folder.glob(f"{pattern}/{RUN_FILE}"))
-    ]
-    return [file.parent for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
-
-
-def _interrupted(folder: Path) -> list[Path]:
-    """Work folders that no process holds, of runs that have not been finished since; a dead one is marked killed."""
-    finished = {read_json(place / RUN_FILE)["key"] for place in _finished(folder)}
-    return [place for place in _dead_work_folders() if read_json(place / RUN_FILE)["key"] not in finished]
-
-
-def _dead_work_folders() -> Iterator[Path]:
-    for file in sorted((root() / WORK_FOLDERS).glob(f"*/{RUN_FILE}")):
-        held = try_lock(lock_file(file.parent))
-        if held is None:
-            continue
-        with held:
-            info = read_json(file)
-            if info["status"] == "running":
-                write_json(file, {**info, "status": "killed"})
-        yield file.parent

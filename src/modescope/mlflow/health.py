@@ -6,7 +6,7 @@ from pathlib import Path
 from modescope.errors import UserError
 from modescope.files import root
 from modescope.mlflow.filing import sync
-from modescope.mlflow.store import FAULTS, open_store, store_uri, unreachable
+from modescope.mlflow.store import open_store, opened, store_uri
 from modescope.runs.folder import WORK_FOLDERS
 from modescope.runs.locks import lock, lock_file, try_lock
 
@@ -33,11 +33,10 @@ def trouble() -> UserError | None:
     if not exists():
         return None
     try:
-        open_store().experiments()
+        with opened() as store:
+            store.experiments()
     except UserError as error:
         return error
-    except FAULTS as error:
-        return unreachable(store_uri(), error)
     return None
 
 

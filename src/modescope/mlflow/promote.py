@@ -1,29 +1,29 @@
 """Promoting a run: a model that anybody can load from MLflow's registry, under the study's name and an alias."""
 
+import re
 import shutil
 import tempfile
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import mlflow.pyfunc
+import numpy as np
+from mlflow.entities import LoggedModel, LoggedModelOutput, Run
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, Schema, TensorSpec
+
 import modescope
+from modescope.config.studies import STUDIES
 from modescope.errors import UserError
 from modescope.evaluation.samplers import load_sampler
-from modescope.files import read_json, root
+from modescope.files import read_json
 from modescope.mlflow.record import read_record
-from modescope.mlflow.run_page import STUDIES
-from modescope.mlflow.store import (
-    FAULTS,
-    TRAINING,
-    Run,
-    Store,
-    check_alias,
-    open_store,
-    store_uri,
-    unreachable,
-)
-from modescope.runs.folder import RUN_FILE, WEIGHTS_FILE, WORK_FOLDERS
+from modescope.mlflow.sending import send
+from modescope.mlflow.store import TRAINING, Store, opened
+from modescope.runs.folder import RUN_FILE, WEIGHTS_FILE
 from modescope.runs.locks import lock
 
 LOADER = "modescope.mlflow.loader"
@@ -57,17 +57,21 @@ def promote(folder: Path, alias: str) -> Promoted:
     info = read_json(folder / RUN_FILE)
     name, tags = info["study"], {fact: info[fact] for fact in ("run", "key", "weights_sha256")}
     check_alias(alias)
-    try:
-        store = open_store()
+    with opened("modescope promote") as store:
         number = _find_version(store, name, tags)
         is_new = number is None
         if number is None:
-            run, model = _log_model(store, folder, info)
+            run, model = _log_generator(store, folder, info)
             number = _register(store, name, model, run, tags)
         store.client.set_registered_model_alias(name, alias, number)
-    except FAULTS as error:
-        raise unreachable(store_uri(), error, "modescope promote") from error
     return Promoted(name, number, is_new, f"{store.address()}/#/models/{name}/versions/{number}?{TRAINING}")
+
+
+def check_alias(alias: str) -> None:
+    """Raises UserError for an alias that MLflow would refuse once the model is registered."""
+    if not re.fullmatch(r"[\w-]{1,255}", alias) or re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
+        rule = "letters, digits, `_` and `-`, neither `latest` nor a version such as `v1`"
+        raise UserError(f"alias `{alias}` is refused ({rule}): name it best, say")
 
 
 def _find_version(store: Store, name: str, tags: Mapping[str, str]) -> str | None:
@@ -76,31 +80,56 @@ def _find_version(store: Store, name: str, tags: Mapping[str, str]) -> str | Non
     return next((str(each.version) for each in found if tags.items() <= each.tags.items()), None)
 
 
-def _log_model(store: Store, folder: Path, info: Mapping[str, Any]) -> tuple[Run, str]:
-    """The run, filed if need be, and the id of the model that is logged to it."""
+def _log_generator(store: Store, folder: Path, info: Mapping[str, Any]) -> tuple[Run, LoggedModel]:
+    """The run, filed if need be, and a model that is logged to it: what its sampler reads, and the package."""
     image_shape = load_sampler(folder).sample(1, seed=0).images.shape[1:]
     metrics = Path("metrics") / info["study"] / f"{info['run']}.json"
-    run, _ = store.send(read_record(folder, read_json(metrics) if metrics.exists() else None), "restored")
+    run, _ = send(store, read_record(folder, read_json(metrics) if metrics.exists() else None), "restored")
+    number, client = run.info.run_id, store.client
+    model = client.create_logged_model(run.info.experiment_id, "generator", number, None, run.data.params, "generator")
+    client.log_outputs(number, [LoggedModelOutput(model.model_id, step=0)])
     with tempfile.TemporaryDirectory() as scratch:
         data = Path(scratch) / "generator"
         data.mkdir()
         for file in FILES:
             shutil.copy(folder / file, data)
-        model = store.log_generator(
-            run, data, tuple(image_shape), LOADER, Path(modescope.__file__).parent, requirements(info)
-        )
+        _save_model(Path(scratch) / "model", data, image_shape, requirements(info), number, model)
+        client.log_model_artifacts(model.model_id, str(Path(scratch) / "model"))
+    client.finalize_logged_model(model.model_id, "READY")
     return run, model
 
 
-def _register(store: Store, name: str, model: str, run: Run, tags: Mapping[str, str]) -> str:
+def _save_model(
+    path: Path, data: Path, image_shape: tuple[int, ...], needs: list[str], run: str, model: LoggedModel
+) -> None:
+    """Write `path` in MLflow's format: the folder `data`, and the package whose `LOADER` makes a generator of it."""
+    label, seed = (ColSpec("long", name, required=False) for name in ("label", "seed"))
+    images = TensorSpec(np.dtype(np.uint8), (-1, *image_shape))
+    place = model.artifact_location
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it would like an example of the input
+        mlflow.pyfunc.save_model(
+            str(path),
+            loader_module=LOADER,
+            data_path=str(data),
+            code_paths=[str(Path(modescope.__file__).parent)],
+            pip_requirements=needs,
+            signature=ModelSignature(Schema([ColSpec("long", "n"), label, seed]), Schema([images])),
+            mlflow_model=Model(artifact_path=place, run_id=run, model_uuid=model.model_id, model_id=model.model_id),
+        )
+    for cache in list(path.rglob("__pycache__")):
+        shutil.rmtree(cache)
+
+
+def _register(store: Store, name: str, model: LoggedModel, run: Run, tags: Mapping[str, str]) -> str:
     """The number of a new version of the registered model, which is created if need be."""
+    client, number = store.client, model.model_id
     with lock(store.lock_file):
-        if not store.client.search_registered_models(f"name = '{name}'"):
-            store.client.create_registered_model(
-                name, description=f"{STUDIES.get(name, name)}\n\n{USAGE.replace('NAME', name)}"
-            )
-    made = store.client.create_model_version(
-        name, f"models:/{model}", run.info.run_id, dict(tags), description=run.info.run_name, model_id=model
+        if not client.search_registered_models(f"name = '{name}'"):
+            usage = USAGE.replace("NAME", name)
+            client.create_registered_model(name, description=f"{STUDIES.get(name, name)}\n\n{usage}")
+    made = client.create_model_version(
+        name, f"models:/{number}", run.info.run_id, dict(tags), description=run.info.run_name, model_id=number
     )
     return str(made.version)
 
@@ -109,13 +138,3 @@ def requirements(info: Mapping[str, Any]) -> list[str]:
     """What loading the model needs, at the versions in use."""
     names = NEEDS + (NEEDS_OF_A_VAE if info["model"].startswith("vae") else ())
     return [f"{name}=={version(name).partition('+')[0]}" for name in names]
-
-
-def refuse_unfinished(run: str) -> None:
-    """Raises UserError if a run of that name is being trained, or was, and none is finished."""
-    if list(Path("models").glob(f"*/{run}/{RUN_FILE}")):
-        return
-    infos = [read_json(file) for file in sorted((root() / WORK_FOLDERS).glob(f"*/{RUN_FILE}"))]
-    status = next((info["status"] for info in infos if info["run"] == run), None)
-    if status is not None:
-        raise UserError(f"run {run} is {status}, not finished: `dvc repro` finishes it")

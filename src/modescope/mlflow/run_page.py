@@ -5,12 +5,8 @@ nothing.
 from collections.abc import Mapping
 from typing import Any
 
-STUDIES = {
-    "imbalance": "GAN against VAE under class imbalance",
-    "two-stage": "mixture prior and a classifier's guidance",
-    "cgan": "conditional GANs and their losses",
-    "classifiers": "guides and judges",
-}
+from modescope.config.studies import STUDIES
+
 SHOWN_DIGITS = 16  # of a digest; all of them are in the tags
 NOT_SAMPLED = ("real", "classifiers")  # a model, a study
 

@@ -11,14 +11,12 @@ import urllib.request
 from typing import Any
 
 from modescope.errors import UserError
-from modescope.mlflow.store import FAULTS, TRAINING, Store, open_store, store_uri, unreachable
+from modescope.mlflow.store import TRAINING, Store, opened
 
 SECONDS_TO_START = 120
 CHARTS = f"{TRAINING}&compareRunsMode=CHART"
 TABLE = f"{TRAINING}&compareRunsMode=TABLE&viewStateShareKey=modescope"
-VIEW_TAG = (
-    "mlflow.sharedViewState.modescope"  # MLflow's own "share" button keeps a view in such a tag of the experiment
-)
+VIEW_TAG = "mlflow.sharedViewState.modescope"  # an experiment's tag, as MLflow's own "share" button keeps a view
 SCORES = ("fid_classifier", "class_consistency", "class_share_tv", "recall", "kl_to_uniform", "accuracy")
 MOST_PARAMS = 8
 FIRST_COLUMNS = ("attributes.`Run Name`", "runDateAndNestInfo", "duration")  # MLflow's own
@@ -32,11 +30,8 @@ def serve(port: int) -> None:
     Raises:
         UserError: the port is taken, or the store cannot be used.
     """
-    try:
-        store = open_store()
+    with opened() as store:
         links = page_links(store, port)
-    except FAULTS as error:
-        raise unreachable(store_uri(), error) from error
     if store.artifacts is None:
         print("\n".join(links))
         return

@@ -1,0 +1,62 @@
+"""Which runs lie in the files: finished ones, and those that died in their work folders."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from modescope.errors import UserError
+from modescope.files import read_json, root, write_json
+from modescope.runs.folder import RUN_FILE, WORK_FOLDERS
+from modescope.runs.locks import lock_file, try_lock
+
+
+def finished_runs(folder: Path) -> list[Path]:
+    """Folders of runs as the pipeline leaves them (hidden folders are half-written ones)."""
+    files = [
+        file for pattern in ("data/reference*/*", "models/**") for file in sorted(folder.glob(f"{pattern}/{RUN_FILE}"))
+    ]
+    return [file.parent for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
+
+
+def interrupted_runs(folder: Path) -> list[Path]:
+    """Work folders that no process holds, of runs that have not been finished since; a dead one is marked killed."""
+    finished = {read_json(place / RUN_FILE)["key"] for place in finished_runs(folder)}
+    return [place for place in _dead_work_folders() if read_json(place / RUN_FILE)["key"] not in finished]
+
+
+def _dead_work_folders() -> Iterator[Path]:
+    for file in _work_files():
+        held = try_lock(lock_file(file.parent))
+        if held is None:
+            continue
+        with held:
+            info = read_json(file)
+            if info["status"] == "running":
+                write_json(file, {**info, "status": "killed"})
+        yield file.parent
+
+
+def _work_files() -> list[Path]:
+    return sorted((root() / WORK_FOLDERS).glob(f"*/{RUN_FILE}"))
+
+
+def find_generator(name: str) -> Path:
+    """Folder of a trained generator.
+
+    Raises:
+        UserError: there is none of that name; the message names those there are.
+    """
+    files = sorted(Path("models").glob(f"*/*/{RUN_FILE}"))
+    folders = {file.parent.name: file.parent for file in files if file.parent.parent.name != "classifiers"}
+    if name not in folders:
+        known = ", ".join(folders) or "none yet (`dvc repro` trains them, `dvc checkout` brings them back)"
+        raise UserError(f"unknown run `{name}`: there are {known}")
+    return folders[name]
+
+
+def refuse_unfinished(run: str) -> None:
+    """Raises UserError if a run of that name is being trained, or was, and none is finished."""
+    if list(Path("models").glob(f"*/{run}/{RUN_FILE}")):
+        return
+    status = next((info["status"] for info in map(read_json, _work_files()) if info["run"] == run), None)
+    if status is not None:
+        raise UserError(f"run {run} is {status}, not finished: `dvc repro` finishes it")
