@@ -1,6 +1,6 @@
 """What live monitoring costs: the part of a training's time that goes into curves, gradient norms, pictures and MLflow.
 
-python benchmarks/monitoring.py cgan-bce
+python -m benchmarks.monitoring cgan-bce
 """
 
 import os

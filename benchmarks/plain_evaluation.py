@@ -17,7 +17,6 @@ from torchmetrics.image.kid import KernelInceptionDistance
 
 from modescope.config import Evaluation
 from modescope.evaluation.features import BATCH_SIZE, Extractor
-from modescope.vision import torchvision  # noqa: F401  (before torchmetrics, which imports it)
 
 
 class Network(nn.Module):

@@ -3,9 +3,10 @@ cross-entropy.
 """
 
 import torch
-from benchmarks.plain_dcgan import PlainDcgan
 from torch import nn
 from torch.nn import functional as F
+
+from benchmarks.plain_dcgan import PlainDcgan
 
 
 def feed_forward_layer(hidden: int = 128) -> nn.Module:

@@ -1,6 +1,6 @@
 """Where a training step's time goes: our loops under torch's profiler, in parts.
 
-python benchmarks/profile_loops.py imbalance-gan cgan-bce
+python -m benchmarks.profile_loops imbalance-gan cgan-bce
 """
 
 import re
@@ -9,7 +9,7 @@ import time
 
 from torch.profiler import ProfilerActivity, profile
 
-from modescope.bench.loops import all_loops
+from benchmarks.loops import all_loops
 from modescope.training.device import arithmetic, training_device
 
 STEPS = 8

@@ -8,9 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from modescope import bench
-from modescope.bench import evaluation, growth, loops, measure
-from modescope.bench.figures import picture
+from benchmarks import bench, evaluation, loops, measure, plain_dcgan, plain_gan, plain_stage2, scaling
+from benchmarks.figures import picture
 from modescope.config import GANConfig, parse_params, profile_values
 from modescope.models.adapters import adapt
 from modescope.models.dcgan import DCGANDiscriminator, DCGANGenerator
@@ -21,11 +20,6 @@ SECONDS = [f"{name}_seconds" for name in ("ours", "torchmetrics", "torchmetrics_
 PARAMS = parse_params(profile_values("standard"), "standard")
 
 
-@pytest.fixture(autouse=True)
-def repository(monkeypatch):
-    monkeypatch.syspath_prepend(Path.cwd())
-
-
 def assert_same(plain: nn.Module, ours: nn.Module, given: torch.Tensor):
     """With the same weights, in eval mode."""
     plain.load_state_dict(dict(zip(plain.state_dict(), ours.state_dict().values(), strict=True)))
@@ -33,8 +27,6 @@ def assert_same(plain: nn.Module, ours: nn.Module, given: torch.Tensor):
 
 
 def test_study_1s_plain_networks_are_ours():
-    from benchmarks import plain_gan
-
     settings = PARAMS.imbalance.gan
     assert_same(plain_gan.generator(), build_generator(settings, 3), torch.randn(4, 100))
     assert_same(
@@ -45,16 +37,12 @@ def test_study_1s_plain_networks_are_ours():
 
 
 def test_study_2s_plain_networks_are_ours():
-    from benchmarks import plain_dcgan
-
     assert_same(plain_dcgan.generator(8), DCGANGenerator(100, 8), torch.randn(4, 100))
     assert_same(plain_dcgan.discriminator(8), DCGANDiscriminator(8), torch.randn(4, 3, 32, 32))
 
 
 @pytest.mark.parametrize("kind", loops.ARCHITECTURES)
 def test_stage_2s_plain_generators_are_ours(kind):
-    from benchmarks import plain_dcgan, plain_stage2
-
     values = (
         {name: getattr(PARAMS, name) for name in GANConfig.model_fields}
         | loops.ARCHITECTURES[kind]
@@ -77,10 +65,8 @@ class Guide(nn.Module):
 
 
 def test_plain_stage_2_trains_what_surrounds_the_frozen_generator():
-    from benchmarks.plain_stage2 import PlainStage2
-
     pictures = loops.Data(3, 32, CPU).pictures[:8]
-    loop = PlainStage2(pictures, CPU, "d", Guide(), batch_size=4)
+    loop = plain_stage2.PlainStage2(pictures, CPU, "d", Guide(), batch_size=4)
     before = {name: value.clone() for name, value in loop.generator.state_dict().items()}
     loop.run(1)
     changed = {
@@ -169,7 +155,7 @@ def measured() -> dict:
             "ratio_max": 3.1,
             **dict.fromkeys(SECONDS, 10.0),
         },
-        "growth": {
+        "scaling": {
             "batch_size": sizes,
             "width": sizes,
             "evaluation": [{"images": 1000, "seconds": 1.0}, {"images": 2000, "seconds": 2.0}],
@@ -190,19 +176,19 @@ def test_json_is_an_object_a_loop(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(bench, "evaluation_seconds", lambda device: measured()["evaluation"])
     monkeypatch.setattr(
         bench,
-        "training_growth",
-        lambda device, peak: {name: measured()["growth"][name] for name in ("batch_size", "width")},
+        "training_scaling",
+        lambda device, peak: {name: measured()["scaling"][name] for name in ("batch_size", "width")},
     )
-    monkeypatch.setattr(bench, "evaluation_growth", lambda device: measured()["growth"]["evaluation"])
+    monkeypatch.setattr(bench, "evaluation_scaling", lambda device: measured()["scaling"]["evaluation"])
     bench.main(as_json=True, out=tmp_path)
     assert json.loads(capsys.readouterr().out) == result
     assert json.loads((tmp_path / "bench.json").read_text()) == measured() and (tmp_path / "bench.png").exists()
 
 
-def test_growth_and_evaluation_give_a_row_a_size(monkeypatch):
-    monkeypatch.setattr(growth, "BATCH_SIZES", (4,))
-    monkeypatch.setattr(growth, "WIDTHS", (8,))
-    found = growth.training_growth(CPU, 100.0)
+def test_scaling_and_evaluation_give_a_row_a_size(monkeypatch):
+    monkeypatch.setattr(scaling, "BATCH_SIZES", (4,))
+    monkeypatch.setattr(scaling, "WIDTHS", (8,))
+    found = scaling.training_scaling(CPU, 100.0)
     assert [row["batch_size"] for row in found["batch_size"]] == [4] and found["width"][0]["images_per_second"] > 0
     assert all(row["peak_share"] > 0 for rows in found.values() for row in rows)
     images, labels = evaluation.smooth_images(20, 1)

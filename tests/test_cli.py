@@ -17,7 +17,7 @@ import yaml
 from modescope import cli
 from modescope.config import load_params, parse_params, profile_values
 from modescope.evaluation.samplers import check_wanted
-from modescope.files import write_json
+from modescope.files import read_json, write_json
 from modescope.profile import differences
 
 REPOSITORY = Path(__file__).parents[1]
@@ -266,12 +266,13 @@ def test_sync_prints_what_it_did(modescope, monkeypatch, done, output):
 
 
 def test_bench_is_passed_on(modescope, monkeypatch):
-    bench = types.ModuleType("modescope.bench")
-    bench.main = lambda as_json, out, seconds: print("json" if as_json else "table", out, seconds)
-    monkeypatch.setitem(sys.modules, "modescope.bench", bench)
-    monkeypatch.setattr("modescope.bench", bench, raising=False)
-    assert modescope("bench", "--json") == (0, "json reports 5.0\n", "")
-    assert modescope("bench", "--out", "there", "--seconds", "1") == (0, "table there 1.0\n", "")
+    code, output, errors = modescope("bench", "--json")
+    assert (code, output) == (2, "") and errors.startswith("modescope: no benchmarks/ here") and errors.count("\n") == 1
+    Path("benchmarks").mkdir()
+    code = "import json, sys; json.dump(sys.argv[1:], open('given', 'w')); sys.exit(3)"
+    Path("benchmarks/bench.py").write_text(code, encoding="utf-8")
+    for options in (["--json"], ["--out", "there", "--seconds", "1"]):
+        assert modescope("bench", *options)[0] == 3 and read_json(Path("given")) == options
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ STAGES = {
 }
 MODULES = {name: re.search(r"python -m modescope\.stages\.(\w+)", stage["cmd"])[1] for name, stage in STAGES.items()}
 # A package may import packages further down this list, and itself.
-LAYERS = [{"cli", "stages", "bench", "doctor"}, {"studies"}, {"report", "mlflow"}, {"evaluation"}, {"training"}, {"models"}, {"data"}, {"runs"}, {"process", "profile", "provenance", "vision"}, {"config", "dotted", "errors", "files"}]  # fmt: skip
+LAYERS = [{"cli", "stages", "doctor"}, {"studies"}, {"report", "mlflow"}, {"evaluation"}, {"training"}, {"models"}, {"data"}, {"runs"}, {"process", "profile", "provenance", "vision"}, {"config", "dotted", "errors", "files"}]  # fmt: skip
 
 
 def functions(path):
@@ -69,7 +69,7 @@ def test_imports_point_down(path):
                 assert same_package or layer(name) > layer(module) or layer(module) == len(LAYERS) - 1, (
                     f"{module} imports {name}"
                 )
-            assert name.split(".")[0] != "mlflow" or module == "modescope.mlflow.store", f"{module} imports mlflow"
+            assert name.split(".")[0] != "mlflow" or module.startswith("modescope.mlflow."), f"{module} imports mlflow"
 
 
 def test_the_loop_names_no_model():

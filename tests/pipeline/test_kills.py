@@ -7,8 +7,8 @@ import time
 
 import pytest
 import yaml
-from benchmarks import kills
 
+from benchmarks import kills
 from clones import commit
 
 

@@ -1,7 +1,6 @@
 """Study 3's trainings, as small as they get, and the plain loop of the benchmark."""
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
@@ -163,9 +162,7 @@ def test_what_cannot_be_trained_is_refused(changes, message):
 
 def plain(monkeypatch, loss):
     """The benchmark's plain loop on 16 pictures."""
-    monkeypatch.syspath_prepend(Path(__file__).parents[2])
     from benchmarks.plain_cgan import PlainCgan
-
     from modescope.vision import torchvision
 
     torch.manual_seed(0)

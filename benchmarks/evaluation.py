@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from modescope.bench.measure import with_peak_memory
+from benchmarks.measure import with_peak_memory
+from benchmarks.plain_evaluation import PlainEvaluation
 from modescope.config import Evaluation, parse_params, profile_values
 from modescope.data.batches import to_unit
 from modescope.evaluation.evaluate import evaluate_images
@@ -51,8 +52,6 @@ def evaluation_seconds(device: torch.device) -> dict[str, Any]:
     second of many models. Its FID, KID, IS, confusion and MS-SSIM are a part of our metrics: it has no precision,
     recall, density, coverage.
     """
-    from benchmarks.plain_evaluation import PlainEvaluation
-
     settings, judge = parse_params(profile_values("standard"), "standard").evaluation, UntrainedJudge(device)
     (real, real_labels), (generated, labels) = smooth_images(IMAGES, 1), smooth_images(IMAGES, 2)
     reference = build_reference("balanced", real, real_labels, NUM_CLASSES, [judge], settings)
@@ -75,7 +74,7 @@ def evaluation_seconds(device: torch.device) -> dict[str, Any]:
     }
 
 
-def evaluation_growth(device: torch.device) -> list[dict[str, Any]]:
+def evaluation_scaling(device: torch.device) -> list[dict[str, Any]]:
     """Seconds and peak memory of an evaluation by the number of images, the reference's 10,000."""
     settings, judge = parse_params(profile_values("standard"), "standard").evaluation, UntrainedJudge(device)
     reference = build_reference("balanced", *smooth_images(IMAGES, 1), NUM_CLASSES, [judge], settings)

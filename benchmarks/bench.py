@@ -1,37 +1,40 @@
-"""`modescope bench`: our training loops against plain ones of the same networks, in alternation, and against the
-machine's arithmetic.
+"""The benchmark: our training loops against plain ones of the same networks, in alternation, and against the machine.
+
+python -m benchmarks.bench --seconds 5      # also: modescope bench, make bench
 """
 
 import json
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+import typer
 
-from modescope.bench.evaluation import evaluation_growth, evaluation_seconds
-from modescope.bench.figures import picture
-from modescope.bench.growth import training_growth
-from modescope.bench.loops import Loop, all_loops
-from modescope.bench.measure import alternate, counted_flops, machine, with_peak_memory
+from benchmarks.evaluation import evaluation_scaling, evaluation_seconds
+from benchmarks.figures import picture
+from benchmarks.loops import Loop, all_loops
+from benchmarks.measure import alternate, counted_flops, machine, with_peak_memory
+from benchmarks.scaling import training_scaling
 from modescope.files import atomic_path, write_json
+from modescope.process import exit_readably
 from modescope.training.device import arithmetic, training_device
 
 COLUMNS = "{:<14} {:>12} {:>12} {:>9} {:>7} {:>13} {:>13} {:>8} {:>9} {:>9}"
 EVALUATION = (
-    "evaluation of {images} images, every metric: {ours_seconds:.1f} s; torchmetrics' metrics one by one: {torchmetrics_seconds:.1f} s, "
+    "evaluation of {images} images, every metric: {ours_seconds:.1f} s; "
+    "torchmetrics' metrics one by one: {torchmetrics_seconds:.1f} s, "
     "{torchmetrics_generated_only_seconds:.1f} s with the real images kept; ratio {ratio:.2f}, {ratio_min:.2f}..{ratio_max:.2f}"
 )
 HEADINGS = ("loop", "ours", "plain", "images/s", "ratio", "", "arithmetic", "of peak", "MiB ours", "plain")
 
 
-def main(as_json: bool = False, out: Path = Path("reports"), seconds: float = 5.0) -> None:
-    """Measure every loop, the evaluation and how costs grow; print a table, or one JSON object a loop; write
-    `out`/bench.json and bench.png.
-
-    Args:
-        seconds: that a round of a plain loop should take.
-    """
+def main(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per loop, not a table")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for bench.json and bench.png")] = Path("reports"),
+    seconds: Annotated[float, typer.Option(help="Length of a round of a plain loop (there are five)", min=0.1)] = 5.0,
+) -> None:
+    """Measure each training loop and the evaluation against plain ones, and how costs scale with size."""
     device = training_device()
     with arithmetic(device.type, "bf16", deterministic=False):
         found: dict[str, Any] = {**machine(device), "loops": []}
@@ -44,7 +47,7 @@ def main(as_json: bool = False, out: Path = Path("reports"), seconds: float = 5.
             write_json(out / "bench.json", found)
         found["evaluation"] = evaluation_seconds(device)
         say(EVALUATION.format(**found["evaluation"]))
-        found["growth"] = training_growth(device, found["peak_gflops"]) | {"evaluation": evaluation_growth(device)}
+        found["scaling"] = training_scaling(device, found["peak_gflops"]) | {"evaluation": evaluation_scaling(device)}
     write_json(out / "bench.json", found)
     with atomic_path(out / "bench.png") as temporary:
         temporary.write_bytes(picture(found))
@@ -54,10 +57,8 @@ def compare(loop: Loop, device: torch.device, machine: dict[str, Any], seconds: 
     """Both loops' rates, our arithmetic and its share of the peak, and both loops' memory."""
     ours, our_memory = with_peak_memory(loop.ours, device)
     plain, plain_memory = with_peak_memory(loop.plain, device)
-    rates, flops = (
-        alternate(ours, plain, device, seconds),
-        counted_flops(loop.ours()),
-    )  # a new one: what is replayed is not counted
+    rates = alternate(ours, plain, device, seconds)
+    flops = counted_flops(loop.ours())  # of a new loop: the operations of a replayed graph are not seen
     return {
         "loop": loop.name,
         "device": machine["device"],
@@ -98,3 +99,7 @@ def _row(result: dict[str, Any]) -> str:
         share,
         *memory,
     )
+
+
+if __name__ == "__main__":
+    exit_readably(lambda: typer.run(main))

@@ -1,11 +1,11 @@
-"""How the cost of study 1's GAN grows with batch and width, and the cost of an evaluation with the number of images."""
+"""How the cost of study 1's GAN scales with batch size and width."""
 
 from typing import Any
 
 import torch
 
-from modescope.bench.loops import Data, steps_of
-from modescope.bench.measure import counted_flops, rate, with_peak_memory
+from benchmarks.loops import Data, steps_of
+from benchmarks.measure import counted_flops, rate, with_peak_memory
 from modescope.config import Params, parse_params, profile_values
 from modescope.training.gan import gan_training
 
@@ -13,7 +13,7 @@ BATCH_SIZES = (4, 8, 16, 32, 64, 128, 256, 512)
 WIDTHS = (8, 16, 32, 64, 128, 256)
 
 
-def training_growth(device: torch.device, peak_gflops: float) -> dict[str, list[dict[str, Any]]]:
+def training_scaling(device: torch.device, peak_gflops: float) -> dict[str, list[dict[str, Any]]]:
     """`batch_size` at the standard width, and `width` at the standard batch size: a row for each size."""
     params, data = parse_params(profile_values("standard"), "standard"), Data(3, 32, device)
     return {

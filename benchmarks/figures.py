@@ -12,7 +12,7 @@ OURS, MEMORY = "#0072b2", "#d55e00"
 
 
 def picture(measured: dict[str, Any]) -> bytes:
-    """Every loop against the plain one, and the growth of costs; PNG."""
+    """Every loop against the plain one, and costs by size; PNG."""
 
     def draw(figure: Figure) -> None:
         figure.suptitle(
@@ -26,9 +26,9 @@ def picture(measured: dict[str, Any]) -> bytes:
         )
         _loops(panels["loops"], measured["loops"])
         for name, label in (("batch_size", "batch size"), ("width", "width")):
-            _growth(panels[name], name, label, measured["growth"][name])
-        _evaluation(panels["images"], measured["growth"]["evaluation"])
-        _memory(panels["memory"], measured["growth"])
+            _scaling(panels[name], name, label, measured["scaling"][name])
+        _evaluation(panels["images"], measured["scaling"]["evaluation"])
+        _memory(panels["memory"], measured["scaling"])
 
     return render(draw, 13, 6.2)
 
@@ -51,7 +51,7 @@ def _loops(axes: Axes, loops: Sequence[dict[str, Any]]) -> None:
     axes.set_title("Steps per second, ours / plain loop")
 
 
-def _growth(axes: Axes, name: str, label: str, rows: Sequence[dict[str, Any]]) -> None:
+def _scaling(axes: Axes, name: str, label: str, rows: Sequence[dict[str, Any]]) -> None:
     sizes = [row[name] for row in rows]
     axes.plot(sizes, [row["images_per_second"] for row in rows], color=OURS, marker="o", markersize=4)
     for row in rows:
@@ -78,10 +78,10 @@ def _evaluation(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
     axes.set_title("Evaluation, all metrics, judge")
 
 
-def _memory(axes: Axes, growth: dict[str, Sequence[dict[str, Any]]]) -> None:
+def _memory(axes: Axes, scaling: dict[str, Sequence[dict[str, Any]]]) -> None:
     """Beyond what the process held before."""
     for name, label, line in (("batch_size", "batch size", "-"), ("width", "width", "--")):
-        rows = [row for row in growth[name] if row["peak_mib"] is not None]
+        rows = [row for row in scaling[name] if row["peak_mib"] is not None]
         axes.plot(
             [row[name] for row in rows],
             [row["peak_mib"] for row in rows],
@@ -92,11 +92,11 @@ def _memory(axes: Axes, growth: dict[str, Sequence[dict[str, Any]]]) -> None:
             label=label,
         )
     _doublings(
-        axes, sorted({row[name] for name in ("batch_size", "width") for row in growth[name]}), "batch size, width"
+        axes, sorted({row[name] for name in ("batch_size", "width") for row in scaling[name]}), "batch size, width"
     )
     axes.set_ylabel("MiB")
     axes.legend()
-    axes.set_title("Peak memory of the training")
+    axes.set_title("Peak memory of training")
 
 
 def _doublings(axes: Axes, ticks: Sequence[int], label: str) -> None:

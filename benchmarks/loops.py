@@ -2,18 +2,22 @@
 random images.
 """
 
-import sys
 from collections.abc import Callable
 from functools import cached_property, partial
 from typing import NamedTuple
 
 import torch
 
-from modescope.bench.measure import Run
+from benchmarks.measure import Run
+from benchmarks.plain_cgan import PlainCgan
+from benchmarks.plain_dcgan import PlainDcgan
+from benchmarks.plain_gan import PlainGan
+from benchmarks.plain_mixture import PlainMixture
+from benchmarks.plain_stage2 import PlainStage2
+from benchmarks.plain_vae import PlainVae
 from modescope.config import GANConfig, Params, parse_params, profile_values
 from modescope.config.base import Section
 from modescope.data.batches import to_unit
-from modescope.files import root
 from modescope.models.classifiers import Classifier, build_classifier
 from modescope.training.cgan import cgan_training
 from modescope.training.gan import gan_training
@@ -99,16 +103,12 @@ class Data:
 
 def all_loops(device: torch.device) -> list[Loop]:
     """Every training loop."""
-    sys.path.insert(0, str(root()))
     params = parse_params(profile_values("standard"), "standard")
     colour, grey = Data(3, 32, device), Data(1, 28, device)
     return [*_study1(params, colour, device), *_study2(params, colour, device), *_study3(params, grey, device)]
 
 
 def _study1(params: Params, data: Data, device: torch.device) -> list[Loop]:
-    from benchmarks.plain_gan import PlainGan
-    from benchmarks.plain_vae import PlainVae
-
     def ours(make_training: Callable, settings: Section) -> Run:
         return steps_of(make_training(settings, *data.ready, params.seed), params.precision)
 
@@ -130,10 +130,6 @@ def _study1(params: Params, data: Data, device: torch.device) -> list[Loop]:
 
 
 def _study2(params: Params, data: Data, device: torch.device) -> list[Loop]:
-    from benchmarks.plain_dcgan import PlainDcgan
-    from benchmarks.plain_mixture import PlainMixture
-    from benchmarks.plain_stage2 import PlainStage2
-
     config = params.stage1_config("stage1").model_copy(update=PUBLISHED)
     guide = untrained_guide(params).to(device)
 
@@ -184,8 +180,6 @@ def untrained_guide(params: Params) -> Classifier:
 
 
 def _study3(params: Params, data: Data, device: torch.device) -> list[Loop]:
-    from benchmarks.plain_cgan import PlainCgan
-
     def loop(loss: str) -> Loop:
         config = params.cgan.config(f"cgan-{loss}").model_copy(update={"generator_width": 128, "critic_width": 64})
         return Loop(
