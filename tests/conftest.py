@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
-PIPELINE = Path(__file__).parent / "pipeline"
+TESTS = Path(__file__).parent
+SLOW = {"pipeline", "stages", "test_doctor.py", "test_process.py", "test_start_up.py"}  # whole runs, many processes
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the pipeline's tests as slow, and let the demo begin first, its clones come last: units run meanwhile."""
-    for item in items:
-        if item.path.is_relative_to(PIPELINE):
+    """Mark what is slow. The demo begins: one worker makes it while the other runs units. Tests of its clones end."""
+    places = {item: item.path.relative_to(TESTS).parts for item in items}
+    for item, place in places.items():
+        if place[0] in SLOW:
             item.add_marker("slow")
-    items.sort(key=lambda item: 0 if item.path.name == "test_demo.py" else 1 + item.path.is_relative_to(PIPELINE))
+    items.sort(key=lambda item: 0 if places[item][-1] == "test_demo.py" else 1 + (places[item][0] == "pipeline"))
 
 
 @pytest.fixture
