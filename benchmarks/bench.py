@@ -24,7 +24,8 @@ COLUMNS = "{:<14} {:>12} {:>12} {:>9} {:>7} {:>13} {:>13} {:>8} {:>9} {:>9}"
 EVALUATION = (
     "evaluation of {images} images, every metric: {ours_seconds:.1f} s; "
     "torchmetrics' metrics one by one: {torchmetrics_seconds:.1f} s, "
-    "{torchmetrics_generated_only_seconds:.1f} s with the real images kept; ratio {ratio:.2f}, {ratio_min:.2f}..{ratio_max:.2f}"
+    "{torchmetrics_generated_only_seconds:.1f} s with the real images kept; "
+    "ratio {ratio:.2f}, {ratio_min:.2f}..{ratio_max:.2f}"
 )
 HEADINGS = ("loop", "ours", "plain", "images/s", "ratio", "", "arithmetic", "of peak", "MiB ours", "plain")
 

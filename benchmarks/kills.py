@@ -1,6 +1,6 @@
 """Kill `dvc repro` and `dvc exp run` at random moments: the next `dvc repro` must end in the same weights and metrics.
 
-    python benchmarks/kills.py --tries 20 --seed 0
+    python -m benchmarks.kills --tries 20 --seed 0
 
 Works in a clone of its own (profile `demo`, one GAN and its evaluation, 1,000 steps), prints a line per try and writes
 reports/kills.json.
@@ -28,8 +28,7 @@ from typing import IO, Any
 import psutil
 from ruamel.yaml import YAML
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from clones import commit, copy_of_the_repository, environment, run
+from benchmarks.clones import commit, copy_of_the_repository, environment, run
 from modescope.files import read_json, sha256, write_json
 
 TARGET, NEEDS = "evaluate-imbalance@gan-split4", "reference@split4"  # the stages up to NEEDS run once
@@ -52,12 +51,14 @@ class Try:
     """One command that was killed, and what came after.
 
     Attributes:
-        moment: seconds from the start to the kill. reached: where the command was. died: seconds until the last process
-            was gone.
-        found: `modescope doctor`'s findings before the next command, if it needed one. resumed_from: step, 0 where
-            training began anew.
-        left: findings afterwards, of things that disturb nobody. seconds: of the next command. same: its results are
-            the undisturbed ones.
+        moment: seconds from the start to the kill.
+        reached: where the command was.
+        died: seconds until the last process was gone.
+        found: `modescope doctor`'s findings before the next command, if it needed one.
+        resumed_from: step, 0 where training began anew.
+        seconds: of the next command.
+        same: whether its results are the undisturbed ones.
+        left: findings afterwards, of things that disturb no command.
     """
 
     command: str
@@ -75,7 +76,8 @@ class Try:
         result = "same" if self.same else "DIFFERENT"
         needed = f"; doctor mended {len(self.found)}" if self.found else ""
         resumed = f" from step {self.resumed_from}" if self.resumed_from else ""
-        return f"{self.command.split(TARGET)[0]}| {self.kill} at {self.moment:.1f} s ({self.reached}){needed}; then {self.seconds:.1f} s{resumed}: {result}"
+        killed = f"{self.command.split(TARGET)[0]}| {self.kill} at {self.moment:.1f} s ({self.reached})"
+        return f"{killed}{needed}; then {self.seconds:.1f} s{resumed}: {result}"
 
 
 def prepare(folder: Path) -> None:
@@ -103,8 +105,10 @@ def results(folder: Path) -> dict[str, Any]:
 
 
 def disturb(folder: Path, attempt: Try, expected: dict[str, Any]) -> bool:
-    """Start the command, kill it at its moment, repair, run `dvc repro`, and fill in `attempt`. False: it had ended
-    before the kill.
+    """Start the command, kill it at its moment, repair, run `dvc repro`, and fill in `attempt`.
+
+    Returns:
+        False where the command had ended before the kill.
     """
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
         process, began = begin(folder, attempt.command, output), time.monotonic()
@@ -144,21 +148,17 @@ def kill(folder: Path, attempt: Try, process: subprocess.Popen, output: IO[str])
 
 
 def finish(folder: Path, attempt: Try, expected: dict[str, Any]) -> None:
-    """What the user does next: `dvc repro`, after `modescope doctor --mend` where an experiment was killed or DVC
-    refuses.
-    """
+    """What the user does: `dvc repro`, first `modescope doctor --mend` if an experiment was killed, or DVC refuses."""
     if attempt.command == EXPERIMENT:
         attempt.found = mend(folder)
-    began = time.monotonic()
-    again = subprocess.run(REPRO.split(), cwd=folder, env=environment(folder, **OFTEN), capture_output=True, text=True)
-    if again.returncode != 0:
-        print(again.stdout[-2000:], again.stderr[-2000:], file=sys.stderr)
+    began, options = time.monotonic(), {"cwd": folder, "env": environment(folder, **OFTEN), "text": True}
+    ended = subprocess.run(REPRO.split(), capture_output=True, **options)
+    if ended.returncode != 0:
+        print(ended.stdout[-2000:], ended.stderr[-2000:], file=sys.stderr)
         attempt.found += mend(folder)
-        again = subprocess.run(
-            REPRO.split(), cwd=folder, env=environment(folder, **OFTEN), capture_output=True, text=True, check=True
-        )
+        ended = subprocess.run(REPRO.split(), capture_output=True, check=True, **options)
     attempt.seconds = round(time.monotonic() - began, 1)
-    attempt.resumed_from = int((re.findall(r"goes on from step (\d+)", again.stdout) or [0])[-1])
+    attempt.resumed_from = int((re.findall(r"goes on from step (\d+)", ended.stdout) or [0])[-1])
     attempt.same = results(folder) == expected and run("git symbolic-ref --short HEAD", folder)[0].strip() != ""
     attempt.left = mend(folder)
 
@@ -210,7 +210,8 @@ def stored_runs(folder: Path) -> dict[str, list[str]]:
 import json
 from modescope.mlflow.store import open_store
 store = open_store()
-print(json.dumps([[run.data.tags["key"], run.info.status] for run in store.client.search_runs(list(store.experiments().values()))]))"""
+runs = store.client.search_runs(list(store.experiments().values()))
+print(json.dumps([[run.data.tags["key"], run.info.status] for run in runs]))"""
     pairs = json.loads(
         subprocess.run(
             [sys.executable, "-c", code],
@@ -255,6 +256,7 @@ def summary(measured: dict[str, Any]) -> list[str]:
     """The table's rows."""
     tries, runs = measured["tries"], measured["runs"]
     commands = [" ".join(each["command"].split()[:-1]) for each in tries]
+    statuses = sorted({status for each in runs.values() for status in each})
     needed = Counter(name for name, each in zip(commands, tries, strict=True) if each["found"])
     rows = {
         "tries": ", ".join(f"{count} {name}" for name, count in Counter(commands).items()),
@@ -263,7 +265,7 @@ def summary(measured: dict[str, Any]) -> list[str]:
         "went on from a step > 0": sum(each["resumed_from"] > 0 for each in tries),
         "last process gone after": f"{max(each['died'] for each in tries):.2f} s at most",
         "`modescope doctor --mend` needed": ", ".join(f"{count} {name}" for name, count in needed.items()) or "never",
-        "MLflow": f"{sum(map(len, runs.values()))} runs for {len(runs)} trainings, {', '.join(sorted({status for each in runs.values() for status in each}))}",
+        "MLflow": f"{sum(map(len, runs.values()))} runs for {len(runs)} training runs, {', '.join(statuses)}",
     }  # fmt: skip
     return ["| what | figure |", "|---|---|", *(f"| {name} | {figure} |" for name, figure in rows.items())]
 
@@ -274,14 +276,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--out", type=Path, default=Path("reports/kills.json"))
     given = parser.parse_args()
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # a shell makes its background processes deaf to Ctrl-C, and their children
+    # A shell lets its background processes, and so their children, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         measured = measure(copy_of_the_repository(Path(folder).resolve() / "clone"), given.tries, given.seed)
     print("\n".join(summary(measured)))
     versions = {name: version(name) for name in ("dvc", "mlflow", "torch")}
-    command = f"python benchmarks/kills.py --tries {given.tries} --seed {given.seed}"
+    command = f"python -m benchmarks.kills --tries {given.tries} --seed {given.seed}"
     write_json(
         given.out, {"command": command, "date": datetime.now(UTC).date().isoformat(), "versions": versions, **measured}
     )

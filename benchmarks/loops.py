@@ -1,6 +1,4 @@
-"""The training loops that are measured: ours, and a plain one of the same networks, at the published settings, on
-random images.
-"""
+"""The training loops that are measured: ours and plain ones of the same networks, at published settings, on noise."""
 
 from collections.abc import Callable
 from functools import cached_property, partial
@@ -42,8 +40,11 @@ ARCHITECTURES = {  # of stage 2, with one step of each network, in place of the 
 
 
 class Loop(NamedTuple):
-    """What is compared; `ours` and `plain` make the loops, `images` is how many real ones a step shows (draws, of
-    `mixture-draws`).
+    """What is compared.
+
+    Attributes:
+        images: how many real ones a step shows (of `mixture-draws`: how many draws it makes).
+        ours, plain: make the loops.
     """
 
     name: str
@@ -66,7 +67,7 @@ def steps_of(training: Training, precision: str) -> Run:
 
 
 def generator_steps(training: Training, precision: str) -> Run:
-    """The generator's half of an adversarial training, as it comes."""
+    """The generator's half of adversarial training, without a CUDA graph."""
     objective, stream, _ = training
     generator, batch = objective.phases[1], Batch(*stream.batch(0))
 

@@ -36,8 +36,10 @@ def rate(run: Run, device: torch.device, seconds: float = 1.0) -> float:
 
 
 def alternate(ours: Run, plain: Run, device: torch.device, seconds: float) -> dict[str, float]:
-    """Both loops in turn, `ROUNDS` rounds each, the plain one's of about `seconds`: medians of the rounds, and median
-    and extremes of the ratio.
+    """Both loops in turn, `ROUNDS` rounds each, the plain one's of about `seconds`.
+
+    Returns:
+        the medians of the rounds, and median and extremes of the ratio.
     """
     for run in (ours, plain):
         run(WARM_UP)
@@ -63,8 +65,9 @@ def peak_flops(device: torch.device) -> float:
 
 
 class OperationCounter(TorchDispatchMode):
-    """Adds up the floating-point operations of convolutions and matrix products (FlopCounterMode also follows modules,
-    and fails under a gradient penalty).
+    """Adds up the floating-point operations of convolutions and matrix products.
+
+    torch's FlopCounterMode also follows modules, and fails under a gradient penalty.
     """
 
     total = 0
@@ -84,8 +87,9 @@ def counted_flops(run: Run) -> int:
 
 
 def with_peak_memory(make: Callable[[], Run], device: torch.device) -> tuple[Run, float | None]:
-    """Make a loop, run it, and say how many MiB it took at most: of the GPU, else of the process beyond what it had
-    (None where that is not known).
+    """Make a loop, run it, and measure its peak memory in MiB.
+
+    Of the GPU, else of the process beyond what it held before; None where that is not known.
     """
     gc.collect()
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -117,6 +121,6 @@ def _peak(device: torch.device) -> int | None:
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """Which machine this is, and its measured limit."""
+    """The machine's name, and its measured limit."""
     name = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads"
     return {"device": name, "torch": torch.__version__, "peak_gflops": peak_flops(device) / 1e9}

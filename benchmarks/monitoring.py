@@ -1,4 +1,4 @@
-"""What live monitoring costs: the part of a training's time that goes into curves, gradient norms, pictures and MLflow.
+"""What live monitoring costs: the share of training time that goes into curves, gradient norms, pictures and MLflow.
 
 python -m benchmarks.monitoring cgan-bce
 """
@@ -53,18 +53,15 @@ def main(row: str) -> None:
     timed(training.objective, "preview")
     timed(loop, "gradient_norm")
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["MLFLOW_TRACKING_URI"] = (
-            f"sqlite:///{folder}/mlflow.db"  # a store of its own: this is no run of the study
-        )
+        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"  # the study's store gets no such run
         with RunLog(info, Path(folder) / "run", push) as log:
             timed(log, "log")  # curves and, now and then, MLflow
             timed(log, "image")
             timing = loop.train(training, log=log, checkpoint=Checkpoint(log.folder), precision=info["precision"])
             log.finish(Path(folder) / "out")
     parts = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in spent.items())
-    print(
-        f"{row}: {timing.steps} steps in {timing.seconds:.1f} s, of which {parts}: {sum(spent.values()) / timing.seconds:.2%}"
-    )
+    share = sum(spent.values()) / timing.seconds
+    print(f"{row}: {timing.steps} steps in {timing.seconds:.1f} s, of which {parts}: {share:.2%}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""Study 2's DCGAN as a tutorial writes it: PIL images, DataLoader, float32, contiguous memory, one optimiser call after
-the other.
+"""Study 2's DCGAN as a tutorial writes it.
+
+PIL images, DataLoader, float32, contiguous memory, one optimiser call after the other.
 """
 
 import torch

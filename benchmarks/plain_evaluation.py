@@ -1,8 +1,6 @@
-"""Evaluation as torchmetrics' documentation writes it: one metric after the other, each with its own pass of the
-network over the images.
+"""Evaluation as torchmetrics' documentation writes it: metric by metric, each with a pass of the network of its own.
 
-torchmetrics has no precision, recall, density, coverage, no class shares against a reference, and nothing for long
-tails.
+torchmetrics has no precision, recall, density or coverage, no class shares against a reference, nothing for long tails.
 """
 
 import warnings

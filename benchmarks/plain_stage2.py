@@ -1,6 +1,4 @@
-"""Study 2's stage 2 as a tutorial writes it: the plain DCGAN with layers around its frozen generator, and the guide's
-cross-entropy.
-"""
+"""Study 2's stage 2 as a tutorial writes it: layers around the frozen plain DCGAN, and the guide's cross-entropy."""
 
 import torch
 from torch import nn

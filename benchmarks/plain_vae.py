@@ -13,8 +13,10 @@ from pythae.trainers import BaseTrainer, BaseTrainerConfig
 
 
 class PlainVae:
-    """`run(n)` trains n steps on images (N, 3, 32, 32) float in [0, 1]: one epoch of pythae's trainer over the first n
-    batches.
+    """`run(n)` trains n steps: one epoch of pythae's trainer over the first n batches.
+
+    Args:
+        images: (N, 3, 32, 32) float in [0, 1].
     """
 
     def __init__(self, images: torch.Tensor, device: torch.device, batch_size: int = 64):

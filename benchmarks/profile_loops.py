@@ -24,9 +24,7 @@ PARTS = {  # the first that an operation's name matches
 
 
 def parts(run) -> tuple[dict[str, float], float]:
-    """Shares of the wall time of a step by part, the rest being what no operation accounts for; and the milliseconds of
-    a step.
-    """
+    """Shares of a step's wall time by part, the rest being what no operation accounts for; and its milliseconds."""
     device = training_device()
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device.type == "cuda" else [])]
     run(4)

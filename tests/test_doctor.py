@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from clones import environment, run
+from benchmarks.clones import environment, run
 from modescope import doctor
 from modescope.mlflow.store import Store, open_store
 from tracked_runs import start_python, stored_run, work_folder

@@ -1,5 +1,6 @@
-"""The command line: `modescope use | sample | sync | ui | promote | doctor | bench`. Heavy imports happen inside the
-commands.
+"""The command line: `modescope use | sample | sync | ui | promote | doctor | bench`.
+
+Heavy imports happen inside the commands.
 """
 
 import math
@@ -118,9 +119,8 @@ def promote(
 
     refuse_unfinished(run)
     done = promote_run(find_generator(run), alias)
-    print(
-        f"{run} {'is' if done.is_new else 'was already'} version {done.version} of {done.model}, alias {alias}: {done.link}"
-    )
+    made = "is" if done.is_new else "was already"
+    print(f"{run} {made} version {done.version} of {done.model}, alias {alias}: {done.link}")
     print(
         f'mlflow.pyfunc.load_model("models:/{done.model}@{alias}").predict(pandas.DataFrame({{"n": [8], "seed": [7]}}))'
     )
@@ -128,14 +128,14 @@ def promote(
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})
 def bench(context: typer.Context) -> None:
-    """Measure each training loop and the evaluation against plain ones: `python -m benchmarks.bench` (--help lists its options)."""
+    """Measure each training loop and the evaluation against plain ones (--help lists the options)."""
     if not Path("benchmarks/bench.py").exists():
         raise UserError("no benchmarks/ here: `modescope bench` runs in the root of Modescope's repository")
     raise typer.Exit(subprocess.run([sys.executable, "-m", "benchmarks.bench", *context.args]).returncode)
 
 
 def wanted_labels(count: int, label: int | None, columns: int | None) -> Any:
-    """Labels (count,) int64 to ask a sampler for: one label, or a column of a sheet for each; None for the run's own."""
+    """Labels (count,) int64 for a sampler: all `label`, or one class per column; None for the run's own."""
     import torch
 
     if label is not None:

@@ -1,4 +1,4 @@
-"""What every process of ours does: start fast, die with its parent, stop when told to, and say errors in one line."""
+"""What every process of ours does: start fast, die with its parent, stop on signals, and say errors in one line."""
 
 import ctypes
 import errno
@@ -27,8 +27,9 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # man 3 mallopt
 
 
 def run_stage(main: Callable[..., None]) -> None:
-    """Run a stage's `main`, whose typed arguments become the command line, and exit: 0 done, 2 the user's input, 1 our
-    fault.
+    """Run a stage's `main`, whose typed arguments become the command line, and exit.
+
+    Exit codes: 0 done, 2 the user can mend it (one line on stderr), 1 our own fault.
     """
     gc.freeze()  # what is imported by now, see `uncollected`
     keep_freed_memory()
@@ -42,10 +43,10 @@ def run_stage(main: Callable[..., None]) -> None:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc use freed memory again in place of giving it back to the system.
+    """Let glibc keep freed memory instead of returning it to the system.
 
-    Large tensors come and go in every step, and each new page costs a fault: a sixth of a DCGAN's step on a CPU, a
-        fourth of an adapter's with 256 pixels.
+    Large tensors are made and freed in every step, and each new page costs a fault: a sixth of a DCGAN's step on a
+    CPU, a fourth of an adapter's with 256 pixels.
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if hasattr(libc, "mallopt"):  # musl has none
@@ -55,10 +56,10 @@ def keep_freed_memory() -> None:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """For the import of something large: Python's cycle collector rests, and never looks at what was made.
+    """Import something large inside: Python's cycle collector pauses, and ignores these objects from then on.
 
-    Modules live as long as the process. Going through them again and again takes a fourth of a stage's start, and once
-    more its end.
+    Modules live as long as the process. Traversing them repeatedly takes a fourth of a stage's start, and time at
+    its end.
     """
     gc.disable()
     try:
@@ -88,9 +89,7 @@ def die_with_parent() -> None:
 
 
 def stop_on_signals() -> None:
-    """Turn SIGTERM and SIGINT into SystemExit (143, 130), so that `with` blocks close; later ones do not disturb the
-    closing.
-    """
+    """Turn SIGTERM and SIGINT into SystemExit (143, 130), so that `with` blocks close; ignore further ones."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
         for each in (signal.SIGTERM, signal.SIGINT):
@@ -103,9 +102,7 @@ def stop_on_signals() -> None:
 
 
 def exit_readably(command: Callable[[], Any]) -> None:
-    """Call `command`. What the user can mend ends in one line on stderr and exit code 2; our own faults raise (exit
-    code 1).
-    """
+    """Call `command`. What the user can mend is one line on stderr and exit code 2; our own faults raise (code 1)."""
     try:
         command()
     except UserError as error:
@@ -131,20 +128,17 @@ def missing_package(error: Exception) -> str | None:
 
 
 def disk_trouble(error: Exception) -> str | None:
-    """One line for a full disk or a file that may not be touched, also where a library hides the OSError in a text;
-    else None.
-    """
+    """One line for a full disk or a file without permission, also where a library hides the OSError; else None."""
     code = getattr(error, "errno", None) or _hidden_code(str(error))
     if code not in ADVICE:
         return None
     place = getattr(error, "filename", None) or "a file"
-    return f"cannot write {place}: {os.strerror(code).lower()}; {ADVICE[code]}, then run it again (it goes on where it stopped)"
+    advice = f"{ADVICE[code]}, then run it again (it goes on where it stopped)"
+    return f"cannot write {place}: {os.strerror(code).lower()}; {advice}"
 
 
 def _hidden_code(text: str) -> int | None:
-    """The error number that a library's message tells of. torch.save on a full disk: `inline_container.cc: unexpected
-    pos`.
-    """
+    """The error number behind a library's message; torch.save says `inline_container.cc: unexpected pos`."""
     if "inline_container.cc" in text and ("unexpected pos" in text or "failed writing" in text):
         return errno.ENOSPC
     return next((code for code in ADVICE if os.strerror(code) in text), None)

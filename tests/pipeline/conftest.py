@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 from filelock import FileLock
 
-from clones import commit, copy_of_the_repository, run, without_a_store
+from benchmarks.clones import commit, copy_of_the_repository, run, without_a_store
 from modescope.files import read_json, write_json
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from clones import commit, run
+from benchmarks.clones import commit, run
 from modescope.evaluation.calibration import predict
 from modescope.evaluation.samplers import load_sampler
 from modescope.models.classifiers import load_judge

@@ -10,7 +10,7 @@ import mlflow
 import pytest
 from dvc.utils.hydra import apply_overrides
 
-from clones import run
+from benchmarks.clones import run
 from modescope.config import PARAMS, read_yaml
 from modescope.dotted import dotted
 

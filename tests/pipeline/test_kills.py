@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from benchmarks import kills
-from clones import commit
+from benchmarks.clones import commit
 
 
 @pytest.fixture

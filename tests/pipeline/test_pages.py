@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from clones import environment
+from benchmarks.clones import environment
 from modescope.files import read_json
 from servers import free_port
 

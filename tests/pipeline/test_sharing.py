@@ -11,7 +11,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from clones import run
+from benchmarks.clones import run
 from modescope.files import sha256
 from modescope.mlflow.store import Store
 from servers import free_port, mlflow_server, postgres, ssh_server

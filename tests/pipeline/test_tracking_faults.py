@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from clones import environment, run
+from benchmarks.clones import environment, run
 from modescope.files import sha256
 from modescope.mlflow.store import Store
 from modescope.runs.folder import read_rows

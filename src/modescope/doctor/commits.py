@@ -12,10 +12,8 @@ from modescope.doctor.processes import runs_git
 from modescope.runs.git_facts import OUTPUTS
 
 DETACHED, RESTORED = re.compile(r"checkout: moving from (\S+) to [0-9a-f]{40}$"), "dvc: Restore HEAD"
-EXECUTION = [
-    f"refs/exps/exec/EXEC_{name}" for name in ("BASELINE", "MERGE", "BRANCH")
-]  # EXEC_HEAD stays after every experiment
-MERGE = EXECUTION[1]
+BASELINE, MERGE, BRANCH = (f"refs/exps/exec/EXEC_{name}" for name in ("BASELINE", "MERGE", "BRANCH"))
+EXECUTION = (BASELINE, MERGE, BRANCH)  # DVC's own EXEC_HEAD stays after every experiment
 ARGUMENTS = ".dvc/tmp/repro.dat"  # DVC adds it to the index for the time of a stash
 SECONDS_FROM_STASH_TO_DETACHING = 2
 
@@ -41,7 +39,7 @@ def git_locks(folder: Path) -> Iterator[Finding]:
     place = folder / git(folder, "rev-parse", "--git-dir")
     locks = {file: file.stat().st_mtime for file in [*place.glob("*.lock"), *place.glob("refs/**/*.lock")]}
     if locks:
-        time.sleep(0.5)  # an editor may be at it
+        time.sleep(0.5)  # a program that git_locks does not see may be using it
     for file, written in locks.items():
         if file.exists() and file.stat().st_mtime == written:
             yield Finding(
@@ -66,16 +64,14 @@ def detached_head(folder: Path) -> list[Finding]:
     """HEAD where DVC detached it, and changes that DVC put into git's stash for a moment."""
     if not holds(folder, "rev-parse", "HEAD"):
         return []
-    moves = [
-        line.split("\t")
-        for line in git(folder, "reflog", "show", "HEAD", "-50", "--date=unix", "--format=%H\t%gd\t%gs").splitlines()
-    ]
+    lines = git(folder, "reflog", "show", "HEAD", "-50", "--date=unix", "--format=%H\t%gd\t%gs").splitlines()
+    moves = [line.split("\t") for line in lines]
     history = [(commit, int(re.search(r"\d{9,}", at)[0]), message) for commit, at, message in moves]
     return [*_stashed(folder, history), *_detached(folder, history)]
 
 
 def _detached(folder: Path, history: list[tuple[str, int, str]]) -> Iterator[Finding]:
-    """HEAD is detached since DVC did so at a branch's commit; whatever was committed since belongs to that branch."""
+    """HEAD is detached since DVC did so at a branch's commit; later commits belong to that branch."""
     if holds(folder, "symbolic-ref", "--quiet", "HEAD"):
         return
     for (commit, _, message), before in zip(history, history[1:], strict=False):
@@ -92,9 +88,7 @@ def _detached(folder: Path, history: list[tuple[str, int, str]]) -> Iterator[Fin
 
 
 def _stashed(folder: Path, history: list[tuple[str, int, str]]) -> Iterator[Finding]:
-    """DVC stashes the user's changes just before it detaches HEAD. (`git stash` itself leaves a `reset:` in HEAD's
-    history.)
-    """
+    """DVC stashes the user's changes just before it detaches HEAD (`git stash` leaves a `reset:` in the reflog)."""
     if not holds(folder, "rev-parse", "--verify", "--quiet", "refs/stash"):
         return
     stashed = int(git(folder, "log", "-1", "--format=%ct", "refs/stash"))
@@ -142,20 +136,16 @@ def _remove_refs(folder: Path, refs: list[str]) -> None:
 
 
 def _keep_changes(folder: Path) -> None:
-    """EXEC_MERGE is the workspace with which the experiment began. What is nowhere else is put back, or into git's
-    stash.
+    """Put the changes that are nowhere but in EXEC_MERGE into the workspace, or into git's stash.
+
+    EXEC_MERGE is the workspace with which the experiment began.
     """
-    outputs = (ARGUMENTS, *OUTPUTS)
-    files = [
-        name
-        for name in git(folder, "diff", "--name-only", f"{MERGE}^1", MERGE).splitlines()
-        if not name.startswith(outputs)
-    ]
+    changed = git(folder, "diff", "--name-only", f"{MERGE}^1", MERGE).splitlines()
+    files = [name for name in changed if not name.startswith((ARGUMENTS, *OUTPUTS))]
     if not files or holds(folder, "diff", "--quiet", MERGE, "--", *files):
         return
-    if holds(folder, "diff", "--quiet", "HEAD", "--", *files) and git(folder, "rev-parse", "HEAD") == git(
-        folder, "rev-parse", f"{MERGE}^1"
-    ):
+    is_clean = holds(folder, "diff", "--quiet", "HEAD", "--", *files)
+    if is_clean and git(folder, "rev-parse", "HEAD") == git(folder, "rev-parse", f"{MERGE}^1"):
         git(folder, "restore", f"--source={MERGE}", "--worktree", "--", *files)
     else:
         message = "modescope doctor: the workspace with which a killed experiment began"

@@ -21,25 +21,20 @@ LOCKS = (Path(".dvc/tmp/rwlock"), EXPERIMENTS / "rwlock")
 
 
 def dead_experiments(folder: Path) -> Iterator[Finding]:
-    """Experiments on which nobody works any more; `dvc exp show` and `dvc queue status` say otherwise."""
+    """Experiments without a process, which `dvc exp show` and `dvc queue status` show as running."""
     for file in sorted((folder / RECORDS).glob("*/*.run")):
         record = _read(file)
         process = _read(file.with_suffix(".json"))
-        if (
-            record.get("location") == QUEUED
-            and record.get("status", FAILED) < SUCCESS
-            and process.get("returncode") is None
-        ):
+        unfinished = record.get("status", FAILED) < SUCCESS and process.get("returncode") is None
+        if record.get("location") == QUEUED and unfinished:
             name = record.get("name") or file.stem[:7]
             yield Finding(
                 f"experiment `{name}` died with its queue worker",
                 f"dvc queue kill {name}",
                 partial(_fail, folder, file, name),
             )
-    for file in [
-        folder / RECORDS / "workspace" / "workspace.run",
-        *sorted((folder / TEMPORARY_RECORDS).glob("*/*.run")),
-    ]:
+    in_workspace = folder / RECORDS / "workspace" / "workspace.run"
+    for file in [in_workspace, *sorted((folder / TEMPORARY_RECORDS).glob("*/*.run"))]:
         if file.exists() and _read(file).get("status", PENDING) <= SUCCESS:
             name = _read(file).get("name") or file.stem[:7]
             places = [place for place in {file.parent, folder / RECORDS / file.stem} if place.exists()]
@@ -84,30 +79,26 @@ def _unlock(file: Path) -> None:
     """Keep the entries of living processes."""
     with lock(file.with_name(f"{file.name}.lock")):
         content, living = json.loads(file.read_text(encoding="utf-8")), dvc_processes()
-        write = {path: entry for path, entry in content.get("write", {}).items() if entry["pid"] in living}
-        read = {
-            path: [entry for entry in entries if entry["pid"] in living]
-            for path, entries in content.get("read", {}).items()
-        }
+        write, read = content.get("write", {}), content.get("read", {})
+        write = {path: entry for path, entry in write.items() if entry["pid"] in living}
+        read = {path: [entry for entry in entries if entry["pid"] in living] for path, entries in read.items()}
         write_json(file, {"write": write, "read": {path: entries for path, entries in read.items() if entries}})
 
 
 def _fail(folder: Path, file: Path, name: str) -> None:
-    """Mark the process as ended, lest DVC signals another that has its number now, and let DVC mark the task as failed."""
+    """Let DVC mark the task as failed; before that mark its process as ended, or DVC might signal another."""
     process = file.with_suffix(".json")
     if process.exists():
         write_json(process, {**_read(process), "returncode": -1})
-    subprocess.run(
-        ["dvc", "queue", "kill", name], cwd=folder, capture_output=True, text=True
-    )  # refused where DVC knows already
+    # DVC refuses where it has noticed the death already, so the exit code does not matter.
+    subprocess.run(["dvc", "queue", "kill", name], cwd=folder, capture_output=True)
     write_json(file, {**_read(file), "status": FAILED})
 
 
 def _removal(folder: Path, *places: Path) -> tuple[str, Any]:
     """The command that removes files or folders, and a function that does."""
-    return f"rm -r {' '.join(str(place.relative_to(folder)) for place in places)}", lambda: [
-        _remove(place) for place in places
-    ]
+    names = " ".join(str(place.relative_to(folder)) for place in places)
+    return f"rm -r {names}", lambda: [_remove(place) for place in places]
 
 
 def _remove(place: Path) -> None:

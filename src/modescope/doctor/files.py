@@ -36,12 +36,12 @@ def torn_lock(folder: Path) -> Iterator[Finding]:
     if not file.exists():
         return
     text = file.read_text()
-    committed = (
-        git(folder, "show", f"HEAD:./{LOCK}") + "\n" if holds(folder, "cat-file", "-e", f"HEAD:./{LOCK}") else ""
-    )
+    known = f"HEAD:./{LOCK}"
+    committed = git(folder, "show", known) + "\n" if holds(folder, "cat-file", "-e", known) else ""
     if _is_whole(text) or not (text or committed):
         return
-    what = f"{LOCK} is cut off: DVC was killed while it wrote it (missing stages come from the last commit, else from the run cache)"
+    source = "missing stages are taken from the last commit, else from the run cache"
+    what = f"{LOCK} is cut off: DVC was killed while it wrote it ({source})"
     yield Finding(what, "modescope doctor --mend", partial(_complete, file, text, committed))
 
 

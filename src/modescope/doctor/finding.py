@@ -9,8 +9,9 @@ class Finding:
     """Something that is wrong.
 
     Attributes:
-        what: one line. command: what mends it. mend: does that, without losing any work; None where the user must
-            decide.
+        what: one line.
+        command: what mends it.
+        mend: does that, without losing any work; None where the user must decide.
     """
 
     what: str

@@ -14,9 +14,7 @@ LOOKING_ON = {"ui", "doctor"}  # commands of ours that write no files of the rep
 
 
 def at_work(folder: Path) -> str | None:
-    """A DVC or Modescope process that works in the repository, in words; orphans, this process and those above it do
-    not count.
-    """
+    """A DVC or Modescope process that works in the repository, in words. Orphans and this process do not count."""
     for process in _inside(folder):
         if (is_dvc(process.info["cmdline"]) or is_ours(process.info["cmdline"])) and not _is_orphan(process):
             return f"`{_shown(process)}` (process {process.pid})"

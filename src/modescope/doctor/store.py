@@ -16,13 +16,10 @@ def store_troubles(_folder: Path) -> Iterator[Finding]:
         what, _, advice = str(error).rpartition(": ")
         yield Finding(what, advice)
         return
-    for (
-        study,
-        place,
-    ) in health.misplaced():  # first: MLflow remembers where a run's artifacts are as soon as it has sent one
+    # Before the dead runs, which are sent: MLflow's client remembers where the artifacts of a run lie.
+    for study, place in health.misplaced():
         what = f"MLflow keeps the pictures of `{study}` in {place}, not beside its database"
         yield Finding(what, "modescope doctor --mend", partial(health.repoint, study, place))
     for name, run in health.dead_runs():
-        yield Finding(
-            f"MLflow shows run `{name}` as running, but nobody trains it", "modescope sync", partial(health.close, run)
-        )
+        what = f"MLflow shows run `{name}` as running, but nobody trains it"
+        yield Finding(what, "modescope sync", partial(health.close, run))

@@ -11,7 +11,7 @@ from modescope.runs.folder import WORK_FOLDERS
 from modescope.runs.locks import lock, lock_file, try_lock
 
 SQLITE = "sqlite:///"
-PATHS = [  # where MLflow keeps paths: table, column
+PATHS = [  # where MLflow's tables keep paths: table, column
     ("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location"),
     ("model_versions", "source"), ("model_versions", "storage_location"),
 ]  # fmt: skip
@@ -92,7 +92,10 @@ def misplaced() -> list[tuple[str, str]]:
 
 
 def repoint(study: str, place: str) -> None:
-    """Let everything of an experiment that lies below `place` lie beside the database, and send what is missing there."""
+    """Let all artifacts of a study that lie below `place` lie beside the database, and send what is missing there.
+
+    MLflow has no call that moves an experiment's artifacts, so this changes the paths in its tables.
+    """
     store, connection = open_store(), sqlite3.connect(database())
     with lock(store.lock_file), connection:
         values = (str(store.artifacts / study), len(place) + 1, place, f"{place}/%")

@@ -1,6 +1,4 @@
-"""A trained run as `mlflow.pyfunc.load_model` gives it to somebody who has neither this repository nor its other
-dependencies.
-"""
+"""A promoted run as `mlflow.pyfunc.load_model` gives it to somebody without this repository. Imports no MLflow."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from modescope.evaluation.samplers import Sampler, load_sampler
 
 
 class Generator:
-    """Draws what it is asked for.
+    """Draws images to order.
 
     Its input is a table (a pandas DataFrame) whose rows are orders: `n` images, of the class `label` (absent or blank:
     the run's own labels), drawn with `seed` (0). The same order always gives the same images.
@@ -22,9 +20,7 @@ class Generator:
         self.sampler = sampler
 
     def predict(self, orders: Any, params: Any = None) -> np.ndarray:
-        """(N, C, H, W) uint8, the images of all orders one after another. Raises UserError for a label that the run
-        does not know.
-        """
+        """(N, C, H, W) uint8, the images of all orders in turn. Raises UserError for a label that the run lacks."""
         return np.concatenate([self._draw(**order) for order in orders.to_dict("records")])
 
     def _draw(self, n: int, label: float | None = None, seed: float | None = None) -> np.ndarray:

@@ -24,11 +24,17 @@ class Record:
     """All that is known of a run.
 
     Attributes:
-        run: its name in files. name: the one to show, with the DVC experiment that trained it.
-        status: RUNNING, FINISHED, FAILED or KILLED. started, ended: seconds since 1970; ended is now for a running one.
-        params, tags: by name. dataset: (name with its split, digest), num_images in it if known.
-        curves: metric -> (step, value), steps ascending. finals: metric -> value, under `final/`.
-        images: (name, step) -> PNG file. texts: files worth keeping.
+        run: its name in files.
+        name: the one to show, with the DVC experiment that trained it.
+        status: RUNNING, FINISHED, FAILED or KILLED.
+        started, ended: seconds since 1970; ended is now for a running one.
+        params, tags: by name.
+        dataset: its name with the split, its digest.
+        num_images: in the data set, if known.
+        curves: metric -> (step, value), steps ascending.
+        finals: metric -> value, under `final/`.
+        images: (name, step) -> PNG file.
+        texts: files worth keeping.
     """
 
     key: str
@@ -49,8 +55,10 @@ class Record:
 
 
 def read_record(folder: Path, metrics: Mapping[str, Any] | None = None) -> Record:
-    """Read a run's folder; `metrics` is the content of its metrics file. Raises UserError if run.json is missing or
-    broken.
+    """Read a run's folder; `metrics` is the content of its metrics file.
+
+    Raises:
+        UserError: run.json is missing or broken.
     """
     info = read_json(folder / RUN_FILE)
     started = datetime.fromisoformat(info["started"]).timestamp()
@@ -82,15 +90,13 @@ def _ended(info: Mapping[str, Any], started: float) -> float:
 
 
 def _shown_name(info: Mapping[str, Any]) -> str:
-    """`gan-split4 (puffy-ibex)` for a run trained in a DVC experiment; a run that the run cache brought back has its
-    training's.
-    """
+    """`gan-split4 (puffy-ibex)` for a run that was trained in a DVC experiment, also where a cache brought it back."""
     experiment = info.get("origin", {}).get("dvc.exp")
     return f"{info['run']} ({experiment})" if experiment else info["run"]
 
 
 def _tags(info: Mapping[str, Any]) -> dict[str, str]:
-    """Facts that are not parameters; those of MLflow's own columns under its names, too."""
+    """Facts that are not parameters; those for which MLflow has columns also under its names."""
     data, origin = info["data"], dict(info.get("origin", {}))
     tags = {name: info.get(name) for name in FACTS}
     tags |= {"dataset": data["name"], "data_digest": data["digest"], "split": data.get("split")}

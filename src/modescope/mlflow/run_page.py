@@ -1,5 +1,6 @@
-"""What a run's page in MLflow says of it, in Markdown. It follows from run.json alone, so that sending it again changes
-nothing.
+"""What a run's page in MLflow says of it, in Markdown.
+
+It follows from run.json alone, so that sending it twice changes nothing.
 """
 
 from collections.abc import Mapping
@@ -37,7 +38,8 @@ def describe(info: Mapping[str, Any], has_difference: bool) -> str:
         "failed": info.get("error"),
     }
     table = "".join(f"| {name} | {text} |\n" for name, text in lines.items() if text)
-    return f"**{info['run']}** of the study *{info['study']}*: {STUDIES.get(info['study'], '')}\n\n| | |\n| :-- | :-- |\n{table}"
+    title = f"**{info['run']}** of the study *{info['study']}*: {STUDIES.get(info['study'], '')}"
+    return f"{title}\n\n| | |\n| :-- | :-- |\n{table}"
 
 
 def _data(data: Mapping[str, Any]) -> str:
@@ -67,9 +69,8 @@ def _code(origin: Mapping[str, str], has_difference: bool) -> str | None:
 
 def _stage(info: Mapping[str, Any]) -> str:
     origin = info.get("origin", {})
+    changes = origin.get("changes") or "no parameter changed"
     parts = [f"stage `{info['stage']}`", f"profile `{origin['profile']}`" if "profile" in origin else None]
     if "dvc.exp" in origin:
-        parts.append(
-            f"experiment `{origin['dvc.exp']}` on `{origin.get('dvc.baseline', '')[:7]}` with {origin.get('changes') or 'no parameter changed'}"
-        )
+        parts.append(f"experiment `{origin['dvc.exp']}` on `{origin.get('dvc.baseline', '')[:7]}` with {changes}")
     return ", ".join(part for part in parts if part)

@@ -57,9 +57,7 @@ def page_links(store: Store, port: int) -> list[str]:
 
 
 def table_view(store: Store, experiment: str) -> dict[str, Any]:
-    """How MLflow shall show the runs of an experiment: the scores, what an experiment changed, and the parameters that
-    vary; the best run first.
-    """
+    """How MLflow shall show the runs of a study: the best first, columns for scores, changes and varied parameters."""
     runs = store.client.search_runs([experiment], max_results=1000)
     scores = [name for name in SCORES if any(f"final/{name}" in run.data.metrics for run in runs)]
     values: dict[str, set[str]] = {}
@@ -96,7 +94,7 @@ def _check_free(port: int) -> None:
 
 
 def _wait_until_up(server: subprocess.Popen, port: int) -> None:
-    """Raises UserError if the server ends or does not answer in time; its own words are above."""
+    """Raises UserError if the server ends or does not answer in time; its own messages are above."""
     deadline = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < deadline and server.poll() is None:
         try:

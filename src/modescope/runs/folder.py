@@ -54,7 +54,7 @@ def write_lines(path: Path, rows: Rows) -> None:
 
 
 def write_table(path: Path, rows: Rows) -> None:
-    """CSV: `step` first, then every metric in order of appearance, blank where it has no value; floats to the last bit."""
+    """CSV, floats exact: `step`, then every metric in order of appearance, blank where it has no value."""
     names = dict.fromkeys(name for values in rows.values() for name in values)
     with open(path, "w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, ["step", *names], lineterminator="\n")

@@ -1,4 +1,4 @@
-"""Where a run comes from: commit, experiment and what it changed, profile, user. Facts that change no result."""
+"""Where a run was made: commit, experiment and what it changed, profile, user. Facts that change no result."""
 
 import getpass
 import os
@@ -33,8 +33,9 @@ def origin() -> dict[str, str]:
 
 
 def uncommitted() -> str:
-    """The difference between the working folder and its commit, without parameters (a run has its own) and the
-    pipeline's outputs; empty outside git.
+    """The difference between the working folder and its commit; empty outside git.
+
+    Parameters are left out, which a run has in its own file, and so is what the pipeline writes.
     """
     return _git("diff", "HEAD", "--", ".", *(f":(exclude){path}" for path in (PARAMS, *OUTPUTS)))
 

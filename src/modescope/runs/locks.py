@@ -24,7 +24,7 @@ def try_lock(path: Path) -> IO[str] | None:
 
 
 def lock_file(folder: Path) -> Path:
-    """The lock that a training holds as long as it uses its work folder."""
+    """The lock that a run holds as long as it uses its work folder."""
     return folder.with_name(f"{folder.name}.lock")
 
 

@@ -32,25 +32,24 @@ from modescope.runs.locks import lock, lock_file, try_lock
 
 LEFT_BEHIND = ("checkpoint.pt", LINES_FILE, ".*")  # what stays in the work folder, and dies with it
 LONGEST_MESSAGE = 500  # characters of an error's text that are kept beside its traceback
-SHARE_OF_TIME = 0.01  # of a training, at most, spent on filing
+SHARE_OF_TIME = 0.01  # of a run, at most, spent on filing
 
 Push = Callable[..., str | None]  # (folder, source="executed") -> a link to the run, None where it was not filed
 
 
 class RunLog:
-    """A `with` block around a training (or any work that makes a run).
+    """A `with` block around training, or any other work that makes a run.
 
     Inside, `folder` is the run's work folder: it is held against other processes, continued if it exists, and becomes
     the run's result with `finish`. A block left by an exception makes the run `failed` (with its traceback), by
     SystemExit or KeyboardInterrupt `killed`; either can be continued.
 
     Args:
-        info: the fields of run.json that are known at the start (key, study, run, stage, model, params, data, code,
-            device, ...).
+        info: the fields of run.json that are known at the start (`provenance.describe_run`).
         folder: the work folder, `.ckpt/KEY`.
         push: files the run's folder elsewhere, now and then and when the run ends (`modescope.mlflow.filing.push`).
 
-    `$MODESCOPE_PUSH_SECONDS` (10) is the least time between two fillings of MLflow.
+    `$MODESCOPE_PUSH_SECONDS` (10) is the least time between two calls of `push`.
     """
 
     def __init__(self, info: dict[str, Any], folder: Path, push: Push):
@@ -70,7 +69,7 @@ class RunLog:
         return self
 
     def _begin(self) -> None:
-        """Continue what lies in the work folder, write down what is known, open the MLflow run."""
+        """Continue what lies in the work folder, write down what is known, and file the run."""
         self.folder.mkdir(parents=True, exist_ok=True)
         earlier = read_json(self.folder / RUN_FILE) if (self.folder / RUN_FILE).exists() else {}
         self._seconds_before, self._began = earlier.get("seconds", 0.0), time.monotonic()
@@ -81,13 +80,10 @@ class RunLog:
         self._write_difference()
         self._write_info("running")
         link = self._file(self.folder)
-        self._next_push = (
-            time.monotonic() + self._seconds_between_pushes
-        )  # creating a database is no measure of what follows
-        print(
-            f"run {self.info['run']}, key {self.info['key']}, on {self.info['device']}{f', {link}' if link else ''}",
-            flush=True,
-        )
+        # The first filing may have created a database: how long it took says nothing of those to come.
+        self._next_push = time.monotonic() + self._seconds_between_pushes
+        page = f", {link}" if link else ""
+        print(f"run {self.info['run']}, key {self.info['key']}, on {self.info['device']}{page}", flush=True)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: Any) -> None:
         with self._lock:
@@ -100,7 +96,7 @@ class RunLog:
                     (self.folder / TRACEBACK_FILE).write_text("".join(traceback.format_exception(error)))
                 self._write_info("failed" if failed else "killed")
                 self._file(self.folder)
-            except OSError as trouble:  # a full disk, say: what was raised inside the block is the news
+            except OSError as trouble:  # a full disk, say; it must not replace the error that ended the block
                 print(f"modescope: warning: cannot write down how the run ended: {trouble}", flush=True)
 
     def log(self, metrics: dict[str, float], step: int) -> None:
@@ -113,24 +109,21 @@ class RunLog:
             self._file(self.folder)
 
     def image(self, name: str, image: Any, step: int) -> None:
-        """Keep a picture, (H, W) or (H, W, 1 or 3) uint8, array or tensor, as `NAME/step-000500.png`. Raises ValueError
-        for others.
+        """Keep a picture as `NAME/step-000500.png`.
+
+        Args:
+            image: (H, W) or (H, W, 1 or 3) uint8, array or tensor. Others raise ValueError.
         """
         pixels = np.asarray(image.cpu() if hasattr(image, "cpu") else image)
-        if (
-            pixels.dtype != np.uint8
-            or pixels.ndim not in (2, 3)
-            or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3))
-        ):
+        if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (1,), (3,)):
             raise ValueError(f"expected uint8 (H, W) or (H, W, 1 or 3), got {pixels.dtype} {pixels.shape}")
         with atomic_path(self.folder / name / f"step-{step:06d}.png") as temporary:
             PIL.Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels).save(temporary, format="PNG")
 
     def rewind(self, step: int) -> None:
-        """Drop what was logged after `step`, from which the training goes on."""
-        write_lines(
-            self.folder / LINES_FILE, {at: values for at, values in read_rows(self.folder).items() if at <= step}
-        )
+        """Drop what was logged after `step`, from which training goes on."""
+        rows = {at: values for at, values in read_rows(self.folder).items() if at <= step}
+        write_lines(self.folder / LINES_FILE, rows)
         for file in image_files(self.folder):
             if int(file.stem.removeprefix("step-")) > step:
                 file.unlink()
@@ -140,9 +133,7 @@ class RunLog:
             print(f"goes on from step {step}", flush=True)
 
     def finish(self, out: Path, **summary: Any) -> None:
-        """Complete run.json with `summary` and move the work folder, without its checkpoint, to `out`, which it
-        replaces.
-        """
+        """Complete run.json with `summary` and let the work folder, without its checkpoint, replace `out`."""
         if (self.folder / WEIGHTS_FILE).exists():
             self.info["weights_sha256"] = sha256(self.folder / WEIGHTS_FILE)
         rows = read_rows(self.folder)
@@ -177,7 +168,7 @@ class RunLog:
             (self.folder / DIFF_FILE).unlink(missing_ok=True)
 
     def _info(self, status: str) -> dict[str, Any]:
-        """run.json as of now. `seconds` counts all sittings."""
+        """run.json as of now. `seconds` also counts the time before an interruption."""
         seconds = self._seconds_before + time.monotonic() - self._began
         return {**self.info, "status": status, "ended": _now(), "seconds": round(seconds, 3)}
 
@@ -186,7 +177,7 @@ class RunLog:
         write_json(self.folder / RUN_FILE, self._info(status))
 
     def _file(self, folder: Path) -> str | None:
-        """File the run; the next time comes after a while, a longer one if the store is slow."""
+        """File the run, and set when to do so next: later if the store is slow."""
         began = time.monotonic()
         link = self._push(folder, source="executed")
         ended = time.monotonic()

@@ -25,7 +25,8 @@ def test_a_page_answers_by_itself():
         f"| data | digits-rgb, split `split1`, 1,234 training images, digest `{'ab' * 8}…` |",
         f"| weights | `models/imbalance/gan-split1/model.safetensors`, sha256 `{'ff' * 8}…` |",
         f"| code | commit `{'c0' * 20}` with changes that were not committed (`code.diff`) |",
-        "| origin | stage `imbalance@gan-split1`, profile `demo`, experiment `puffy-ibex` on `bababab` with ce_loss_weight=1.0 |",
+        "| origin | stage `imbalance@gan-split1`, profile `demo`, "
+        "experiment `puffy-ibex` on `bababab` with ce_loss_weight=1.0 |",
         "| device | cpu, fp32, torch 2.13 |",
         "| sample | `modescope sample gan-split1 --grid --out gan-split1.png` |",
         "| report | `reports/imbalance/index.html#gan-split1` |",

@@ -1,4 +1,4 @@
-"""Clones of the repository in which tests run the real tools, as a user does."""
+"""Clones of the repository in which tests and benchmarks run the real tools, as a user does."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ IDENTITY = {f"GIT_{role}_{fact}": "t@example.org" for role in ("AUTHOR", "COMMIT
 def environment(folder, **more):
     """What a shell in `folder` has: the tools, the clone's own code, no network, none of this process's settings.
 
-    It is sh, which unlike bash stays beside the stage that it starts, unless told to `exec`.
+    It is sh, which, unlike bash, stays beside the stage that it starts, unless the command says `exec`.
     """
     clean = {
         key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_", "MODESCOPE_"))
@@ -66,7 +66,7 @@ def copy_of_the_repository(folder):
 
 
 def without_a_store(folder, copy):
-    """Copy a clone but for its MLflow store (whose paths are absolute) and its unfinished trainings."""
+    """Copy a clone but for its MLflow store (whose paths are absolute) and its unfinished runs."""
     return shutil.copytree(
         folder, copy, symlinks=True, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts", ".ckpt", ".venv")
     )
