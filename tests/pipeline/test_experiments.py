@@ -30,7 +30,7 @@ def queued(new_clone):
     deadline = time.monotonic() + 400
     while {"Queued", "Running"} & {state(line) for line in tasks(folder)}:
         assert time.monotonic() < deadline, tasks(folder)
-        time.sleep(2)
+        time.sleep(5)  # asking takes a second of a core that the experiments need
     return folder
 
 
