@@ -16,8 +16,8 @@ from torch import nn
 from modescope.config import load_params
 from modescope.evaluation.evaluate import evaluate_images
 from modescope.evaluation.extractors import load_extractors
+from modescope.evaluation.loaders import load_sampler
 from modescope.evaluation.reference import load_reference
-from modescope.evaluation.samplers import load_sampler
 from modescope.files import read_json
 
 BATCHES = 500

@@ -15,13 +15,13 @@ from modescope.data.sources import DIGITS, Dataset
 from modescope.data.splits import Split, long_tailed_counts
 from modescope.dotted import numbers
 from modescope.files import write_json
+from modescope.pictures import grid
 from modescope.report.results import Folders, Results
 from modescope.studies.cgan.rows import again as cgan_again
 from modescope.studies.cgan.rows import all_rows as cgan_rows
 from modescope.studies.contents import STUDIES, collect
 from modescope.studies.imbalance.rows import again as imbalance_again
 from modescope.studies.two_stage.rows import all_rows
-from modescope.training.loop import grid
 
 REPOSITORY = Path(__file__).parents[1]
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -170,9 +170,9 @@ def trained(modescope, monkeypatch):
 
     for name in ("imbalance/gan-split1", "cgan/gan-labelled", "classifiers/rgb-judge"):
         write_json(Path("models") / name / "run.json", {})
-    samplers = types.ModuleType("modescope.evaluation.samplers")
-    samplers.load_sampler = Sampler
-    monkeypatch.setitem(sys.modules, "modescope.evaluation.samplers", samplers)
+    loaders = types.ModuleType("modescope.evaluation.loaders")
+    loaders.load_sampler = Sampler
+    monkeypatch.setitem(sys.modules, "modescope.evaluation.loaders", loaders)
     return modescope
 
 

@@ -19,7 +19,7 @@ STAGES = {
 }
 MODULES = {name: re.search(r"python -m modescope\.stages\.(\w+)", stage["cmd"])[1] for name, stage in STAGES.items()}
 # A package may import packages further down this list, and itself.
-LAYERS = [{"cli", "stages", "doctor"}, {"studies"}, {"report", "mlflow"}, {"evaluation"}, {"training"}, {"models"}, {"data"}, {"runs"}, {"process", "profile", "provenance", "vision"}, {"config", "dotted", "errors", "files"}]  # fmt: skip
+LAYERS = [{"cli", "stages", "doctor"}, {"studies"}, {"report", "mlflow"}, {"evaluation"}, {"training"}, {"models"}, {"data"}, {"runs"}, {"pictures", "process", "profile", "provenance", "vision"}, {"config", "dotted", "errors", "files"}]  # fmt: skip
 
 
 def functions(path):

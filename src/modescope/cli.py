@@ -84,7 +84,7 @@ def sample(
 
     folder = find_generator(run)  # an unknown name is refused before torch is imported
 
-    from modescope.evaluation.samplers import load_sampler
+    from modescope.evaluation.loaders import load_sampler
 
     sampler = load_sampler(folder)
     columns = sampler.num_classes if grid and label is None else None
@@ -161,7 +161,7 @@ def save_sheet(drawn: Any, path: Path, columns: int | None = None) -> None:
     import PIL.Image
 
     from modescope.files import atomic_path
-    from modescope.training.loop import grid
+    from modescope.pictures import grid
 
     count = len(drawn.images)
     sheet = grid(

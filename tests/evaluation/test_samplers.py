@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 from modescope.config import parse_params, profile_values
 from modescope.errors import UserError
 from modescope.evaluation import samplers
-from modescope.evaluation.samplers import load_sampler
+from modescope.evaluation.loaders import load_sampler
 from modescope.evaluation.vae_samplers import VaeSampler, fit_mixture, mixture_weights
 from modescope.files import write_json
 from modescope.models.upsampling_gan import build_generator
@@ -75,7 +75,7 @@ def test_mixture_samples_differ_between_batches(runs, monkeypatch):
     [
         (
             {"model": "airbench96", "params": {}},
-            "which cannot be sampled: choose one of gan, gan-ours, stage1, stage2, vae, vae-gmm, hybrid",
+            "which cannot be sampled: choose one of gan, gan-ours, stage1, stage2, hybrid, cgan, stacked, vae, vae-gmm",
         ),
         ({"model": "gan", "params": {}}, "model.safetensors is missing"),
     ],

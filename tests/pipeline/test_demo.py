@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.clones import commit, run
 from modescope.evaluation.calibration import predict
-from modescope.evaluation.samplers import load_sampler
+from modescope.evaluation.loaders import load_sampler
 from modescope.models.classifiers import load_judge
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import small_cgans
 from modescope.errors import UserError
-from modescope.evaluation.samplers import load_sampler
+from modescope.evaluation.loaders import load_sampler
 from modescope.files import read_json, write_json
 from modescope.mlflow.filing import push
 from modescope.mlflow.promote import promote

@@ -11,7 +11,7 @@ from modescope.data.prepared import save_prepared
 from modescope.data.sources import fetch
 from modescope.data.splits import draw_split
 from modescope.errors import UserError
-from modescope.evaluation.samplers import load_sampler
+from modescope.evaluation.loaders import load_sampler
 from modescope.files import read_json, write_json
 from modescope.models.classifiers import build_classifier
 from modescope.models.weights import save_weights

@@ -8,8 +8,8 @@ import torch
 
 from modescope.config import load_params, profile_values
 from modescope.errors import UserError
+from modescope.evaluation.loaders import load_sampler
 from modescope.evaluation.normality import flat
-from modescope.evaluation.samplers import load_sampler
 from modescope.files import read_json, write_json
 from modescope.models.vae import build_vae
 from modescope.stages import hybrid, imbalance

@@ -7,7 +7,7 @@ import pytest
 
 from modescope.config import profile_values
 from modescope.errors import UserError
-from modescope.evaluation.samplers import load_sampler
+from modescope.evaluation.loaders import load_sampler
 from modescope.files import read_json
 from modescope.stages import imbalance, mixture
 

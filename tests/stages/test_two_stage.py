@@ -12,15 +12,15 @@ from PIL import Image
 from modescope.config import GANConfig, Stage1Config, load_params, profile_values
 from modescope.data.batches import to_uint8
 from modescope.errors import UserError
-from modescope.evaluation.samplers import load_sampler
+from modescope.evaluation.loaders import load_sampler
 from modescope.files import read_json, write_json
 from modescope.models.classifiers import build_classifier
 from modescope.models.weights import WEIGHTS, save_weights
+from modescope.pictures import grid
 from modescope.runs.log import RunLog
 from modescope.stages import settings, stage1, stage2
 from modescope.training import two_stage
 from modescope.training.adversarial import preview_latents
-from modescope.training.loop import grid
 from small_gans import ROWS, SMALL
 
 SETTINGS, DATA, SPLIT, GUIDE, STAGE1 = (

@@ -4,25 +4,22 @@ import io
 
 import numpy as np
 import pytest
-import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
 from made_up import build_project
 from modescope.errors import UserError
+from modescope.pictures import tiles
 from modescope.report.figures import (
     DPI,
     Look,
     Series,
     bars_on_target,
     image_sheet,
-    mosaic,
     points_against,
     render,
-    tiles,
 )
 from modescope.studies import imbalance
-from modescope.training.loop import grid
 
 RNG = np.random.default_rng(0)
 RED, BLUE = Look("red", "#ff0000"), Look("blue", "#0000ff", "s")
@@ -40,23 +37,6 @@ def test_the_same_drawing_gives_the_same_bytes_without_date():
     assert first == second
     assert opened(first).size == (3 * DPI, 2 * DPI)
     assert not opened(first).info
-
-
-@pytest.mark.parametrize(("channels", "count"), [(1, 24), (3, 24), (3, 80)])
-def test_tiles_undoes_the_preview_grid(channels, count):
-    images = torch.from_numpy(RNG.integers(0, 256, (count, channels, 8, 8), dtype=np.uint8))
-    sheet = grid(images).numpy()
-    cut = tiles(sheet[..., 0] if channels == 1 else sheet, size=8)
-    wanted = images.permute(0, 2, 3, 1).numpy()
-    assert np.array_equal(cut, wanted[..., 0] if channels == 1 else wanted)
-
-
-def test_mosaic_lays_images_row_by_row_on_white():
-    images = RNG.integers(0, 200, (6, 4, 4, 3), dtype=np.uint8)
-    picture = mosaic(images, columns=3, padding=2)
-    assert picture.shape == (2 * 4 + 2, 3 * 4 + 2 * 2, 3)
-    assert np.array_equal(picture[6:10, 6:10], images[4])
-    assert (picture[4:6] == 255).all()
 
 
 def test_image_sheet_keeps_every_pixel():

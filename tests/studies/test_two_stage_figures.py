@@ -10,7 +10,8 @@ from matplotlib.text import Text
 from PIL import Image
 
 from made_up import CLASSES, build_project
-from modescope.report.figures import label_points, mosaic, tiles
+from modescope.pictures import mosaic, tiles
+from modescope.report.figures import label_points
 from modescope.studies.two_stage import figures
 from modescope.studies.two_stage.rows import all_rows, representatives
 

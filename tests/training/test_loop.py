@@ -10,7 +10,7 @@ from modescope.errors import UserError
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.device import usable_precision
 from modescope.training.gan import gan_training
-from modescope.training.loop import gradient_norm, grid, iterate, train
+from modescope.training.loop import gradient_norm, iterate, train
 from modescope.training.meter import Meter
 from modescope.training.objective import Objective, Phase, Training, count_steps
 from modescope.training.vae import vae_training
@@ -145,18 +145,6 @@ def test_meter_averages_since_the_last_reading():
         {"step": 2, "train/loss": pytest.approx(2.0)},
         {"step": 3, "train/loss": pytest.approx(7.0)},
     ]
-
-
-def test_grid_lays_images_out_row_by_row():
-    images = torch.arange(3, dtype=torch.uint8).view(3, 1, 1, 1).expand(3, 1, 2, 2)
-    sheet = grid(images, columns=2, padding=1)
-    assert sheet.shape == (7, 7, 1)
-    assert sheet[1, 1] == 0 and sheet[1, 4] == 1 and sheet[4, 1] == 2 and sheet[4, 4] == 255 and sheet[0, 0] == 255
-
-
-@pytest.mark.parametrize(("count", "columns", "rows"), [(64, 8, 8), (80, 10, 8), (24, 8, 3)])
-def test_grid_is_eight_or_ten_images_wide(count, columns, rows):
-    assert grid(torch.zeros(count, 3, 4, 4, dtype=torch.uint8)).shape == (6 * rows + 2, 6 * columns + 2, 3)
 
 
 @pytest.mark.parametrize(

@@ -1,27 +1,14 @@
-"""Samplers: whatever was trained, evaluation sees `sample(count, seed, labels) -> uint8 images`. A seed decides
-everything, a batch size nothing.
-"""
+"""Whatever was trained, evaluation sees `sample(count, seed, labels)`: a seed decides everything, a batch size nothing."""
 
 from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from modescope.config import CganConfig, Gan, GANConfig, ResidualGan, Stage1Config
 from modescope.data.batches import to_uint8
 from modescope.errors import UserError
-from modescope.files import read_json
-from modescope.models import residual_gan
-from modescope.models.adapters import adapt
-from modescope.models.cgan import build_cgan_generator
-from modescope.models.stage1 import stage1_generator
-from modescope.models.upsampling_gan import build_generator
-from modescope.models.weights import WEIGHTS, part
-from modescope.training.priors import Latents, Prior, kept_prior
+from modescope.training.priors import Latents, Prior
 
 BATCH_SIZE = 500
 
@@ -72,96 +59,10 @@ class GeneratorSampler:
 
     def _images(self, batch: Latents) -> Tensor:
         device = next(self.generator.parameters()).device
-        return to_uint8(
-            self.generator(*(tensor.to(device) for tensor in batch.inputs(self.conditional))), low=-1.0
-        ).cpu()
+        inputs = [tensor.to(device) for tensor in batch.inputs(self.conditional)]
+        return to_uint8(self.generator(*inputs), low=-1.0).cpu()
 
 
 def _batches(latents: Latents) -> Iterator[Latents]:
     for start in range(0, len(latents.z), BATCH_SIZE):
         yield Latents(*(None if tensor is None else tensor[start : start + BATCH_SIZE] for tensor in latents))
-
-
-def _generator_sampler(
-    generator: nn.Module,
-    weights: dict[str, Tensor],
-    latent_dim: int,
-    device: torch.device | str,
-    conditional: bool = False,
-) -> GeneratorSampler:
-    """`generator` with the run's weights and prior."""
-    generator.load_state_dict(part(weights, "generator"))
-    return GeneratorSampler(generator.to(device), kept_prior(weights, latent_dim), conditional)
-
-
-def _load_gan(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> GeneratorSampler:
-    settings = Gan(**params["imbalance"]["gan"])
-    return _generator_sampler(build_generator(settings, channels=3), weights, settings.latent_dim, device)
-
-
-def _load_gan_ours(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> GeneratorSampler:
-    settings = ResidualGan(**params["imbalance"]["gan-ours"])
-    num_classes = kept_prior(weights, settings.latent_dim).num_classes
-    generator = residual_gan.build_generator(settings, channels=3, num_classes=num_classes)
-    return _generator_sampler(generator, weights, settings.latent_dim, device, conditional=True)
-
-
-def _load_stage1(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> GeneratorSampler:
-    config = Stage1Config(**{name: params[name] for name in Stage1Config.model_fields})
-    return _generator_sampler(stage1_generator(config, channels=3), weights, config.latent_dim, device)
-
-
-def _load_stage2(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> GeneratorSampler:
-    config = GANConfig(**{name: params[name] for name in GANConfig.model_fields})
-    generator = adapt(stage1_generator(config, channels=3), config, channels=3, pixels=32)
-    return _generator_sampler(generator, weights, config.latent_dim, device)
-
-
-def _load_vae(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> Sampler:
-    from modescope.evaluation.vae_samplers import (
-        load_vae,
-    )  # brings pythae and scikit-learn, which nothing else here needs
-
-    return load_vae(params, weights, device)
-
-
-def _load_hybrid(params: dict, weights: dict[str, Tensor], device: torch.device | str) -> GeneratorSampler:
-    gan, vae = params["imbalance"]["gan"], params["imbalance"]["vae"]
-    return _load_gan({"imbalance": {"gan": gan | {"latent_dim": vae["latent_dim"]}}}, weights, device)
-
-
-def _load_cgan(
-    params: dict, weights: dict[str, Tensor], device: torch.device | str, channels: int = 1
-) -> GeneratorSampler:
-    config = CganConfig(**{name: params[name] for name in CganConfig.model_fields})
-    num_classes = kept_prior(weights, config.latent_dim).num_classes
-    generator = build_cgan_generator(config, channels, num_classes)
-    return _generator_sampler(generator, weights, config.latent_dim, device, conditional=num_classes is not None)
-
-
-LOADERS = {
-    "gan": _load_gan,
-    "gan-ours": _load_gan_ours,
-    "stage1": _load_stage1,
-    "stage2": _load_stage2,
-    "vae": _load_vae,
-    "vae-gmm": _load_vae,
-    "hybrid": _load_hybrid,
-    "cgan": _load_cgan,
-    "stacked": partial(_load_cgan, channels=3),
-}
-
-
-def load_sampler(folder: Path, device: torch.device | str = "cpu") -> Sampler:
-    """The sampler of a trained run on `device`, from its run.json and model.safetensors.
-
-    Raises UserError if either file is missing, or the run cannot be sampled.
-    """
-    info = read_json(folder / "run.json")
-    if info["model"] not in LOADERS:
-        raise UserError(
-            f"{folder} holds a `{info['model']}`, which cannot be sampled: choose one of {', '.join(LOADERS)}"
-        )
-    if not (folder / WEIGHTS).exists():
-        raise UserError(f"{folder / WEIGHTS} is missing: run `dvc repro`, or `dvc checkout` if it ran before")
-    return LOADERS[info["model"]](info["params"], load_file(folder / WEIGHTS), device)

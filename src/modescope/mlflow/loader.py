@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from modescope.evaluation.samplers import Sampler, load_sampler
+from modescope.evaluation.loaders import load_sampler
+from modescope.evaluation.samplers import Sampler
 
 
 class Generator:

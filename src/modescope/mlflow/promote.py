@@ -18,7 +18,7 @@ from mlflow.types import ColSpec, Schema, TensorSpec
 import modescope
 from modescope.config.studies import STUDIES
 from modescope.errors import UserError
-from modescope.evaluation.samplers import load_sampler
+from modescope.evaluation.loaders import load_sampler
 from modescope.files import read_json
 from modescope.mlflow.record import read_record
 from modescope.mlflow.sending import send

@@ -135,7 +135,7 @@ class AdaptedGenerator(nn.Module):
 
     def __init__(self, generator: nn.Module, before: nn.Module | None, after: nn.Module | None):
         super().__init__()
-        self.before = before or nn.Identity()
+        self.latent_dim, self.before = generator.latent_dim, before or nn.Identity()
         self.generator = generator.eval().requires_grad_(False)
         self.after = after or nn.Identity()
 

@@ -218,28 +218,5 @@ def image_sheet(
     return render(draw, width / DPI, height / DPI)
 
 
-def tiles(sheet: NDArray[np.uint8], size: int, padding: int = 2) -> NDArray[np.uint8]:
-    """Cut a preview grid (H', W', C) or (H', W') back into its images (N, size, size[, C]), row by row."""
-    rows, columns = ((side - padding) // (size + padding) for side in sheet.shape[:2])
-    starts = [padding + index * (size + padding) for index in range(max(rows, columns))]
-    return np.stack([sheet[top : top + size, left : left + size] for top in starts[:rows] for left in starts[:columns]])
-
-
-def mosaic(images: NDArray[np.uint8], columns: int, padding: int = 1) -> NDArray[np.uint8]:
-    """Images (N, H, W[, C]) uint8 as one picture, row by row, on white; N must be a multiple of `columns`."""
-    count, height, width = images.shape[:3]
-    picture = np.full(
-        (*_sheet_size(count // columns, columns, height, width, padding), *images.shape[3:]), 255, np.uint8
-    )
-    for index, image in enumerate(images[: count // columns * columns]):
-        top, left = (index // columns) * (height + padding), (index % columns) * (width + padding)
-        picture[top : top + height, left : left + width] = image
-    return picture
-
-
-def _sheet_size(rows: int, columns: int, height: int, width: int, padding: int) -> tuple[int, int]:
-    return rows * (height + padding) - padding, columns * (width + padding) - padding
-
-
 def _line(look: Look) -> Line2D:
     return Line2D([], [], color=look.colour, marker=look.marker, linestyle=look.line, label=look.label)

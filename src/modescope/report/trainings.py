@@ -10,7 +10,8 @@ from PIL import Image
 
 from modescope.data.prepared import load_prepared
 from modescope.errors import UserError
-from modescope.report.figures import Look, tiles
+from modescope.pictures import tiles
+from modescope.report.figures import Look
 from modescope.report.results import Results, Run
 from modescope.report.scores import data_names
 from modescope.report.tables import Column, Table

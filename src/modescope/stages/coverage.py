@@ -5,7 +5,7 @@ from pathlib import Path
 from modescope.config import load_params
 from modescope.evaluation.coverage import stacked_coverage
 from modescope.evaluation.extractors import Judge
-from modescope.evaluation.samplers import load_sampler
+from modescope.evaluation.loaders import load_sampler
 from modescope.files import read_json, write_json
 from modescope.mlflow.filing import push
 from modescope.process import run_stage

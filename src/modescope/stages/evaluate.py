@@ -9,9 +9,9 @@ from modescope.evaluation.consistency import class_consistency, confusion
 from modescope.evaluation.evaluate import evaluate_images
 from modescope.evaluation.extractors import load_extractors
 from modescope.evaluation.fixed_z import distinct_classes
+from modescope.evaluation.loaders import load_sampler
 from modescope.evaluation.normality import flat
 from modescope.evaluation.reference import load_reference
-from modescope.evaluation.samplers import load_sampler
 from modescope.files import read_json, write_json
 from modescope.mlflow.filing import push
 from modescope.models.classifiers import load_classifier

@@ -15,8 +15,9 @@ from modescope.data.batches import to_unit
 from modescope.data.splits import random_order
 from modescope.errors import UserError
 from modescope.evaluation.features import FULL_FLOAT32
+from modescope.evaluation.loaders import load_sampler
 from modescope.evaluation.normality import normality
-from modescope.evaluation.samplers import BATCH_SIZE, load_sampler
+from modescope.evaluation.samplers import BATCH_SIZE
 from modescope.files import read_json
 from modescope.models.vae import build_vae
 from modescope.models.weights import WEIGHTS

@@ -8,16 +8,16 @@ from safetensors.torch import load_file
 
 from modescope.config import load_params
 from modescope.data.batches import to_unit
-from modescope.evaluation.samplers import load_sampler
+from modescope.evaluation.loaders import load_sampler
 from modescope.evaluation.vae_samplers import VaeSampler, fit_mixture, mixture_weights
 from modescope.files import read_json
 from modescope.mlflow.filing import push
 from modescope.models.weights import WEIGHTS, save_weights
+from modescope.pictures import grid
 from modescope.process import run_stage
 from modescope.provenance import describe_run, work_folder
 from modescope.runs.log import RunLog
 from modescope.stages.trained_run import load_training_data
-from modescope.training.loop import grid
 from modescope.training.objective import PREVIEW_COUNT
 
 

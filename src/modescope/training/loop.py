@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from modescope.pictures import grid
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.cuda_graph import Graphed
 from modescope.training.device import autocast
@@ -125,20 +126,6 @@ def log_preview(training: Training, log: Log, step: int, precision: str) -> None
     with autocast(training.device.type, precision):
         for name, images in training.objective.preview().items():
             log.image(name, grid(images), step)
-
-
-def grid(images: Tensor, columns: int | None = None, padding: int = 2) -> Tensor:
-    """Images (N, C, H, W) uint8 as one picture (H', W', C) uint8, row by row on white; eight columns, ten where N is a
-    multiple of ten.
-    """
-    count, channels, height, width = images.shape
-    columns = columns or (8 if count % 10 else 10)
-    rows = -(-count // columns)
-    sheet = images.new_full((rows * (height + padding) + padding, columns * (width + padding) + padding, channels), 255)
-    for index, image in enumerate(images):
-        top, left = (index // columns) * (height + padding) + padding, (index % columns) * (width + padding) + padding
-        sheet[top : top + height, left : left + width] = image.permute(1, 2, 0)
-    return sheet
 
 
 def progress(start: int, num_steps: int) -> Iterator[int]:

@@ -11,7 +11,7 @@ from PIL import Image
 from made_up import build_project
 from modescope.data.prepared import load_prepared
 from modescope.errors import UserError
-from modescope.report.figures import mosaic, tiles
+from modescope.pictures import mosaic, tiles
 from modescope.studies.cgan import figures, sheets
 from modescope.studies.cgan.rows import best, labelled_rows, shown
 

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modescope.data.prepared import load_prepared
-from modescope.report.figures import image_sheet, mosaic
+from modescope.pictures import mosaic
+from modescope.report.figures import image_sheet
 from modescope.report.page import Picture
 from modescope.report.results import Results, Run
 from modescope.report.trainings import previews

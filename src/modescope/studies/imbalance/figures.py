@@ -11,13 +11,13 @@ from torch import Tensor
 
 from modescope.data.prepared import load_prepared
 from modescope.data.splits import BALANCED, Split
+from modescope.pictures import mosaic
 from modescope.report.figures import (
     Look,
     Series,
     bars_on_target,
     image_sheet,
     legend_above,
-    mosaic,
     points_against,
     render,
 )

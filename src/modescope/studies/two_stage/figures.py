@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-from modescope.report.figures import INK, Look, image_sheet, label_points, legend_above, mosaic, render
+from modescope.pictures import mosaic
+from modescope.report.figures import INK, Look, image_sheet, label_points, legend_above, render
 from modescope.report.page import Picture
 from modescope.report.results import Results
 from modescope.report.trainings import curve, curve_panel, previews
