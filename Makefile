@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-fast lint hooks ui bench gpu-check clean help
+.PHONY: demo test test-fast lint hooks ui bench gpu-check results clean help
 .DEFAULT_GOAL := demo
 
 .venv/installed: requirements.lock pyproject.toml
@@ -43,6 +43,9 @@ MINUTES ?= 9
 gpu-check: .venv/installed  ## CUDA's tests, the benchmark and the paper's rows, in MINUTES=9
 	python benchmarks/gpu_check.py pack
 	python .gpu-check/benchmarks/gpu_check.py run --minutes $(MINUTES)
+
+results: .venv/installed  ## write the results in README.md and docs/results.md anew from reports/
+	python -m modescope.studies.documents README.md docs/results.md
 
 clean:  ## remove unfinished training runs and the MLflow store
 	rm -rf .ckpt mlflow.db mlartifacts .dvc/tmp

@@ -17,11 +17,7 @@ from modescope.dotted import numbers
 from modescope.files import write_json
 from modescope.pictures import grid
 from modescope.report.results import Folders, Results
-from modescope.studies.cgan.rows import again as cgan_again
-from modescope.studies.cgan.rows import all_rows as cgan_rows
-from modescope.studies.contents import STUDIES, collect
-from modescope.studies.imbalance.rows import again as imbalance_again
-from modescope.studies.two_stage.rows import all_rows
+from modescope.studies import STUDIES
 
 REPOSITORY = Path(__file__).parents[1]
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -98,13 +94,13 @@ class Project:
     def folders(self) -> Folders:
         return Folders(self.root / "metrics", self.root / "models", self.root / "data")
 
-    @property
-    def results(self) -> Results:
-        """Of every study that this project has the runs for."""
-        params = self.params
-        has_all = "balanced" in params.imbalance.splits
-        studies = [study for name, study in STUDIES.items() if has_all or name != "two-stage"]
-        return collect(params, self.folders, self.read_final, studies)
+    def planned(self, study: str) -> Results:
+        """A study's rows, nothing read."""
+        return STUDIES[study].planned(self.params, self.folders)
+
+    def read(self, study: str) -> Results:
+        """A study's rows with what this project holds of them."""
+        return STUDIES[study].read(self.params, self.folders, self.read_final)
 
     def change_params(self, changes: dict) -> None:
         """Lay `changes` over params.yaml."""
@@ -243,15 +239,15 @@ def write_previews(
 def add_two_stage(project: Project, params: Params, data: str, size: int, extractors: list[str]) -> None:
     """Studies 1b and 2: every row of params.yaml and the hybrid."""
     rng, split = np.random.default_rng(1), make_split(params.two_stage.split, params, 0)
-    for row in all_rows(params):
-        folder = project.folders.models / "two-stage" / row.run
+    for row in project.planned("two-stage").rows:
+        folder = project.folders.models / "two-stage" / row.run_name
         metrics = invented_metrics(row.group, split, extractors, rng) | (
             invented_consistency(row.group, rng) if row.has_classes else {}
         )
         adapted = row.stage2 is not None and row.stage2.has_adapters
         metrics |= {} if row.stage2 is None else {"guide_consistency": 0.95}
         more = {"adapter_parameters": 806000, "start_mse": 0.012} if adapted else {}
-        project.add_run("two-stage", row.run, folder, metrics, data, **more)
+        project.add_run("two-stage", row.run_name, folder, metrics, data, **more)
         write_training(
             folder,
             "stage1" if row.stage2 is None else "stage2",
@@ -289,7 +285,7 @@ def add_cgan(project: Project, params: Params, data: str, extractors: list[str])
     speed = {"seconds": 100.0, "steps_per_second": 12.0}
     real = invented_metrics("real", split, extractors, rng) | invented_consistency("real", rng) | within_digits(rng)
     project.add_run("cgan", "real-digits", folders.data / "reference-grey" / "digits", real, data)
-    for row in cgan_rows(params):
+    for row in project.planned("cgan").rows:
         metrics = invented_metrics(row.config.loss, split, extractors, rng) | speed
         if row.has_labels:
             labelled = {"fixed_z_classes": rng.integers(5, 11, 8).tolist()}
@@ -297,7 +293,7 @@ def add_cgan(project: Project, params: Params, data: str, extractors: list[str])
         project.add_run("cgan", row.name, folders.models / "cgan" / row.name, metrics, data)
         kind, count = ("cgan", 80) if row.has_labels else ("dcgan", 64)
         write_training(folders.models / "cgan" / row.name, kind, rng, 28, (200,), count, channels=1)
-    for runs in cgan_again(params).values():
+    for runs in project.planned("cgan").seeds.names.values():
         for run in list(runs.values())[1:]:
             metrics = invented_metrics("bce", split, extractors, rng) | invented_consistency("bce", rng) | speed
             project.add_run("cgan", run, folders.models / "cgan" / run, metrics, data)
@@ -364,7 +360,7 @@ def build_project(
             )
             if model != "real":
                 write_training(folder, model, rng, size)
-    for row, runs in imbalance_again(params).items():
+    for row, runs in project.planned("imbalance").seeds.names.items():
         model, _, name = row.partition("-")
         for run in list(runs.values())[1:]:
             metrics = invented_metrics(model, make_split(name, params, 0), list(extractors), rng)

@@ -6,7 +6,7 @@ from itertools import combinations
 import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.offsetbox import PaddedBox, TextArea
 from matplotlib.transforms import Bbox
 from PIL import Image
 from torch import nn
@@ -15,11 +15,12 @@ from modescope.models.adapters import AdaptedGenerator, ConvOutput, FeedForwardO
 from modescope.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from modescope.models.upsampling_gan import UpsamplingDiscriminator, UpsamplingGenerator
 from modescope.report import figures
-from modescope.report.diagrams import Flow, architecture_pictures, canvas, draw, trace
-from modescope.report.diagrams.blocks import count
-from modescope.report.diagrams.flow import wrapped
+from modescope.report.diagrams import drawing
+from modescope.report.diagrams.blocks import count, trace
+from modescope.report.diagrams.networks import Flow, architecture_pictures, draw, wrapped
 
 LATENT = 10
+KINDS = 3  # boxes in the legend
 
 
 def small_network() -> nn.Sequential:
@@ -68,7 +69,7 @@ def drawn(monkeypatch):
             canvases[-1].draw()
         return b""
 
-    monkeypatch.setattr(canvas, "render", keep)
+    monkeypatch.setattr(drawing, "render", keep)
     return canvases
 
 
@@ -199,7 +200,7 @@ def test_the_same_modules_give_the_same_bytes():
 
 
 def texts_of(figure) -> list[str]:
-    return [text.get_text() for text in figure.axes[0].texts if text.get_text()]
+    return [area.get_text() for area in figure.findobj(TextArea) if area.get_text()]
 
 
 def test_the_overview_shows_what_every_architecture_trains(drawn):
@@ -227,9 +228,9 @@ def test_the_detailed_figure_shows_every_shape_and_the_totals(drawn):
 def test_a_long_network_goes_on_in_the_next_row(drawn):
     network = nn.Sequential(*(nn.Linear(4, 4) for _ in range(8)))
     draw("long", "Long", [Flow("Long", "z", "x", (4,), trace(network, torch.randn(1, 4)))])
-    axes = drawn[0].figure.axes[0]
-    boxes = [patch.get_bbox() for patch in axes.patches if isinstance(patch, FancyBboxPatch)]
-    assert len(boxes) == 8 and len({box.y0 for box in boxes}) == 2
+    renderer = drawn[0].get_renderer()
+    boxes = [box.get_window_extent(renderer) for box in drawn[0].figure.findobj(PaddedBox)][:-KINDS]
+    assert len(boxes) == 8 and len({round(box.y0) for box in boxes}) == 2
     assert [texts_of(drawn[0].figure).count(name) for name in ("z", "x")] == [1, 1]
 
 
@@ -243,7 +244,8 @@ def test_nothing_is_cut_hidden_or_too_small(drawn, ngf, hidden):
     )
     for canvas_ in drawn:
         figure, renderer = canvas_.figure, canvas_.get_renderer()
-        texts = [text for text in [*figure.axes[0].texts, *figure.legends[0].get_texts()] if text.get_text()]
+        areas = [area for area in figure.findobj(TextArea) if area.get_text()]
+        texts = [area.get_children()[0] for area in areas]
         places = {text: text.get_window_extent(renderer) for text in texts}
         page = figure.bbox
         for text, place in places.items():
@@ -251,13 +253,8 @@ def test_nothing_is_cut_hidden_or_too_small(drawn, ngf, hidden):
             assert place.x0 > page.x0 + 5 and place.x1 < page.x1 - 5 and place.y0 > page.y0 and place.y1 < page.y1, text
         for one, other in combinations(texts, 2):
             crossing = Bbox.intersection(places[one], places[other])
-            assert crossing is None or crossing.height < 4, (
-                one,
-                other,
-            )  # lines of a box stand close: tall letters, no ink
-        boxes = [
-            patch.get_window_extent(renderer) for patch in figure.axes[0].patches if isinstance(patch, FancyBboxPatch)
-        ]
+            assert crossing is None or crossing.height < 4, (one, other)  # tall letters of neighbours, no ink
+        boxes = [box.get_window_extent(renderer) for box in figure.findobj(PaddedBox)]
         for text, place in places.items():
             for box in boxes:
                 inside = box.x0 < place.x0 and place.x1 < box.x1 and box.y0 < place.y0 and place.y1 < box.y1

@@ -5,6 +5,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from made_up import build_project
+from modescope.report import figures
 
 
 @pytest.fixture
@@ -13,26 +14,21 @@ def project(tmp_path):
 
 
 @pytest.fixture
-def results(project):
-    return project.results
-
-
-@pytest.fixture
 def drawn(monkeypatch):
     """The figure that a picture of a study's module draws, laid out as in print."""
 
     def draw_only(module, name, *arguments) -> Figure:
-        figures = []
+        drawings = []
 
         def keep(draw, width, height):
-            figures.append(Figure(figsize=(width, height), layout="constrained"))
-            FigureCanvasAgg(figures[0])
-            draw(figures[0])
-            figures[0].canvas.draw()
+            drawings.append(Figure(figsize=(width, height), layout="constrained"))
+            FigureCanvasAgg(drawings[0])
+            draw(drawings[0])
+            drawings[0].canvas.draw()
             return b""
 
-        monkeypatch.setattr(module, "render", keep)
+        monkeypatch.setattr(figures, "render", keep)
         getattr(module, name)(*arguments)
-        return figures[0]
+        return drawings[0]
 
     return draw_only

@@ -6,11 +6,11 @@ import pytest
 
 from made_up import build_project
 from modescope.errors import UserError
-from modescope.report.page import Finding, Page, Picture, Section, to_html, write_overview, write_study
+from modescope.report.figures import Picture
+from modescope.report.page import Finding, Page, Section, to_html, write_overview, write_study
 from modescope.report.tables import Column, Table
-from modescope.studies import imbalance
-from modescope.studies.contents import build_page
-from modescope.studies.imbalance.findings import all_findings
+from modescope.studies import STUDIES, imbalance
+from modescope.studies.imbalance.findings import findings
 
 TABLE = Table(
     "small",
@@ -20,6 +20,7 @@ TABLE = Table(
     "Caption.",
 )
 PICTURE = Picture("dot", "Dot", "A dot.", "a dot", b"\x89PNG")
+GLANCE = Table("readme", "At a glance", TABLE.columns, TABLE.rows)
 PAGE = Page(
     "Title",
     "Lead.",
@@ -29,9 +30,13 @@ PAGE = Page(
 
 
 @pytest.fixture(scope="module")
-def real_page(tmp_path_factory):
-    project = build_project(tmp_path_factory.mktemp("project"))
-    return build_page(project.results)
+def project(tmp_path_factory):
+    return build_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="module")
+def pages(project):
+    return {name: study.page(project.read(name)) for name, study in STUDIES.items()}
 
 
 class Links(HTMLParser):
@@ -69,8 +74,9 @@ def test_page_shows_everything_escaped():
     assert "data:image/png;base64,iVBORw==" in html and 'alt="a dot"' in html
 
 
-def test_page_needs_nothing_else(real_page):
-    html = to_html(real_page)
+@pytest.mark.parametrize("study", STUDIES)
+def test_page_needs_nothing_else(pages, study):
+    html = to_html(pages[study])
     links = parsed(html)
     assert not {"script", "link", "iframe"} & set(links.tags)
     assert all(address.startswith(("data:image/png;base64,", "#")) for address in links.addresses)
@@ -78,31 +84,34 @@ def test_page_needs_nothing_else(real_page):
     assert "prefers-color-scheme: dark" in html
 
 
-def test_page_names_data_profile_device_and_runs(real_page, results):
-    assert dict(real_page.facts) == {
-        "data": "cifar10-jpeg, mnist",
+def test_page_names_data_profile_device_and_runs(pages, project):
+    assert dict(pages["cgan"].facts) == {
+        "data": "mnist",
         "profile": "custom",
-        "runs": str(len(results.runs)),
+        "runs": str(len(project.read("cgan").runs)),
         "device": "cpu",
         "precision": "fp32",
         "torch": "2.13.0",
     }
 
 
-def test_same_inputs_give_the_same_bytes(real_page, results, tmp_path):
-    def written(page, folder):
-        write_study(page, folder)
+def test_same_inputs_give_the_same_bytes(pages, project, tmp_path):
+    def written(name, page, folder):
+        write_study(page, STUDIES[name].glance(project.read(name)), folder)
         return {file.relative_to(folder): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
 
-    first = written(real_page, tmp_path / "first")
-    assert first == written(build_page(results), tmp_path / "second")
+    first = {}
+    for name, study in STUDIES.items():
+        files = written(name, pages[name], tmp_path / "first" / name)
+        assert files == written(name, study.page(project.read(name)), tmp_path / "second" / name)
+        first |= files
     assert {str(path) for path in first} == {
         "index.html",
         "findings.json",
         *(
             f"tables/{name}.{kind}"
             for name in (
-                *("summary", "splits", "class_share", "gan", "vae", "runs", "classifiers"),
+                *("readme", "summary", "splits", "class_share", "gan", "vae", "runs", "classifiers"),
                 *(
                     "two_stage_summary",
                     "two_stage",
@@ -144,7 +153,6 @@ def test_same_inputs_give_the_same_bytes(real_page, results, tmp_path):
                     "figure7_2",
                     "samples_cgan",
                     "fixed_z",
-                    "one_z",
                     "per_class",
                     "samples_dcgan",
                     "stacked_samples",
@@ -158,14 +166,19 @@ def test_same_inputs_give_the_same_bytes(real_page, results, tmp_path):
 def test_a_former_report_is_replaced(tmp_path):
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables" / "old.md").write_text("old")
-    write_study(PAGE, tmp_path)
-    assert {file.name for file in (tmp_path / "tables").iterdir()} == {"small.md", "small.csv"}
+    write_study(PAGE, GLANCE, tmp_path)
+    assert {file.name for file in (tmp_path / "tables").iterdir()} == {
+        "small.md",
+        "small.csv",
+        "readme.md",
+        "readme.csv",
+    }
     assert (tmp_path / "figures" / "dot.png").read_bytes() == b"\x89PNG"
 
 
 def test_the_overview_has_every_studys_findings_and_leads_to_its_page(tmp_path):
     for name in ("one", "two"):
-        write_study(PAGE, tmp_path / name)
+        write_study(PAGE, GLANCE, tmp_path / name)
     write_overview("Lead.", [tmp_path / "one", tmp_path / "two"], tmp_path / "index.html")
     html = (tmp_path / "index.html").read_text()
     assert html.count("<strong>Head.</strong> Text") == 2
@@ -194,14 +207,14 @@ def test_coverage_finding_counts_only_differences_above_the_floor(tmp_path, gan,
     for split in project.params.imbalance.splits:
         for model, value in (("gan", gan), ("vae", vae), ("real", 0.005)):
             project.change(f"{model}-{split}", class_share_tv=value)
-    found = all_findings(project.results)
+    found = findings(project.read("imbalance"))
     assert wording in found[0].text
 
 
 def test_findings_name_the_rarest_class_and_count_lost_ones(tmp_path):
     project = build_project(tmp_path, splits=("split4",))
     project.change("gan-split4", class_share=[0.2, 0.0, 0.001, 0.2, 0.2, 0.2, 0.0, 0.199, 0.0, 0.0])
-    texts = {finding.head: finding.text for finding in all_findings(project.results)}
+    texts = {finding.head: finding.text for finding in findings(project.read("imbalance"))}
     assert (
         "split4 (IR 4.75) bird is 5.0% of the training images" in texts["Rarest class"]
         and "GAN 0.1%" in texts["Rarest class"]
@@ -235,6 +248,6 @@ def test_findings_name_the_rarest_class_and_count_lost_ones(tmp_path):
 )
 def test_the_section_holds_only_what_was_evaluated(tmp_path, evaluated, names):
     project = build_project(tmp_path, splits=("split1",), evaluated=evaluated)
-    section = imbalance.section(project.results)
+    section = imbalance.STUDY.section(project.read("imbalance"))
     assert [item.name for item in section.content] == names
     assert section.findings

@@ -5,14 +5,16 @@ import pytest
 from made_up import rewrite
 from modescope.dotted import numbers
 from modescope.errors import UserError
-from modescope.report.results import refuse_disagreement
-from modescope.studies.contents import STUDIES, expected_runs
+from modescope.studies import STUDIES
 
 RUN = "gan-split1"
 
 
 def test_every_run_of_params_is_expected(project):
-    names = expected_runs(project.params, project.folders, STUDIES.values())
+    names: dict[str, dict] = {}
+    for study in STUDIES:
+        for name, places in project.planned(study).expected().items():
+            names.setdefault(name, {}).update(places)
     assert set(names["imbalance"]) == {
         f"{model}-{split}" for model in ("real", "gan", "vae", "vae-gmm") for split in ("balanced", "split1")
     }
@@ -30,19 +32,19 @@ def test_every_run_of_params_is_expected(project):
 def test_a_missing_run_is_named(project):
     (project.folders.models / "imbalance" / RUN / "run.json").unlink()
     with pytest.raises(UserError, match=f"run {RUN} is missing"):
-        project.results
+        project.read("imbalance")
 
 
 def test_missing_metrics_are_named(project):
     project.folders.metrics_file("imbalance", "real-split1").unlink()
     with pytest.raises(UserError, match="run real-split1 has no metrics"):
-        project.results
+        project.read("imbalance")
 
 
 def test_an_unfinished_run_is_refused(project):
     rewrite(project.folders.models / "imbalance" / RUN / "run.json", status="killed")
     with pytest.raises(UserError, match=f"run {RUN} is killed, not finished"):
-        project.results
+        project.read("imbalance")
 
 
 @pytest.mark.parametrize("complete", [True, False])
@@ -52,12 +54,7 @@ def test_a_disagreement_names_run_metric_and_both_values(project, metric, comple
     filed = project.tracked[key][metric]
     project.tracked[key][metric] = 0.987654
     with pytest.raises(UserError) as error:
-        refuse_disagreement(
-            project.folders,
-            expected_runs(project.params, project.folders, STUDIES.values()),
-            project.read_final,
-            complete,
-        )
+        project.planned("imbalance").refuse_disagreement(project.read_final, complete)
     for part in (RUN, metric, repr(filed), "0.987654"):
         assert part in str(error.value)
     assert "\n" not in str(error.value)
@@ -65,10 +62,10 @@ def test_a_disagreement_names_run_metric_and_both_values(project, metric, comple
 
 def test_what_mlflow_lacks_is_refused_only_when_it_must_be_complete(project):
     del project.tracked[project.keys[RUN]]["recall"]
-    expected = expected_runs(project.params, project.folders, STUDIES.values())
-    refuse_disagreement(project.folders, expected, project.read_final, complete=False)
+    planned = project.planned("imbalance")
+    planned.refuse_disagreement(project.read_final, complete=False)
     with pytest.raises(UserError, match=f"{RUN}: recall is .* missing in MLflow"):
-        refuse_disagreement(project.folders, expected, project.read_final, complete=True)
+        planned.refuse_disagreement(project.read_final, complete=True)
 
 
 def test_numbers_are_named_entries_as_the_tracker_does():

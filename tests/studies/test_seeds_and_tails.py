@@ -5,7 +5,7 @@ import pytest
 from made_up import build_project
 from modescope.report import seeds
 from modescope.studies.cgan import tables as cgan_tables
-from modescope.studies.imbalance import section, tables
+from modescope.studies.imbalance import STUDY, tables
 from modescope.studies.two_stage import tables as two_stage_tables
 
 
@@ -38,7 +38,7 @@ def test_equal_differences_have_no_spread():
 def test_spreads_have_mean_deviation_and_n(repeated):
     for run, value in (("gan-split1", 1.0), ("gan-split1-s43", 2.0), ("gan-split1-s44", 6.0)):
         repeated.change(run, fid_classifier=value)
-    spread, difference = tables.over_seeds(repeated.results)
+    spread, difference = tables.over_seeds(repeated.read("imbalance"))
     row = next(row for row in spread.rows if row["row"] == "gan-split1")
     assert (row["n"], row["seeds"], row["fid_classifier"]) == (3, "42, 43, 44", 3.0)
     assert row["fid_classifier_sd"] == pytest.approx(7**0.5)
@@ -49,11 +49,11 @@ def test_spreads_have_mean_deviation_and_n(repeated):
 
 
 @pytest.mark.parametrize(("values", "verdict"), [((10.0, 11.0, 12.0), "yes"), ((10.0, 11.0, 0.5), "no")])
-def test_a_difference_of_one_sign_outlasts_the_seeds(repeated, values, verdict):
+def test_an_interval_of_differences_with_equal_signs_excludes_0(repeated, values, verdict):
     for run, ours, theirs in zip(("", "-s43", "-s44"), (1.0, 2.0, 6.0), values, strict=True):
         repeated.change(f"gan-split1{run}", fid_classifier=ours)
         repeated.change(f"vae-split1{run}", fid_classifier=theirs)
-    _, difference = tables.over_seeds(repeated.results)
+    _, difference = tables.over_seeds(repeated.read("imbalance"))
     row = next(
         row for row in difference.rows if row["pair"] == "gan-split1 − vae-split1" and row["metric"].startswith("FID")
     )
@@ -61,27 +61,29 @@ def test_a_difference_of_one_sign_outlasts_the_seeds(repeated, values, verdict):
 
 
 def test_study_3_compares_its_repeated_rows(repeated):
-    spread, difference = cgan_tables.over_seeds(repeated.results)
+    spread, difference = cgan_tables.over_seeds(repeated.read("cgan"))
     assert [row["row"] for row in spread.rows] == ["cgan-wgan-gp", "cgan-ours"]
     assert {row["pair"] for row in difference.rows} == {"cgan-wgan-gp − cgan-ours"}
 
 
 def test_study_2_has_rows_that_name_their_seed(repeated):
-    (spread,) = two_stage_tables.over_seeds(repeated.results)
+    (spread,) = two_stage_tables.over_seeds(repeated.read("two-stage"))
     assert {row["row"]: row["seeds"] for row in spread.rows}["d-ff-0.5"] == "42, 43"
 
 
 def test_trainings_lists_the_repeated_ones(repeated):
-    assert {"gan-lt100-s43", "vae-split1-s44"} <= {row["run"] for row in tables.timings(repeated.results).rows}
-    assert "cgan-ours-s44" in {row["run"] for row in cgan_tables.timings(repeated.results).rows}
+    assert {"gan-lt100-s43", "vae-split1-s44"} <= {
+        row["run"] for row in tables.timings(repeated.read("imbalance")).rows
+    }
+    assert "cgan-ours-s44" in {row["run"] for row in cgan_tables.timings(repeated.read("cgan")).rows}
 
 
-def test_without_further_seeds_there_is_no_table(results):
-    assert tables.over_seeds(results) == [] and cgan_tables.over_seeds(results) == []
+def test_without_further_seeds_there_is_no_table(project):
+    assert tables.over_seeds(project.read("imbalance")) == [] and cgan_tables.over_seeds(project.read("cgan")) == []
 
 
 def test_the_long_tail_has_a_table_a_figure_and_a_finding(repeated):
-    found = section(repeated.results)
+    found = STUDY.section(repeated.read("imbalance"))
     names = [content.name for content in found.content]
     assert {"long_tail", "recall_of_classes", "seeds", "differences"} <= set(names)
     table = found.content[names.index("long_tail")]
@@ -94,11 +96,11 @@ def test_the_long_tail_has_a_table_a_figure_and_a_finding(repeated):
 
 def test_study_2_on_a_long_tail_has_its_groups(repeated):
     params = (repeated.root / "params.yaml").read_text()
-    assert two_stage_tables.tail(repeated.results) == []
+    assert two_stage_tables.tail(repeated.read("two-stage")) == []
     repeated.change_params({"two_stage": {"split": "lt100"}})
     for run in [run for run in repeated.keys if (repeated.folders.metrics / "two-stage" / f"{run}.json").exists()]:
         repeated.change(run, "two-stage", num_few=300, recall_few=0.25)
-    (table,) = two_stage_tables.tail(repeated.results)
+    (table,) = two_stage_tables.tail(repeated.read("two-stage"))
     assert {row["recall_few"] for row in table.rows[:-1]} == {0.25} and table.rows[-1]["num_few"] == 2000
     assert table.facts["reference"].startswith("the balanced training set")
     (repeated.root / "params.yaml").write_text(params)

@@ -1,5 +1,6 @@
 """The figures' common pieces: one style, PNG bytes without dates, panels that any study can fill."""
 
+import base64
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 INK, SOFT_INK, GRID, SHADE = "#1f2328", "#59636e", "#e4e7eb", "#d8dde3"
-DPI = 160
+DPI, WIDTH = 160, 9.0  # dots per inch; inches
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -68,10 +69,24 @@ class Series:
     connected: Sequence[bool]
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A figure as PNG bytes. `alt` says what it shows to those who cannot see it."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    png: bytes
+
+    @property
+    def data_uri(self) -> str:
+        """For an `img` element."""
+        return "data:image/png;base64," + base64.b64encode(self.png).decode()
+
+
 def render(draw: Callable[[Figure], None], width: float, height: float) -> bytes:
-    """A figure of width x height inches, drawn by `draw` in the common style, as PNG. The same drawing gives the same
-    bytes.
-    """
+    """A drawing of width x height inches in the common style, as PNG. The same drawing gives the same bytes."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
@@ -88,10 +103,8 @@ def legend_above(figure: Figure, looks: Sequence[Look], target: str | None = Non
     """One legend for the whole figure, above its panels: of lines, or of bars before the wide bars of `target`."""
     handles = [_line(look) for look in looks]
     if target is not None:
-        handles = [
-            Patch(facecolor=SHADE, edgecolor=INK, label=target),
-            *(Patch(facecolor=look.colour, label=look.label) for look in looks),
-        ]
+        bars = [Patch(facecolor=look.colour, label=look.label) for look in looks]
+        handles = [Patch(facecolor=SHADE, edgecolor=INK, label=target), *bars]
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), columnspacing=1.6, handlelength=1.6)
 
 
@@ -102,24 +115,13 @@ def points_against(axes: Axes, series: Sequence[Series], ticks: Mapping[float, s
         ticks: x position -> label below it.
     """
     for line in series:
-        order = sorted(
-            (index for index in range(len(line.x)) if line.connected[index]), key=lambda index: line.x[index]
-        )
-        axes.plot(
-            [line.x[i] for i in order], [line.y[i] for i in order], color=line.look.colour, linestyle=line.look.line
-        )
+        look = line.look
+        joined = sorted((x, y) for x, y, connected in zip(line.x, line.y, line.connected, strict=True) if connected)
+        axes.plot([x for x, _ in joined], [y for _, y in joined], color=look.colour, linestyle=look.line)
         for x, y, spread, connected in zip(line.x, line.y, line.spread, line.connected, strict=True):
-            face = line.look.colour if connected else "white"
-            axes.errorbar(
-                x,
-                y,
-                yerr=spread,
-                color=line.look.colour,
-                marker=line.look.marker,
-                markersize=6,
-                markerfacecolor=face,
-                capsize=2.5,
-            )
+            face = look.colour if connected else "white"
+            marks = {"marker": look.marker, "markersize": 6, "markerfacecolor": face, "capsize": 2.5}
+            axes.errorbar(x, y, yerr=spread, color=look.colour, **marks)
     axes.set_xticks(list(ticks), list(ticks.values()), fontsize=8)
     highest = max(y + (spread or 0) for line in series for y, spread in zip(line.y, line.spread, strict=True))
     axes.set_ylim(0, 1.08 * highest)
@@ -145,30 +147,21 @@ def bars_on_target(
 
 
 def label_points(axes: Axes, points: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
-    """A name beside every point, where it hides neither a point nor another name; a line leads to one that had to go
-    far.
+    """A name beside every point that hides neither a point nor another name; a line leads to one that is far.
 
     Call it last: it reads the layout of everything else.
     """
     axes.figure.draw_without_rendering()
     pixels, scale = axes.transData.transform(points), axes.figure.dpi / 72
     taken = [Bbox.from_bounds(x - 5 * scale, y - 5 * scale, 10 * scale, 10 * scale) for x, y in pixels]
+    line = {"arrowstyle": "-", "color": SOFT_INK, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 4}
+    style = {"textcoords": "offset points", "fontsize": 7.5, "ha": "center", "va": "center", "arrowprops": line}
+    style["bbox"] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
+    angles = np.pi / 6 * np.array([0, 6, 1, 11, 5, 7, 2, 10, 4, 8, 3, 9])
     for place in np.argsort(-pixels[:, 1], kind="stable"):
-        label = axes.annotate(
-            names[place],
-            points[place],
-            (0, 0),
-            textcoords="offset points",
-            fontsize=7.5,
-            ha="center",
-            va="center",
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5},
-            arrowprops={"arrowstyle": "-", "color": SOFT_INK, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 4},
-        )
+        label = axes.annotate(names[place], points[place], (0, 0), **style)
         width, height = label.get_window_extent().size
-        for reach, angle in product(
-            (7, 13, 20, 28, 38, 50, 64, 80), np.pi / 6 * np.array([0, 6, 1, 11, 5, 7, 2, 10, 4, 8, 3, 9])
-        ):
+        for reach, angle in product((7, 13, 20, 28, 38, 50, 64, 80), angles):
             shift = ((reach * scale + width / 2) * np.cos(angle), (reach * scale + height / 2) * np.sin(angle))
             x, y = pixels[place] + shift
             box = Bbox.from_bounds(x - width / 2, y - height / 2, width, height)
@@ -191,29 +184,19 @@ def image_sheet(
 
     def draw(figure: Figure) -> None:
         figure.set_layout_engine("none")
+
+        def write(x: float, y: float, text: str, align: str) -> None:
+            figure.text(x / width, 1 - y / height, text, ha=align, va="center", weight="bold")
+
         for row, pictures in enumerate(cells):
             y = top + row * (cell_height + gap)
-            figure.text(
-                (left - 14) / width,
-                1 - (y + cell_height / 2) / height,
-                rows[row],
-                ha="right",
-                va="center",
-                weight="bold",
-            )
+            write(left - 14, y + cell_height / 2, rows[row], "right")
             for column, picture in enumerate(pictures):
                 x = left + column * (cell_width + gap)
                 large = picture.repeat(scale, axis=0).repeat(scale, axis=1)
                 figure.figimage(large, x, height - y - cell_height, cmap="gray", vmin=0, vmax=255)
                 if row == 0:
-                    figure.text(
-                        (x + cell_width / 2) / width,
-                        1 - (top - 20) / height,
-                        columns[column],
-                        ha="center",
-                        va="center",
-                        weight="bold",
-                    )
+                    write(x + cell_width / 2, top - 20, columns[column], "center")
 
     return render(draw, width / DPI, height / DPI)
 

@@ -1,33 +1,18 @@
-"""The report's page: one HTML file that needs nothing else."""
+"""A page of the report: one HTML file that needs nothing else, and what lies beside it."""
 
-import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from modescope.files import atomic_path, read_json, write_json
+from modescope.report.figures import Picture
 from modescope.report.results import distinct
 from modescope.report.tables import Table, to_csv, to_markdown
 
-FINDINGS = "findings.json"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure as PNG bytes. `alt` says what it shows to those who cannot see it."""
-
-    name: str
-    title: str
-    caption: str
-    alt: str
-    png: bytes
-
-    @property
-    def data_uri(self) -> str:
-        """For an `img` element."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode()
+FINDINGS, PAGE, GLANCE = "findings.json", "index.html", "readme"
 
 
 @dataclass(frozen=True)
@@ -49,10 +34,25 @@ class Section:
     note: str = ""
     link: str = ""
 
+    @cached_property
+    def places(self) -> Mapping[str, tuple[str, int]]:
+        """Run -> table and index of the row that has its scores: the first one after the summary at the top."""
+        found: dict[str, tuple[str, int]] = {}
+        tables = [item for item in self.content if isinstance(item, Table)]
+        for table in tables[1:] or tables:
+            for index, row in enumerate(table.rows):
+                for run in str(row.get("run") or "").split():
+                    found.setdefault(run, (table.name, index))
+        return found
+
+    def runs_at(self, table: str, row: int) -> list[str]:
+        """The runs that have their place in a row: it is found by their names."""
+        return [run for run, place in self.places.items() if place == (table, row)]
+
 
 @dataclass(frozen=True)
 class Page:
-    """The whole report. `facts` are (name, value) pairs of the header."""
+    """A whole page. `facts` are (name, value) pairs of the header."""
 
     title: str
     lead: str
@@ -73,50 +73,38 @@ def to_html(page: Page) -> str:
     return templates.get_template("page.html.j2").render(page=page)
 
 
-def write_study(page: Page, folder: Path) -> None:
-    """Write a study's page as `folder`: tables/*.md, tables/*.csv, figures/*.png, index.html, and findings.json for the
-    page above it.
+def write_study(page: Page, glance: Table, folder: Path) -> None:
+    """Write a study's page as `folder`: tables/*.md, tables/*.csv, figures/*.png, index.html, and findings.json.
+
+    `glance` is the table of five columns that README shows.
     """
-    html = to_html(page)
+    html, (section,) = to_html(page), page.sections
+    tables = [item for item in section.content if isinstance(item, Table)]
     with atomic_path(folder) as whole:
-        whole.mkdir()
-        write_content(page, whole)
-        (whole / "index.html").write_text(html)
-        summary = {
-            "title": page.sections[0].title,
-            "facts": dict(page.facts),
-            "findings": [vars(found) for found in page.sections[0].findings],
-        }
-        write_json(whole / FINDINGS, summary)
+        for kind in ("tables", "figures"):
+            (whole / kind).mkdir(parents=True)
+        for table in (*tables, glance):
+            (whole / "tables" / f"{table.name}.md").write_text(to_markdown(table), encoding="utf-8")
+            (whole / "tables" / f"{table.name}.csv").write_text(to_csv(table), encoding="utf-8")
+        for picture in (item for item in section.content if isinstance(item, Picture)):
+            (whole / "figures" / f"{picture.name}.png").write_bytes(picture.png)
+        (whole / PAGE).write_text(html, encoding="utf-8")
+        findings = [vars(found) for found in section.findings]
+        write_json(whole / FINDINGS, {"title": section.title, "facts": dict(page.facts), "findings": findings})
 
 
 def write_overview(lead: str, studies: Sequence[Path], file: Path) -> None:
-    """Write the page above the studies' folders: what each found, and where the rest is. Raises UserError if one has no
-    page yet.
+    """Write the overview of the studies in the folders `studies`: what each found, and a link to its page.
+
+    Raises UserError if one has no page yet.
     """
     summaries = {folder.name: read_json(folder / FINDINGS) for folder in studies}
     sections = [
-        Section(
-            name, summary["title"], [Finding(**found) for found in summary["findings"]], [], link=f"{name}/index.html"
-        )
-        for name, summary in summaries.items()
+        Section(name, found["title"], [Finding(**one) for one in found["findings"]], [], link=f"{name}/{PAGE}")
+        for name, found in summaries.items()
     ]
     every = [summary["facts"] for summary in summaries.values()]
-    facts = [
-        (name, distinct([facts[name] for facts in every])) for name in every[0] if all(name in facts for facts in every)
-    ]
-    html = to_html(Page("Modescope", lead, facts, sections))
+    shared = [name for name in every[0] if all(name in facts for facts in every)]
+    html = to_html(Page("Modescope", lead, [(name, distinct([f[name] for f in every])) for name in shared], sections))
     with atomic_path(file) as temporary:
-        temporary.write_text(html)
-
-
-def write_content(page: Page, folder: Path) -> None:
-    """Tables and figures of a page below `folder`."""
-    content = [item for section in page.sections for item in section.content]
-    for kind in ("tables", "figures"):
-        (folder / kind).mkdir()
-    for table in (item for item in content if isinstance(item, Table)):
-        (folder / "tables" / f"{table.name}.md").write_text(to_markdown(table))
-        (folder / "tables" / f"{table.name}.csv").write_text(to_csv(table))
-    for picture in (item for item in content if isinstance(item, Picture)):
-        (folder / "figures" / f"{picture.name}.png").write_bytes(picture.png)
+        temporary.write_text(html, encoding="utf-8")

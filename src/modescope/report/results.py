@@ -1,17 +1,14 @@
-"""What the report is made from: every expected run's files, with values read from MLflow and held against the metrics
-files.
-"""
+"""What a study's page is made from: its runs' files, with values read from MLflow and held against the metrics files."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
 from modescope.config import Params, profile_name
-from modescope.data.splits import Split
 from modescope.dotted import numbers
 from modescope.errors import UserError
 from modescope.files import read_json
@@ -34,6 +31,7 @@ class Folders:
     data: Path
 
     def metrics_file(self, study: str, run: str) -> Path:
+        """A run's metrics."""
         return self.metrics / study / f"{run}.json"
 
 
@@ -53,79 +51,78 @@ class Run:
         return self.info["data"]["classes"]
 
     @property
-    def scalars(self) -> dict[str, Any]:
-        """The values that are no lists."""
-        return {name: value for name, value in self.values.items() if not isinstance(value, list)}
+    def cells(self) -> dict[str, Any]:
+        """What a table's row shows of it: its name as `run`, and the values that are no lists."""
+        return {"run": self.name} | {name: value for name, value in self.values.items() if not isinstance(value, list)}
 
 
 @dataclass(frozen=True)
 class Results:
-    """All that tables and figures are drawn from. `runs` is keyed by run name."""
+    """A study's rows, bound to what is measured of them. Each study has a subclass that says which rows it has.
+
+    Attributes:
+        runs: by name; empty until they are read.
+    """
 
     params: Params
-    profile: str
     folders: Folders
-    runs: Mapping[str, Run]
-    reported: Mapping[str, Any]
+    runs: Mapping[str, Run] = field(default_factory=dict)
+
+    def expected(self) -> Expected:
+        """Every run that the study's page shows, by the study that it belongs to, with its folder."""
+        raise NotImplementedError
 
     @cached_property
-    def splits(self) -> Mapping[str, Split]:
-        """Study 1's splits by name."""
-        return {
-            name: Split.load(self.folders.data / "splits" / f"{name}.json") for name in self.params.imbalance.splits
-        }
+    def profile(self) -> str:
+        """The profile whose values the parameters have."""
+        return profile_name(self.params)
 
+    @cached_property
+    def reported(self) -> Mapping[str, Any]:
+        """What the two reports print."""
+        return yaml.safe_load(REPORTED.read_text(encoding="utf-8"))
 
-def load_results(params: Params, folders: Folders, expected: Expected, read_final: Reader) -> Results:
-    """Read every expected run.
+    def read(self, read_final: Reader) -> Self:
+        """With every expected run; `read_final` is the tracker's.
 
-    Args:
-        read_final: the tracker's `read_final`.
+        Raises UserError where a run is missing or unfinished, or MLflow and a metrics file disagree about a number.
+        """
+        self.refuse_disagreement(read_final, complete=True)
+        return replace(self, runs={run.name: run for study in self.expected() for run in self._read(study)})
 
-    Raises:
-        UserError: a run is missing or unfinished, or MLflow and a metrics file disagree about a number.
-    """
-    refuse_disagreement(folders, expected, read_final, complete=True)
-    runs = {run.name: run for study, places in expected.items() for run in _read_study(study, places, folders)}
-    return Results(params, profile_name(params), folders, runs, yaml.safe_load(REPORTED.read_text()))
+    def refuse_disagreement(self, read_final: Reader, complete: bool) -> None:
+        """Hold what MLflow has of the expected runs against their metrics files, exactly.
 
+        Args:
+            complete: whether a number that MLflow lacks is refused, too.
 
-def refuse_disagreement(folders: Folders, expected: Expected, read_final: Reader, complete: bool) -> None:
-    """Hold what MLflow has of the expected runs against their metrics files, exactly.
+        Raises:
+            UserError: names the run, the metric and both values.
+        """
+        for study in self.expected():
+            runs = list(self._read(study))
+            tracked = read_final(study, [run.info["key"] for run in runs])
+            for run in runs:
+                file = self.folders.metrics_file(study, run.name)
+                _check_agreement(run, tracked.get(run.info["key"], {}), file, complete)
 
-    Args:
-        complete: whether a number that MLflow lacks is refused, too.
-
-    Raises:
-        UserError: names the run, the metric and both values.
-    """
-    for study, places in expected.items():
-        runs = list(_read_study(study, places, folders))
-        tracked = read_final(study, [run.info["key"] for run in runs])
-        for run in runs:
-            _check_agreement(run, tracked.get(run.info["key"], {}), folders.metrics_file(study, run.name), complete)
+    def _read(self, study: str) -> Iterable[Run]:
+        for name, folder in self.expected()[study].items():
+            yield Run(study, name, folder, _info(name, folder), _values(name, self.folders.metrics_file(study, name)))
 
 
 def _check_agreement(run: Run, tracked: Mapping[str, float], file: Path, complete: bool) -> None:
     for metric, value in numbers(run.values, run.classes).items():
-        if metric not in tracked:
-            if complete:
-                raise UserError(
-                    f"run {run.name}: {metric} is {value!r} in {file} and missing in MLflow: run `modescope sync`"
-                )
-        elif tracked[metric] != value:
+        if metric in tracked and tracked[metric] != value:
             both = f"{metric} is {value!r} in {file} but {tracked[metric]!r} in MLflow"
-            raise UserError(
-                f"run {run.name}: {both}: `dvc repro -f` its stage measures again, `modescope sync` believes the file"
-            )
+            mend = "`dvc repro -f` its stage measures it anew, `modescope sync` believes the file"
+            raise UserError(f"run {run.name}: {both}: {mend}")
+        if metric not in tracked and complete:
+            missing = f"{metric} is {value!r} in {file} and missing in MLflow: run `modescope sync`"
+            raise UserError(f"run {run.name}: {missing}")
 
 
-def _read_study(study: str, places: Mapping[str, Path], folders: Folders) -> Iterable[Run]:
-    for name, folder in places.items():
-        yield Run(study, name, folder, _read_info(name, folder), _read_values(name, folders.metrics_file(study, name)))
-
-
-def _read_info(name: str, folder: Path) -> dict[str, Any]:
+def _info(name: str, folder: Path) -> dict[str, Any]:
     file = folder / RUN_FILE
     if not file.is_file():
         raise UserError(f"run {name} is missing ({file}): run `dvc repro`")
@@ -135,7 +132,7 @@ def _read_info(name: str, folder: Path) -> dict[str, Any]:
     return info
 
 
-def _read_values(name: str, file: Path) -> dict[str, Any]:
+def _values(name: str, file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise UserError(f"run {name} has no metrics ({file}): run `dvc repro`")
     return read_json(file)

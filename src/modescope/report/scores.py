@@ -5,14 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from modescope.config import Params
 from modescope.errors import UserError
 from modescope.files import sha256
+from modescope.report.figures import FLOOR
 from modescope.report.results import Results, Run, distinct
 from modescope.report.tables import Column, Value
 from modescope.report.wording import span
+from modescope.runs.folder import WEIGHTS_FILE
 
 JUDGE, GUIDE, GREY_JUDGE = "rgb-judge", "rgb-guide", "grey-judge"
 CLASSIFIERS = "classifiers"  # the study of guides and judges
 INCEPTION_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth (torch-fidelity)"
-SPREAD_NOTE = "± is the spread over parts of the images (IS) or over subsets (KID), not over trainings."
+SPREAD_NOTE = "± is the spread over parts of the images (IS) or over subsets (KID), not over training runs."
 REPORTED_NOTES = {
     report: f"Reported scores are report {report}'s: {protocol}; they do not compare with the judge's."
     for report, protocol in {
@@ -20,10 +22,14 @@ REPORTED_NOTES = {
         2: "Inception on 10,000 images, KID on subsets of 100, its own classifier",
     }.items()
 }
+REPORTED_GROUP = "reported (Inception)"
 REPORTED_COLUMNS = (
-    Column("is_mean_reported", "IS ↑", "reported (Inception)", spread="is_std_reported"),
-    Column("fid_reported", "FID ↓", "reported (Inception)", digits=1),
+    Column("is_mean_reported", "IS ↑", REPORTED_GROUP, spread="is_std_reported"),
+    Column("fid_reported", "FID ↓", REPORTED_GROUP, digits=1),
 )
+FID, RECALL = Column("fid_classifier", "FID ↓", "judge", digits=3), Column("recall", "recall ↑", "judge", digits=3)
+TV = Column("class_share_tv", "TV of class shares ↓", "judge", digits=3)
+CONSISTENCY = Column("class_consistency", "class consistency, % ↑", "judge", digits=1, scale=100)
 TAIL_METRICS = (
     ("num", "images", 0),
     ("fid_classifier", "FID ↓", 3),
@@ -36,9 +42,10 @@ TAIL_COLUMNS = tuple(
     for group in ("many", "medium", "few")
 )
 TAIL_NOTE = (
-    "Long-tailed training, class i of 10 with n_max rho^(-i/9) images (Cao et al. 2019), measured against the balanced training set: many, medium and few are the "
-    "three most frequent classes, the next three and the four rarest. KID is the unbiased estimate over a group's images and can fall below 0, FID grows as a group's images "
-    "get few. Recall: real images of the group that any sample comes near to."
+    "Long-tailed training, class i of 10 with n_max rho^(-i/9) images (Cao et al. 2019), measured against the balanced "
+    "training set: many, medium and few are the three most frequent classes, the next three and the four rarest. KID is "
+    "the unbiased estimate over a group's images and can fall below 0, FID grows as a group's images get few. Recall: "
+    "real images of the group that any sample lies near to."
 )
 PRDC_COLUMNS = tuple(
     Column(name, f"{name} ↑", "judge", digits=3) for name in ("precision", "recall", "density", "coverage")
@@ -46,7 +53,7 @@ PRDC_COLUMNS = tuple(
 
 
 def extractor_columns(params: Params, kid_digits: int = 3) -> tuple[Column, ...]:
-    """IS, FID and KID of the judge, then Inception's if it is asked for: scores of two extractors never share a column."""
+    """IS, FID and KID of the judge, then Inception's if asked for: scores of two extractors never share a column."""
     asked = {"_classifier": "judge"} | ({"": "Inception"} if "inception" in params.evaluation.extractors else {})
     return tuple(column for suffix, group in asked.items() for column in _extractor(suffix, group, kid_digits))
 
@@ -59,13 +66,17 @@ def _extractor(suffix: str, group: str, kid_digits: int) -> tuple[Column, ...]:
     )
 
 
-def score_cells(params: Params, found: Run, reported: Mapping[str, float]) -> dict[str, Value]:
+def score_cells(params: Params, found: Run, reported: Mapping[str, float] | None = None) -> dict[str, Value]:
     """A run's scores beside the `reported` ones. Raises UserError for missing Inception scores."""
     if "inception" in params.evaluation.extractors and "fid" not in found.values:
-        raise UserError(
-            f"run {found.name} has no Inception scores, which evaluation.extractors asks for: run `dvc repro evaluate`"
-        )
-    return found.scalars | {f"{name}_reported": value for name, value in reported.items()}
+        needed = "which evaluation.extractors asks for: run `dvc repro evaluate`"
+        raise UserError(f"run {found.name} has no Inception scores, {needed}")
+    return found.cells | {f"{name}_reported": value for name, value in (reported or {}).items()}
+
+
+def floor_row(column: str, cells: Mapping[str, Value]) -> dict[str, Value]:
+    """Real images' row: their name under `column`, printed softer than what is compared with them."""
+    return {**cells, column: FLOOR.label, "quiet": True}
 
 
 def evaluation_warnings(runs: Iterable[Run]) -> list[str]:
@@ -96,16 +107,14 @@ def score_facts(
         "seeds": f"{seeds}, evaluation {params.evaluation.seed}",
         "profile": results.profile,
     }
-    if "inception" in params.evaluation.extractors:
-        facts["Inception"] = INCEPTION_WEIGHTS
-    return facts
+    return facts | ({"Inception": INCEPTION_WEIGHTS} if "inception" in params.evaluation.extractors else {})
 
 
 def judge_fact(results: Results, name: str) -> str:
     """Which network a judge is, with which weights, and how good."""
-    judge = results.runs[name]
-    weights, accuracy = sha256(judge.folder / "model.safetensors")[:12], judge.values["accuracy"]
-    return f"{name} ({results.params.classifiers[name].network}, weights sha256 {weights}, {accuracy:.1%} right on real test images)"
+    judge, network = results.runs[name], results.params.classifiers[name].network
+    weights, accuracy = sha256(judge.folder / WEIGHTS_FILE)[:12], judge.values["accuracy"]
+    return f"{name} ({network}, weights sha256 {weights}, {accuracy:.1%} right on real test images)"
 
 
 def _counts(runs: Sequence[Run], metric: str) -> str:

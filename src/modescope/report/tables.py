@@ -44,11 +44,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under columns with a caption. `facts` (data set, extractor ...) end the caption and become columns of the
-    CSV.
+    """Rows under columns with a caption. `facts` (data set, extractor ...) end the caption and are columns of the CSV.
 
-    `notes` are warnings, a line each. `quiet` holds the indices of rows that are there for comparison: printed softer.
-    Markdown has no headings above headings: with `spell_groups` a column's group follows its title there.
+    A row may hold more than its columns: `run`, the names of the runs that it shows, with blanks between them, and
+    `quiet`, whether it is there for comparison. `notes` are warnings, a line each. Markdown has no headings above
+    headings: with `spell_groups` a column's group follows its title there.
     """
 
     name: str
@@ -58,8 +58,12 @@ class Table:
     caption: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
-    quiet: frozenset[int] = frozenset()
     spell_groups: bool = True
+
+    @property
+    def quiet(self) -> frozenset[int]:
+        """Indices of rows that are there for comparison: printed softer."""
+        return frozenset(index for index, row in enumerate(self.rows) if row.get("quiet"))
 
     @property
     def caption_line(self) -> str:
@@ -113,15 +117,18 @@ def to_markdown(table: Table) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """One header of keys, spreads after their means, facts last; floats with six significant digits."""
+    """One header of keys, spreads after their means, then facts and runs; floats with six significant digits."""
     keys: list[str] = []
     for column in table.columns:
         keys += [column.key] if column.spread is None else [column.key, column.spread]
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow([*keys, *(name.replace(" ", "_") for name in table.facts)])
+    runs = ["run"] if "run" not in keys and any("run" in row for row in table.rows) else []
+    writer.writerow([*keys, *(name.replace(" ", "_") for name in table.facts), *runs])
     for row in table.rows:
-        writer.writerow([*(_plain(row.get(key)) for key in keys), *table.facts.values()])
+        writer.writerow(
+            [*(_plain(row.get(key)) for key in keys), *table.facts.values(), *(row.get(key) for key in runs)]
+        )
     return lines.getvalue()
 
 

@@ -1,10 +1,11 @@
-"""What every training leaves behind, shown: preview grids, curves, and what it took."""
+"""What every training run leaves behind, shown: preview grids, curves, and what it took."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -18,33 +19,22 @@ from modescope.report.tables import Column, Table
 from modescope.runs.folder import CURVES_FILE
 
 COLUMNS = (
-    Column("run", "run"),
-    Column("key", "key"),
-    Column("device", "device"),
-    Column("precision", "precision"),
-    Column("steps", "steps"),
-    Column("steps_per_second", "steps/s", digits=1),
-    Column("seconds", "seconds", digits=0),
-    Column("resumed", "resumed from step"),
+    *(Column("run", "run"), Column("key", "key"), Column("device", "device"), Column("precision", "precision")),
+    *(Column("steps", "steps"), Column("steps_per_second", "steps/s", digits=1)),
+    *(Column("seconds", "seconds", digits=0), Column("resumed_from_step", "resumed from step")),
 )
 
 
 def timings(name: str, results: Results, runs: Sequence[Run], more: Sequence[Column] = (), note: str = "") -> Table:
-    """What every training took and on what. The columns `more` are found in run.json by their key; `note` explains
-    them.
-    """
-    rows = [
-        {column.key: found.info.get(column.key) for column in (*COLUMNS, *more)}
-        | {"run": found.name, "resumed": found.info.get("resumed_from_step", 0)}
-        for found in runs
-    ]
-    caption = " ".join(part for part in ("Trainings; the key finds the run in MLflow (tag `key`).", note) if part)
-    facts = {"data": data_names(runs), "profile": results.profile}
-    return Table(name, "Trainings", [*COLUMNS, *more], rows, caption, facts)
+    """What every training run took and on what; `more` columns are found in run.json by key, `note` explains them."""
+    columns = [*COLUMNS, *more]
+    rows = [{column.key: found.info.get(column.key) for column in columns} | {"run": found.name} for found in runs]
+    caption = " ".join(["Training runs; the key finds a run in MLflow (tag `key`).", *([note] if note else [])])
+    return Table(name, "Training runs", columns, rows, caption, {"data": data_names(runs), "profile": results.profile})
 
 
 def curve(found: Run, columns: Iterable[str]) -> pd.DataFrame:
-    """Columns of a run's curve by step, empty where the run has none: a stage that was given its weights took no step."""
+    """Columns of a run's curve by step; empty for a run that was given its weights and took no step."""
     file = found.folder / CURVES_FILE
     return (pd.read_csv(file) if file.exists() else pd.DataFrame()).reindex(columns=["step", *columns])
 
@@ -58,11 +48,25 @@ def curve_panel(axes: Axes, table: pd.DataFrame, looks: Mapping[str, Look], scal
     axes.locator_params(axis="x", nbins=3)
 
 
+def curve_grid(
+    figure: Figure, lines: Sequence[Sequence[tuple[str, Run, Mapping[str, Look]]]], ylabels: Sequence[str], **sharing
+) -> NDArray[np.object_]:
+    """Panels (title, run, looks) of curves, line by line; `sharing` says which axes are shared, as in `subplots`."""
+    panels = figure.subplots(len(lines), max(map(len, lines)), squeeze=False, **sharing)
+    for line, cells, ylabel in zip(panels, lines, ylabels, strict=True):
+        for axes, (title, found, looks) in zip(line, cells, strict=False):
+            curve_panel(axes, curve(found, looks), looks)
+            axes.set_title(title, fontsize=9)
+        for axes in line[len(cells) :]:
+            axes.set_axis_off()
+        line[0].set_ylabel(ylabel)
+    return panels
+
+
 def previews(
     results: Results, found: Run, kind: str = "samples", step: int | None = None, slot: str = "rgb"
 ) -> NDArray[np.uint8]:
-    """The images (N, H, W[, C]) uint8 of a run's preview, the last one or that of a step, as large as those of the data
-    `slot`.
+    """A run's preview, the last or that of a step: images (N, H, W[, C]) uint8 of the size of the data `slot`.
 
     Raises UserError where there is none.
     """
@@ -70,7 +74,6 @@ def previews(
     grids = sorted((found.folder / kind).glob(pattern))
     if not grids:
         raise UserError(f"run {found.name} has no picture {found.folder / kind}/{pattern}: run `dvc repro`")
+    size = load_prepared(results.folders.data / slot / "train.safetensors").images.shape[-1]
     with Image.open(grids[-1]) as picture:
-        return tiles(
-            np.asarray(picture), load_prepared(results.folders.data / slot / "train.safetensors").images.shape[-1]
-        )
+        return tiles(np.asarray(picture), size)

@@ -1,16 +1,17 @@
-"""Stage `overview`: the page above the studies' pages."""
+"""Stage `overview`: the page that leads to the studies' pages."""
 
 from pathlib import Path
 
 from modescope.process import run_stage
-from modescope.report.page import write_overview
-from modescope.studies.contents import LEAD, STUDIES
+from modescope.report.page import PAGE, write_overview
+from modescope.studies import STUDIES
+from modescope.studies.study import LEAD
 
 
 def main(reports: Path) -> None:
     """Write REPORTS/index.html from the findings of every study's page in REPORTS."""
-    write_overview(LEAD, [reports / study for study in STUDIES], reports / "index.html")
-    print(f"report: {reports / 'index.html'}")
+    write_overview(LEAD, [reports / study for study in STUDIES], reports / PAGE)
+    print(f"report: {reports / PAGE}")
 
 
 if __name__ == "__main__":

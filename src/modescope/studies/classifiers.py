@@ -1,45 +1,61 @@
-"""The classifiers in the report: who guides, who judges, and how good they are on real images."""
+"""The classifiers: who guides, who judges, and how good they are on real images."""
 
-from modescope.config import Params
-from modescope.report.page import Finding, Section
-from modescope.report.results import Expected, Folders, Results
+from collections.abc import Mapping
+from dataclasses import replace
+
+from modescope.report.claims import Metric
+from modescope.report.page import GLANCE, Finding
+from modescope.report.results import Expected, Results
 from modescope.report.tables import Column, Table
+from modescope.studies.study import Study
 
-STUDY = "classifiers"
+NAME = "classifiers"
+ACCURACY = Metric("accuracy", "accuracy", lower=False, kind="share", digits=1, scale=100, unit="%")
 COLUMNS = (
-    Column("classifier", "classifier"),
-    Column("role", "role"),
-    Column("network", "network"),
-    Column("data", "data"),
-    Column("seed", "seed"),
-    Column("accuracy", "accuracy, % ↑", digits=2, scale=100),
-    Column("nll", "NLL, nats ↓", digits=3),
-    Column("ece_before", "before", "ECE, % ↓", digits=2, scale=100),
+    *(Column("classifier", "classifier"), Column("role", "role"), Column("network", "network")),
+    *(Column("data", "data"), Column("seed", "seed"), Column("accuracy", "accuracy, % ↑", digits=2, scale=100)),
+    *(Column("nll", "NLL, nats ↓", digits=3), Column("ece_before", "before", "ECE, % ↓", digits=2, scale=100)),
     Column("ece_after", "after", "ECE, % ↓", digits=2, scale=100),
-    Column("temperature", "temperature", digits=3),
-    Column("num_test", "n test"),
+    *(Column("temperature", "temperature", digits=3), Column("num_test", "n test")),
 )
+AT_A_GLANCE = ("classifier", "role", "network", "accuracy", "ece_after")
 
 
-def expected_runs(params: Params, folders: Folders) -> Expected:
-    """Every classifier of params.yaml with its folder."""
-    return {STUDY: {name: folders.models / STUDY / name for name in params.classifiers}}
+class Classifiers(Results):
+    """Every classifier of params.yaml."""
+
+    def expected(self) -> Expected:
+        return {NAME: {name: self.folders.models / NAME / name for name in self.params.classifiers}}
 
 
-def section(results: Results) -> Section:
-    """One table."""
-    rows = []
+def table(results: Classifiers) -> Table:
+    """A row for every classifier."""
+    rows: list[Mapping] = []
     for name, chosen in results.params.classifiers.items():
         found = results.runs[name]
         identity = {"classifier": name, "role": chosen.role, "network": chosen.network, "seed": chosen.seed}
-        rows.append({**identity, "data": found.info["data"]["name"], **found.scalars})
+        rows.append({**found.cells, **identity, "data": found.info.get("data", {}).get("name")})
     caption = (
         "Classifiers on real test images. A guide may steer a generator's training; a judge, of another network and seed, "
-        "measures the outcome. ECE = expected calibration error before and after temperature scaling."
+        "measures the result. ECE = expected calibration error before and after temperature scaling."
     )
-    table = Table(
-        "classifiers", "Classifiers on real test images", COLUMNS, rows, caption, {"profile": results.profile}
+    return Table(NAME, "Classifiers on real test images", COLUMNS, rows, caption, {"profile": results.profile})
+
+
+def glance(results: Classifiers) -> Table:
+    """Role, network and quality."""
+    columns = [column for column in COLUMNS if column.key in AT_A_GLANCE]
+    return replace(table(results), name=GLANCE, columns=columns)
+
+
+def findings(results: Classifiers) -> list[Finding]:
+    """How often the classifiers are right, and which of them least often."""
+    least = min(results.runs.values(), key=ACCURACY.value)
+    text = (
+        f"The classifiers are right on {ACCURACY.spans(list(results.runs.values()))} of the real test images, "
+        f"{least.name} least often. How sure they may be of generated images is not measured."
     )
-    worst = min(results.runs[name].values["accuracy"] for name in results.params.classifiers)
-    text = f"Every classifier is right on at least {worst:.1%} of the real test images. On generated ones it is no surer than that."
-    return Section(STUDY, "Classifiers: guide and judges", [Finding("Accuracy", text)], [table])
+    return [Finding("Accuracy", text)]
+
+
+STUDY = Study(NAME, "Classifiers: guide and judges", Classifiers, findings, lambda results: [table(results)], glance)

@@ -13,4 +13,4 @@ def project(tmp_path):
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """Of a project that no test changes."""
-    return build_project(tmp_path_factory.mktemp("project"), splits=("split1",)).results
+    return build_project(tmp_path_factory.mktemp("project"), splits=("split1",)).read("cgan")

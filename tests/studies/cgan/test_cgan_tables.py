@@ -4,10 +4,10 @@ import pytest
 import yaml
 
 from made_up import OURS, build_project, rewrite
+from modescope.report import figures
 from modescope.report.results import REPORTED
 from modescope.studies import cgan
-from modescope.studies.cgan import tables
-from modescope.studies.cgan.rows import all_rows, best, labelled_rows, published, shown
+from modescope.studies.cgan import page, tables
 
 PRINTED = yaml.safe_load(REPORTED.read_text())["cgan"]
 LOSSES = ["bce", "lsgan", "hinge", "wgan-gp"]
@@ -17,8 +17,8 @@ DIGITS = [str(digit) for digit in range(10)]
 @pytest.fixture
 def undrawn(monkeypatch):
     """Pictures without pixels."""
-    monkeypatch.setattr(cgan.figures, "render", lambda *drawing: b"")
-    monkeypatch.setattr(cgan.sheets, "image_sheet", lambda *sheet, **more: b"")
+    monkeypatch.setattr(figures, "render", lambda *drawing: b"")
+    monkeypatch.setattr(figures, "image_sheet", lambda *sheet, **more: b"")
 
 
 def by(table, key):
@@ -27,7 +27,7 @@ def by(table, key):
 
 def reduced(project, **changes):
     project.change_params({"cgan": changes})
-    return project.results
+    return project.read("cgan")
 
 
 def test_every_published_row_has_a_reported_line(results):
@@ -78,7 +78,7 @@ def test_a_batch_of_another_size_counts_in_images_per_second(project):
 
 
 def test_reported_values_stand_only_beside_the_same_data(tmp_path):
-    results = build_project(tmp_path, splits=("split1",), data="digits-rgb").results
+    results = build_project(tmp_path, splits=("split1",), data="digits-rgb").read("cgan")
     for table in (tables.scores(results), tables.pixel_std(results)):
         assert (
             not any(column.key.endswith("_reported") for column in table.columns) and "report 2's:" not in table.caption
@@ -87,7 +87,7 @@ def test_reported_values_stand_only_beside_the_same_data(tmp_path):
 
 @pytest.mark.parametrize("extractors", [("judge",), ("judge", "inception")])
 def test_two_extractors_never_share_a_column(tmp_path, extractors):
-    results = build_project(tmp_path, splits=("split1",), extractors=extractors).results
+    results = build_project(tmp_path, splits=("split1",), extractors=extractors).read("cgan")
     for table in (tables.scores(results), tables.ours(results)):
         groups = {column.key: column.group for column in table.columns}
         assert groups["fid_classifier"] == "judge" and groups.get("fid") == (
@@ -111,17 +111,17 @@ def test_captions_name_judge_reference_and_budget(results):
 
 def test_warnings_of_the_evaluation_stand_under_the_table(project):
     rewrite(project.folders.metrics_file("cgan", "dcgan-bce"), warnings=["fid: too few images"])
-    assert tables.scores(project.results).notes == ["Warning (dcgan-bce): fid: too few images."]
+    assert tables.scores(project.read("cgan")).notes == ["Warning (dcgan-bce): fid: too few images."]
 
 
 def test_the_summary_has_a_line_per_loss_our_best_row_and_the_floor(project):
     project.change("cgan-ours-no-ema", "cgan", class_consistency=0.97)
     project.change("cgan-bce", "cgan", seconds=77.0)
-    results = project.results
+    results = project.read("cgan")
     table = tables.summary(results)
     rows = by(table, "row")
     assert list(rows) == [*LOSSES, "cgan-ours-no-ema (hinge)", "real images (floor)"] and table.quiet == {5}
-    assert best(results).name == "cgan-ours-no-ema" and rows["cgan-ours-no-ema (hinge)"]["class_consistency"] == 0.97
+    assert results.best.name == "cgan-ours-no-ema" and rows["cgan-ours-no-ema (hinge)"]["class_consistency"] == 0.97
     for loss in LOSSES:
         for mode in ("cgan", "dcgan"):
             assert rows[loss][f"fid/{mode}"] == results.runs[f"{mode}-{loss}"].values["fid_classifier"]
@@ -134,7 +134,7 @@ def test_the_summary_has_a_line_per_loss_our_best_row_and_the_floor(project):
 
 def test_class_consistency_by_digit_and_fixed_z(project):
     project.change("cgan-bce", "cgan", fixed_z_classes=[10, 10, 9, 8, 10, 7, 6, 4])
-    results = project.results
+    results = project.read("cgan")
     table = tables.class_consistency(results)
     rows, values = by(table, "row"), results.runs["cgan-bce"].values
     assert list(rows) == [*(f"cgan-{loss}" for loss in LOSSES), *OURS, "real images (floor)"]
@@ -148,7 +148,7 @@ def test_class_consistency_by_digit_and_fixed_z(project):
 
 def test_pixel_std_stands_beside_table_8_1(results):
     table = tables.pixel_std(results)
-    rows, label = by(table, "digit"), best(results).label
+    rows, label = by(table, "digit"), results.best.label
     assert list(rows) == [*DIGITS, "mean"]
     assert [column.key for column in table.columns] == [
         "digit",
@@ -194,7 +194,7 @@ def test_our_rows_of_an_unpublished_loss_stand_alone(project):
 
 def test_stacked_digits_count_modes(project):
     project.change("stacked-hinge", "cgan", modes_covered=512, modes_enough=300, kl_to_uniform=2.25)
-    table = tables.stacked(project.results)
+    table = tables.stacked(project.read("cgan"))
     rows = by(table, "loss")
     assert list(rows) == [*project.params.stacked.losses, "real images (floor)"]
     assert table.cells[list(rows).index("hinge")] == ["hinge", "26,000", "512", "300", "2.250", "100", "12.0"]
@@ -214,7 +214,7 @@ def test_timings_hold_every_training(results):
 
 
 FIRST, LAST = ["cgan_summary", "cgan"], ["stacked", "stacked_samples", "curves_cgan", "runs_cgan"]
-WITH_LABELS = ["samples_cgan", "cgan_consistency", "fixed_z", "one_z", "cgan_pixel_std", "cgan_diversity", "per_class"]
+WITH_LABELS = ["samples_cgan", "cgan_consistency", "fixed_z", "cgan_pixel_std", "cgan_diversity", "per_class"]
 
 
 @pytest.mark.parametrize(
@@ -234,27 +234,27 @@ WITH_LABELS = ["samples_cgan", "cgan_consistency", "fixed_z", "one_z", "cgan_pix
 def test_the_section_holds_only_what_the_profile_has(project, undrawn, changes, names):
     if "plain" in changes.get("ours", ()):
         folder = project.folders.models / "cgan" / "plain"
-        project.add_run("cgan", "plain", folder, dict(project.results.runs["dcgan-hinge"].values), "mnist")
-    section = cgan.section(reduced(project, **changes))
+        project.add_run("cgan", "plain", folder, dict(project.read("cgan").runs["dcgan-hinge"].values), "mnist")
+    section = cgan.STUDY.section(reduced(project, **changes))
     assert [item.name for item in section.content] == names
-    assert section.findings and section.note == cgan.errata(project.results)
+    assert section.findings and section.note == page.note(project.read("cgan"))
 
 
 def test_the_note_states_both_budgets(project):
-    note = cgan.errata(reduced(project, training={"generator_steps": 1234}))
+    note = page.note(reduced(project, training={"generator_steps": 1234}))
     assert "It trains 30,010 generator steps; the rows here, with widths as their tables say, 1,234." in note
     assert "never stand in one column" in note and "a single sharp image" in note
 
 
 def test_a_small_profile_fills_the_page(tmp_path):
-    results = build_project(tmp_path, splits=("balanced",), data="digits-rgb", profile="demo").results
-    names = [item.name for item in cgan.section(results).content]
+    results = build_project(tmp_path, splits=("balanced",), data="digits-rgb", profile="demo").read("cgan")
+    names = [item.name for item in cgan.STUDY.section(results).content]
     assert len(set(names)) == len(names) and {*FIRST, *LAST} <= set(names)
 
 
 def test_rows_are_told_apart(results):
     params = results.params
-    assert [row.name for row in all_rows(params)] == list(params.cgan.rows)
-    assert [row.label for row in published(params, "dcgan")] == LOSSES
-    assert [row.label for row in labelled_rows(params)] == [*LOSSES, *OURS]
-    assert [row.label for row in shown(results)] == [*LOSSES, best(results).name]
+    assert [row.name for row in results.rows] == list(params.cgan.rows)
+    assert [row.label for row in results.published("dcgan")] == LOSSES
+    assert [row.label for row in results.labelled] == [*LOSSES, *OURS]
+    assert [row.label for row in results.shown] == [*LOSSES, results.best.name]

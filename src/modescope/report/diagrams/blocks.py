@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from modescope.models.layers import UpsampleConv2d
 
-NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
+# torch has no public name for all its batch norms, or for all its convolutions.
+BATCH_NORMS, CONVOLUTIONS = nn.modules.batchnorm._BatchNorm, nn.modules.conv._ConvNd
+NORMS = (BATCH_NORMS, nn.GroupNorm, nn.LayerNorm)
+Call = tuple[nn.Module, str, tuple[int, ...]]  # a layer, its name, the shape of its output
 INVISIBLE = (nn.Identity, nn.Sequential)  # leaves that do nothing; a Sequential is one when it is empty
 
 
@@ -35,49 +37,28 @@ class Block:
         """All its steps in one line."""
         return " · ".join(self.steps)
 
-    @property
-    def weights(self) -> str:
-        """The number of parameters; nothing for none."""
-        return count(self.parameters) if self.parameters else ""
-
-
-class _Call(NamedTuple):
-    layer: nn.Module
-    name: str
-    shape: tuple[int, ...]
-
 
 def trace(module: nn.Module, example: Tensor) -> list[Block]:
-    """The boxes of a network in order of call. It runs once, in eval mode; its modes are restored.
+    """The boxes of a network in order of call. It runs once on a batch (N, ...), in eval mode; its modes are restored.
 
-    Args:
-        example: a batch (N, ...) that the module takes.
-
-    Raises ValueError where a layer does not take what the layer before it gave: no chain of boxes would then tell the
-        truth.
+    Raises ValueError where a layer does not take what the layer before it gave: a chain of boxes would be wrong.
     """
-    calls: list[_Call] = []
+    calls: list[Call] = []
     seen = example
 
     def before(name: str, inputs: tuple[Tensor, ...]) -> None:
-        if not _same_values(inputs[0], seen):
-            raise ValueError(
-                f"{name or type(module).__name__} does not take what the layer before it gave: the network is no chain of layers"
-            )
+        _check(_same_values(inputs[0], seen), f"{name or type(module).__name__} does not take", "the layer before it")
 
     def after(name: str, layer: nn.Module, output: Tensor) -> None:
         nonlocal seen
         seen = output
-        calls.append(_Call(layer, name, tuple(output.shape[1:])))
+        calls.append((layer, name, tuple(output.shape[1:])))
 
-    modes = [(part, part.training) for part in module.modules()]
-    hooks = []
+    modes, hooks = [(part, part.training) for part in module.modules()], []
     for name, layer in module.named_modules():
         if next(layer.children(), None) is None:
-            hooks.append(layer.register_forward_pre_hook(lambda layer, inputs, name=name: before(name, inputs)))
-            hooks.append(
-                layer.register_forward_hook(lambda layer, inputs, output, name=name: after(name, layer, output))
-            )
+            hooks.append(layer.register_forward_pre_hook(lambda _, inputs, name=name: before(name, inputs)))
+            hooks.append(layer.register_forward_hook(lambda layer, _, output, name=name: after(name, layer, output)))
     try:
         with torch.no_grad():
             result = module.eval()(example)
@@ -86,11 +67,13 @@ def trace(module: nn.Module, example: Tensor) -> list[Block]:
             hook.remove()
         for part, mode in modes:
             part.training = mode
-    if not _same_values(result, seen):
-        raise ValueError(
-            f"{type(module).__name__} does not return what its last layer gave: the network is no chain of layers"
-        )
+    _check(_same_values(result, seen), f"{type(module).__name__} does not return", "its last layer")
     return _blocks(calls, flat=isinstance(module, nn.Sequential))
+
+
+def _check(holds: bool, what: str, source: str) -> None:
+    if not holds:
+        raise ValueError(f"{what} what {source} gave: the network is no chain of layers")
 
 
 def _same_values(one: Tensor, other: Tensor) -> bool:
@@ -98,22 +81,18 @@ def _same_values(one: Tensor, other: Tensor) -> bool:
     return one.numel() == other.numel() and torch.equal(one.flatten(), other.flatten())
 
 
-def _blocks(calls: Sequence[_Call], flat: bool) -> list[Block]:
-    """A layer with weights opens a box; what follows joins it. Flatten goes with the layer after it, if the part has
-    one.
-    """
-    calls = [call for call in calls if not isinstance(call.layer, INVISIBLE)]
-    parts = ["" if flat else call.name.split(".")[0] for call in calls]
-    groups: list[tuple[str, list[_Call]]] = []
+def _blocks(calls: Sequence[Call], flat: bool) -> list[Block]:
+    """A layer with weights opens a box; what follows joins it. Flatten goes with the layer after it, if there is one."""
+    calls = [call for call in calls if not isinstance(call[0], INVISIBLE)]
+    parts = ["" if flat else name.split(".")[0] for _, name, _ in calls]
+    groups: list[tuple[str, list[Call]]] = []
     for index, (call, part) in enumerate(zip(calls, parts, strict=True)):
-        inside = bool(groups) and groups[-1][0] == part
-        if isinstance(call.layer, nn.Flatten):
-            joins = parts[index + 1 : index + 2] != [part]
-        elif any(True for _ in call.layer.parameters()) and not isinstance(call.layer, NORMS):
-            joins = inside and all(isinstance(other.layer, nn.Flatten) for other in groups[-1][1])
-        else:
-            joins = True
-        if inside and joins:
+        joins = bool(groups) and groups[-1][0] == part
+        if isinstance(call[0], nn.Flatten):
+            joins = joins and parts[index + 1 : index + 2] != [part]
+        elif any(True for _ in call[0].parameters()) and not isinstance(call[0], NORMS):
+            joins = joins and all(isinstance(layer, nn.Flatten) for layer, _, _ in groups[-1][1])
+        if joins:
             groups[-1][1].append(call)
         else:
             groups.append((part, [call]))
@@ -121,37 +100,37 @@ def _blocks(calls: Sequence[_Call], flat: bool) -> list[Block]:
     return [_block(part, group, counted) for part, group in groups]
 
 
-def _block(part: str, calls: Sequence[_Call], counted: set[nn.Parameter]) -> Block:
-    own = {parameter for call in calls for parameter in call.layer.parameters()} - counted
+def _block(part: str, calls: Sequence[Call], counted: set[nn.Parameter]) -> Block:
+    own = {parameter for layer, _, _ in calls for parameter in layer.parameters()} - counted
     counted |= own
-    trainable = sum(parameter.numel() for parameter in own if parameter.requires_grad)
-    steps = tuple(_step(call.layer) for call in calls)
-    return Block(steps, calls[-1].shape, sum(parameter.numel() for parameter in own), trainable, part)
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in own]
+    steps = tuple(_step(layer) for layer, _, _ in calls)
+    return Block(steps, calls[-1][2], sum(n for n, _ in sizes), sum(n for n, learns in sizes if learns), part)
 
 
 def _step(layer: nn.Module) -> str:
     """A layer's name and settings. Subclasses of torch's layers are named by the function that they stand for."""
     match layer:
-        case UpsampleConv2d():
-            return f"Nearest ×2, {_convolution(layer)}"
-        case nn.modules.conv._ConvNd():
-            return _convolution(layer)
+        case CONVOLUTIONS():
+            return ("Nearest ×2, " if isinstance(layer, UpsampleConv2d) else "") + _convolution(layer)
         case nn.Linear():
             return f"Linear {layer.in_features}→{layer.out_features}"
-        case nn.modules.batchnorm._BatchNorm():
-            return "BN"
         case nn.LeakyReLU():
             return f"LReLU {layer.negative_slope:g}"
         case nn.Dropout():
             return f"Dropout {layer.p:g}"
         case nn.PixelShuffle():
             return f"PixelShuffle {layer.upscale_factor}"
-        case nn.Unflatten():
-            return "Reshape"
-    return type(layer).__name__
+    return (
+        "BN"
+        if isinstance(layer, BATCH_NORMS)
+        else "Reshape"
+        if isinstance(layer, nn.Unflatten)
+        else type(layer).__name__
+    )
 
 
-def _convolution(layer: nn.modules.conv._ConvNd) -> str:
+def _convolution(layer: nn.Module) -> str:
     """Channels, kernel, and where they are not the usual ones stride and padding: `Conv 3→64 k4 s2 p1`."""
     settings = [f"{'ConvT' if layer.transposed else 'Conv'} {layer.in_channels}→{layer.out_channels}"]
     for letter, value, usual in (("k", layer.kernel_size, ""), ("s", layer.stride, "1"), ("p", layer.padding, "0")):

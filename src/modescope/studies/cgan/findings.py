@@ -1,153 +1,125 @@
 """What study 3 found, put into sentences by the numbers themselves."""
 
-from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from modescope.report.claims import CONSISTENCY, FID, Metric, leaders, ranking
 from modescope.report.page import Finding
-from modescope.report.results import Results
 from modescope.report.wording import listing, span
-from modescope.studies.cgan.rows import (
-    LABELLED,
-    MODES,
-    STACKED_REAL,
-    Row,
-    best,
-    extractors,
-    floor,
-    labelled_rows,
-    published,
-    reported,
-    run,
-    shown,
-    stacked_run,
-)
+from modescope.studies.cgan.rows import CRITIC, LABELLED, MODES, STACKED_REAL, CganRows, Row, extractors
 
-FID = "fid_classifier"
-SLOW, FAST = "wgan-gp", "bce"
+PERCENT = replace(CONSISTENCY, digits=2, unit=" %")
+JUDGES_FID = replace(FID, name="the judge's FID", digits=3)
+PIXEL_STD = Metric("pixel_std", "pixel_std", lower=False, kind="size", digits=3)
+RECALL_WITHIN = Metric("recall_per_class", "recall within a digit", lower=False, kind="share", digits=3)
+MS_SSIM = Metric("ms_ssim", "MS-SSIM", lower=True, kind="size", digits=3)
+MODES_COVERED = Metric("modes_covered", "modes", lower=False, kind="share", digits=0, out_of=1000)
 
 
-def all_findings(results: Results) -> list[Finding]:
-    """Losses, consistency, labels, diversity, fixed z, stacked digits, speed: those that the profile has the rows for."""
-    modes = results.params.cgan.modes
+def findings(results: CganRows) -> list[Finding]:
+    """Losses, consistency, labels, diversity, fixed z, stacked digits, speed: those that the profile has rows for."""
     found = [_losses]
-    found += [_consistency] if shown(results) else []
-    found += [_labels] if set(MODES) <= set(modes) else []
-    found += [_diversity, _fixed_z] if shown(results) else []
+    found += [_consistency] if results.shown else []
+    found += [_labels] if set(MODES) <= set(results.params.cgan.modes) else []
+    found += [_diversity, _fixed_z] if results.shown else []
     found += [_stacked]
-    found += [_speed] if {SLOW, FAST} <= set(results.params.cgan.losses) else []
+    found += [_speed] if all(_speeds(results, mode) for mode in results.params.cgan.modes) else []
     return [find(results) for find in found]
 
 
-def _losses(results: Results) -> Finding:
+def _losses(results: CganRows) -> Finding:
     """The losses by FID, lowest first, in every mode and by every extractor."""
     parts = []
     for of in extractors(results.params):
+        metric = replace(FID, key=of.fid, digits=of.digits)
         for mode in results.params.cgan.modes:
-            fids = {row.config.loss: run(results, row).values[of.fid] for row in published(results.params, mode)}
-            parts.append(
-                f"{MODES[mode].label}, of {of.name}: {_ranking(fids, of.digits)} (real images {floor(results).values[of.fid]:.3f})"
-            )
-    told = {
-        row.config.loss: reported(results, row)["fid"]
-        for row in published(results.params, LABELLED)
-        if reported(results, row)
-    }
-    claim = f"Report 2 has, with labels, of Inception's features: {_ranking(told, 2)}. " if told else ""
-    return Finding("Losses by FID, the lowest first", f"{claim}Here, {'; '.join(parts)}.")
+            runs = {row.config.loss: row.run for row in results.published(mode)}
+            order = f"{MODES[mode].label}, of {of.name}: {ranking(metric, runs, results.floor)}"
+            parts.append(f"{order} (real images {results.floor.values[of.fid]:.3f})")
+    printed = {row.config.loss: row.printed()["fid"] for row in results.published(LABELLED) if row.printed()}
+    order = ", ".join(f"{loss} {printed[loss]:.2f}" for loss in sorted(printed, key=printed.__getitem__))
+    claim = f"Report 2 has, with labels, of Inception's features: {order}. " if printed else ""
+    alike = " (≈: the difference is within the margin)" if any("≈" in part for part in parts) else ""
+    return Finding("Losses by FID, the lowest first", f"{claim}Here, {'; '.join(parts)}{alike}.")
 
 
-def _ranking(values: dict[str, float], digits: int) -> str:
-    return ", ".join(f"{name} {values[name]:.{digits}f}" for name in sorted(values, key=values.__getitem__))
-
-
-def _consistency(results: Results) -> Finding:
+def _consistency(results: CganRows) -> Finding:
     """Of the report's rows and of our best one."""
-    values = {row.name: _percent(results, row) for row in published(results.params, LABELLED)}
-    ours = best(results)
-    told = [
-        100 * reported(results, row)["class_consistency"]
-        for row in published(results.params, LABELLED)
-        if reported(results, row)
-    ]
-    parts = [f"{name} {value:.2f} %" for name, value in values.items()]
+    rows, ours = results.published(LABELLED), results.best
+    printed = [100 * row.printed()["class_consistency"] for row in rows if row.printed()]
+    parts = [f"{row.name} {PERCENT.text(row.run)}" for row in rows]
     if ours:
-        lead = (
-            f" ({_percent(results, ours) - max(values.values()):+.2f} points against the best of the report's rows)"
-            if values
-            else ""
-        )
-        parts.append(f"our {ours.name} {_percent(results, ours):.2f} %{lead}")
-    real = 100 * floor(results).values["class_consistency"]
+        lead = ""
+        if rows:
+            best = max(rows, key=lambda row: PERCENT.value(row.run)).run
+            counts = "" if PERCENT.verdict(ours.run, best, results.floor) else ", within the margin"
+            gain = 100 * PERCENT.gain(ours.run, best)
+            lead = f" ({gain:+.2f} points against the best of the report's rows{counts})"
+        parts.append(f"our {ours.name} {PERCENT.text(ours.run)}{lead}")
     text = (
-        f"Of the images made for a digit, the judge sees in it: {', '.join(parts)}; of real images {real:.2f} %."
-        f"{f' Report 2 has {span(told)} % by its own classifier.' if told else ''}"
+        f"Of the images made for a digit, the judge sees in it: {', '.join(parts)}; of real images "
+        f"{PERCENT.text(results.floor)}.{f' Report 2 has {span(printed)} % by its own classifier.' if printed else ''}"
     )
     return Finding("Class consistency", text)
 
 
-def _percent(results: Results, row: Row) -> float:
-    return 100 * run(results, row).values["class_consistency"]
-
-
-def _labels(results: Results) -> Finding:
+def _labels(results: CganRows) -> Finding:
     """Every loss with labels against the same without, by the judge's FID."""
-    pairs = zip(*(published(results.params, mode) for mode in MODES), strict=True)
-    fids = {row.config.loss: (run(results, row).values[FID], run(results, other).values[FID]) for row, other in pairs}
-    worse = [
-        f"{loss} ({ours:.3f} against {without:.3f}, {ours - without:.3f} higher)"
-        for loss, (ours, without) in fids.items()
-        if ours >= without
-    ]
-    better = [f"{loss} {ours:.3f} against {without:.3f}" for loss, (ours, without) in fids.items() if ours < without]
+    pairs = list(zip(*(results.published(mode) for mode in MODES), strict=True))
+    groups: dict[int, list[str]] = {1: [], 0: [], -1: []}
+    for row, other in pairs:
+        both = f"{JUDGES_FID.text(row.run)} against {JUDGES_FID.text(other.run)}"
+        higher = -JUDGES_FID.gain(row.run, other.run)
+        texts = {1: f"{row.label} {both}", 0: f"{row.label} ({both})", -1: f"{row.label} ({both}, {higher:.3f} higher)"}
+        verdict = JUDGES_FID.verdict(row.run, other.run, results.floor)
+        groups[verdict].append(texts[verdict])
+    lower, alike, higher = groups.values()
     text = (
-        f"{_told_of_labels(results)}The judge's FID is lower with labels for {len(better)} of {len(fids)} losses"
-        f"{f': {listing(better)}' if better else ''}."
-        f"{f' It is not for {listing(worse)}.' if worse else ''}"
+        f"{_printed_labels(pairs)}The judge's FID is lower with labels for {len(lower)} of {len(pairs)} losses"
+        f"{f': {listing(lower)}' if lower else ''}.{f' It is not for {listing(higher)}.' if higher else ''}"
+        f"{f' The difference is within the margin for {listing(alike)}.' if alike else ''}"
     )
     return Finding("With labels against without", text)
 
 
-def _told_of_labels(results: Results) -> str:
+def _printed_labels(pairs: list[tuple[Row, Row]]) -> str:
     """For which losses report 2 has a lower FID with labels."""
-    pairs = zip(*(published(results.params, mode) for mode in MODES), strict=True)
-    fids = {row.config.loss: [reported(results, of).get("fid") for of in (row, other)] for row, other in pairs}
-    lower = [loss for loss, both in fids.items() if all(both) and both[0] < both[1]]
-    higher = [loss for loss, both in fids.items() if all(both) and both[0] >= both[1]]
-    if not lower + higher:
+    fids = {row.config.loss: [of.printed().get("fid") for of in (row, other)] for row, other in pairs}
+    fids = {loss: both for loss, both in fids.items() if all(both)}
+    if not fids:
         return ""
-    return f"Report 2 has a lower FID with labels for {listing(lower) or 'no loss'}{f', and a higher one for {listing(higher)}' if higher else ''}. "
+    lower = [loss for loss, both in fids.items() if both[0] < both[1]]
+    others = [loss for loss in fids if loss not in lower]
+    rest = f", and a higher one for {listing(others)}" if others else ""
+    return f"Report 2 has a lower FID with labels for {listing(lower) or 'no loss'}{rest}. "
 
 
-def _diversity(results: Results) -> Finding:
-    """Whether pixel_std, the report's measure, tells rows apart as recall within a digit does."""
-    rows, metrics = shown(results), ("pixel_std", "recall_per_class", "ms_ssim")
-    pixels, recalls, similarities = (
-        {row.label: _mean(run(results, row).values[metric]) for row in rows} for metric in metrics
-    )
-    real_pixels, real_recall, real_similarity = (_mean(floor(results).values[metric]) for metric in metrics)
-    pixel_span, recall_span = _width(pixels) / real_pixels, _width(recalls) / real_recall
+def _diversity(results: CganRows) -> Finding:
+    """Whether pixel_std, the report's measure, distinguishes rows as recall within a digit does."""
+    rows, real = {row.label: row.run for row in results.shown}, results.floor
+
+    def spread(metric: Metric) -> float:
+        values = [metric.value(run) for run in rows.values()]
+        return (max(values) - min(values)) / metric.value(real)
+
+    parts = {metric: f"{metric.spans(list(rows.values()))}" for metric in (PIXEL_STD, RECALL_WITHIN, MS_SSIM)}
+    first = {metric: listing(leaders(metric, rows, real)) for metric in (PIXEL_STD, RECALL_WITHIN)}
+    pixels, recalls = spread(PIXEL_STD), spread(RECALL_WITHIN)
+    verdict = ", pixel_std less" if recalls > pixels else " no more than pixel_std does"
     text = (
-        "Report 2 takes the standard deviation of a digit's pixels for its diversity, and finds the losses alike. As means over the digits it is "
-        f"{span(pixels.values(), 3)} (real images {real_pixels:.3f}), highest for {max(pixels, key=pixels.get)}; recall within a digit is "
-        f"{span(recalls.values(), 3)} ({real_recall:.3f}), highest for {max(recalls, key=recalls.get)}, and MS-SSIM "
-        f"{span(similarities.values(), 3)} ({real_similarity:.3f}). Between the rows pixel_std differs by {pixel_span:.1%} of the real images' and "
-        f"recall by {recall_span:.1%}: recall tells them apart{', pixel_std less' if recall_span > pixel_span else ' no more than pixel_std does'}."
+        "Report 2 takes the standard deviation of a digit's pixels for its diversity, and finds the losses alike. As means "
+        f"over the digits it is {parts[PIXEL_STD]} (real images {PIXEL_STD.text(real)}), highest for {first[PIXEL_STD]}; "
+        f"recall within a digit is {parts[RECALL_WITHIN]} ({RECALL_WITHIN.text(real)}), highest for {first[RECALL_WITHIN]}, "
+        f"and MS-SSIM {parts[MS_SSIM]} ({MS_SSIM.text(real)}). Between the rows pixel_std differs by {pixels:.1%} of the "
+        f"real images' and recall by {recalls:.1%}: recall distinguishes them{verdict}."
     )
     return Finding("Diversity", text)
 
 
-def _width(values: Mapping[str, float]) -> float:
-    return max(values.values()) - min(values.values())
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
-def _fixed_z(results: Results) -> Finding:
+def _fixed_z(results: CganRows) -> Finding:
     """From how many fixed z every label makes a class of its own."""
-    classes = len(floor(results).classes)
-    counts = {row.label: run(results, row).values["fixed_z_classes"] for row in labelled_rows(results.params)}
-    parts = [f"{label} {list(values).count(classes)} of {len(values)}" for label, values in counts.items()]
+    classes = len(results.floor.classes)
+    counts = {row.label: list(row.values["fixed_z_classes"]) for row in results.labelled}
+    parts = [f"{label} {values.count(classes)} of {len(values)}" for label, values in counts.items()]
     text = (
         "Report 2 says from its pictures that with any loss a fixed z gives the digit of every label. "
         f"As the judge sees them, z that give {classes} different digits: {', '.join(parts)}."
@@ -155,27 +127,39 @@ def _fixed_z(results: Results) -> Finding:
     return Finding("Fixed z, every label", text)
 
 
-def _stacked(results: Results) -> Finding:
+def _stacked(results: CganRows) -> Finding:
     """Modes that each loss covers, and which covers most."""
-    values = {loss: results.runs[stacked_run(loss)].values for loss in results.params.stacked.losses}
-    most, real = max(values, key=lambda loss: values[loss]["modes_covered"]), results.runs[STACKED_REAL].values
-    enough = results.params.stacked.enough
-    parts = [f"{loss} {value['modes_covered']:,} ({value['modes_enough']:,})" for loss, value in values.items()]
+    runs, real = results.stacked, results.runs[STACKED_REAL]
+    most = leaders(MODES_COVERED, runs, real)
+    lead = f"{listing(most)} {'covers' if len(most) == 1 else 'cover'} most"
+    lead += "" if len(most) == 1 else ", with differences within the margin"
+    parts = [f"{loss} {_modes(run.values)}" for loss, run in runs.items()]
     text = (
-        f"Of 1,000 modes, {most} covers most. Modes with a sample (with {enough}) among {real['num_samples']:,}: "
-        f"{', '.join(parts)}; real digits {real['modes_covered']:,} ({real['modes_enough']:,})."
+        f"Of 1,000 modes, {lead}. Modes with a sample (with {results.params.stacked.enough}) among "
+        f"{real.values['num_samples']:,}: {', '.join(parts)}; real digits {_modes(real.values)}."
     )
     return Finding("Stacked digits", text)
 
 
-def _speed(results: Results) -> Finding:
-    """A critic's training time as a multiple of the plain discriminator's."""
+def _modes(values: dict) -> str:
+    return f"{values['modes_covered']:,} ({values['modes_enough']:,})"
+
+
+def _speeds(results: CganRows, mode: str) -> list[Row]:
+    """Of a mode the first row with a critic, and the first with another discriminator; empty where one is missing."""
+    critics = [row for row in results.published(mode) if row.config.discriminator == CRITIC]
+    others = [row for row in results.published(mode) if row not in critics]
+    return [critics[0], others[0]] if critics and others else []
+
+
+def _speed(results: CganRows) -> Finding:
+    """The training time with a critic as a multiple of that with a plain discriminator."""
     parts = []
     for mode in results.params.cgan.modes:
-        rows = {row.config.loss: row for row in published(results.params, mode)}
-        seconds = [run(results, rows[loss]).values["seconds"] for loss in (SLOW, FAST)]
-        told = [reported(results, rows[loss]).get("seconds") for loss in (SLOW, FAST)]
-        parts.append(
-            f"{MODES[mode].label} {seconds[0] / seconds[1]:.1f} times{f' (report 2: {told[0] / told[1]:.1f})' if all(told) else ''}"
-        )
-    return Finding("Speed", f"For as many steps of the generator {SLOW} takes {FAST}'s time {listing(parts)}.")
+        critic, plain = rows = _speeds(results, mode)
+        seconds = [row.values["seconds"] for row in rows]
+        printed = [row.printed()["seconds"] for row in rows if row.printed()]
+        said = f" (report 2: {printed[0] / printed[1]:.1f})" if len(printed) == 2 else ""
+        parts.append(f"{MODES[mode].label} {seconds[0] / seconds[1]:.1f} times{said}")
+    text = f"For as many steps of the generator {critic.label} takes {plain.label}'s time {listing(parts)}."
+    return Finding("Speed", text)

@@ -1,27 +1,34 @@
-"""Which trainings study 3 has, which of them the figures show and how, and what report 2 printed for each."""
+"""Which runs study 3 has, which of them the figures show and how, and what report 2 printed for each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from modescope.config import CganConfig, Params
+from modescope.report.claims import CONSISTENCY
 from modescope.report.figures import Look
-from modescope.report.results import Expected, Folders, Results, Run
+from modescope.report.results import Expected, Results, Run
 from modescope.report.scores import CLASSIFIERS, GREY_JUDGE
-from modescope.report.seeds import runs_by_seed
+from modescope.report.seeds import Seeds
+from modescope.report.texts import Texts
 
-STUDY = "cgan"
+TEXTS = Texts(Path(__file__).parent)
+NAME = "cgan"
 LABELLED, UNLABELLED = "cgan", "dcgan"  # modes
 MODES = {LABELLED: Look("with labels (cgan)", "#0072b2", ""), UNLABELLED: Look("without labels (dcgan)", "#e69f00", "")}
 REAL, STACKED_REAL = "real-digits", "stacked-real"
 COLOURS = ("#0072b2", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442")  # of losses
 OURS = "#e69f00"
+CRITIC = "critic"  # a discriminator that does several steps for each of the generator's
 
 
 @dataclass(frozen=True)
 class Row:
-    """One training on digits: its name in params.yaml and its settings."""
+    """A training run on digits: its name in params.yaml and its settings."""
 
+    results: "CganRows" = field(repr=False, compare=False)
     name: str
     config: CganConfig
     is_ours: bool
@@ -33,7 +40,39 @@ class Row:
 
     @property
     def has_labels(self) -> bool:
+        """Whether its generator takes a label."""
         return self.config.mode == LABELLED
+
+    @property
+    def look(self) -> Look:
+        """A loss has one colour everywhere."""
+        place = list(self.results.params.cgan.recipes).index(self.config.loss) % len(COLOURS)
+        return Look(self.label, OURS if self.is_ours else COLOURS[place], "")
+
+    @property
+    def base(self) -> CganConfig:
+        """The settings of the published row with its mode and loss."""
+        return self.results.params.cgan.resolve({"mode": self.config.mode, "loss": self.config.loss}, "cgan")
+
+    @property
+    def run(self) -> Run:
+        """Its run."""
+        return self.results.runs[self.name]
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """What is measured of it."""
+        return self.run.values
+
+    def printed(self) -> dict[str, float]:
+        """What report 2 printed for it, empty for ours; the consistency as a part of 1."""
+        found = self.results.printed.get(self.config.mode, {}).get(self.config.loss, {})
+        line = {} if self.is_ours else dict(found)
+        return line | ({"class_consistency": line["class_consistency"] / 100} if "class_consistency" in line else {})
+
+    def printed_pixel_std(self) -> Sequence[float] | None:
+        """Its column of report 2's table 8.1."""
+        return None if self.is_ours else self.results.printed.get("pixel_std", {}).get(self.config.loss)
 
 
 @dataclass(frozen=True)
@@ -42,115 +81,90 @@ class Extractor:
 
     suffix: str
     name: str
+    digits: int  # decimals of a FID: the judge's are small
 
     @property
     def fid(self) -> str:
+        """Its FID's name among the metrics."""
         return f"fid{self.suffix}"
 
     @property
     def kid(self) -> str:
+        """The beginning of its KID's names."""
         return f"kid{self.suffix}"
-
-    @property
-    def digits(self) -> int:
-        """Decimals of a FID: the judge's are small."""
-        return 3 if self.suffix else 2
-
-
-def all_rows(params: Params) -> list[Row]:
-    """The report's rows, then ours."""
-    return [Row(name, params.cgan.config(name), name in params.cgan.ours) for name in params.cgan.rows]
-
-
-def published(params: Params, mode: str) -> list[Row]:
-    """The report's rows of a mode, one for each loss."""
-    return [row for row in all_rows(params) if row.config.mode == mode and not row.is_ours]
-
-
-def labelled_rows(params: Params) -> list[Row]:
-    return [row for row in all_rows(params) if row.has_labels]
-
-
-def best(results: Results) -> Row | None:
-    """The most class-consistent row of ours."""
-    ours = [row for row in labelled_rows(results.params) if row.is_ours]
-    return max(ours, key=lambda row: run(results, row).values["class_consistency"], default=None)
-
-
-def shown(results: Results) -> list[Row]:
-    """The rows with labels that figures compare: the report's and our best."""
-    ours = best(results)
-    return published(results.params, LABELLED) + ([ours] if ours else [])
-
-
-def look(params: Params, row: Row) -> Look:
-    """A loss has one colour everywhere."""
-    colour = OURS if row.is_ours else COLOURS[list(params.cgan.recipes).index(row.config.loss) % len(COLOURS)]
-    return Look(row.label, colour, "")
 
 
 def extractors(params: Params) -> list[Extractor]:
     """The judge, and Inception if it is asked for."""
-    asked = "inception" in params.evaluation.extractors
-    return [
-        Extractor("_classifier", "the judge's features"),
-        *([Extractor("", "Inception's features")] if asked else []),
-    ]
-
-
-def base_config(params: Params, row: Row) -> CganConfig:
-    """The settings of the published row with the mode and the loss of `row`."""
-    return params.cgan.resolve({"mode": row.config.mode, "loss": row.config.loss}, "cgan")
+    inception = [Extractor("", "Inception's features", 2)] if "inception" in params.evaluation.extractors else []
+    return [Extractor("_classifier", "the judge's features", 3), *inception]
 
 
 def stacked_run(loss: str) -> str:
+    """The name of a loss's run on stacked digits."""
     return f"stacked-{loss}"
 
 
-def again(params: Params) -> dict[str, dict[int, str]]:
-    """Rows that are trained with further seeds -> their runs by seed."""
-    return runs_by_seed(params, params.seeds.rows)
+class CganRows(Results):
+    """The report's rows and ours, and the runs on stacked digits."""
 
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The report's rows, then ours."""
+        cgan = self.params.cgan
+        return [Row(self, name, cgan.config(name), name in cgan.ours) for name in cgan.rows]
 
-def expected_runs(params: Params, folders: Folders) -> Expected:
-    """Every row, the trainings on stacked digits, real images of both, and the judge, with their folders."""
-    repeated = (run for seeds in again(params).values() for run in seeds.values())
-    trained = (*params.cgan.rows, *repeated, *map(stacked_run, params.stacked.losses))
-    reference = folders.data / "reference-grey"
-    return {
-        STUDY: {name: folders.models / STUDY / name for name in trained}
-        | {REAL: reference / "digits", STACKED_REAL: reference / "stacked"},
-        CLASSIFIERS: {GREY_JUDGE: folders.models / CLASSIFIERS / GREY_JUDGE},
-    }
+    def published(self, mode: str) -> list[Row]:
+        """The report's rows of a mode, one for each loss."""
+        return [row for row in self.rows if row.config.mode == mode and not row.is_ours]
 
+    @property
+    def labelled(self) -> list[Row]:
+        """The rows with labels."""
+        return [row for row in self.rows if row.has_labels]
 
-def run(results: Results, row: Row) -> Run:
-    return results.runs[row.name]
+    @cached_property
+    def best(self) -> Row | None:
+        """The most class-consistent row of ours."""
+        ours = [row for row in self.labelled if row.is_ours]
+        return max(ours, key=lambda row: CONSISTENCY.value(row.run), default=None)
 
+    @property
+    def shown(self) -> list[Row]:
+        """The rows with labels that figures compare: the report's and our best."""
+        return self.published(LABELLED) + ([self.best] if self.best else [])
 
-def floor(results: Results) -> Run:
-    """Real test digits, measured as every row."""
-    return results.runs[REAL]
+    @property
+    def stacked(self) -> dict[str, Run]:
+        """Loss -> its run on stacked digits."""
+        return {loss: self.runs[stacked_run(loss)] for loss in self.params.stacked.losses}
 
+    @property
+    def seeds(self) -> Seeds:
+        """The rows that are trained with several seeds."""
+        return Seeds(self, self.params.seeds.rows)
 
-def digits(results: Results) -> list[str]:
-    """The classes as figures: 0 to 9."""
-    return [str(index) for index in range(len(floor(results).classes))]
+    def expected(self) -> Expected:
+        """Every row, the runs on stacked digits, real images of both, and the judge."""
+        trained = (*self.params.cgan.rows, *self.seeds.further, *map(stacked_run, self.params.stacked.losses))
+        models, reference = self.folders.models, self.folders.data / "reference-grey"
+        real = {REAL: reference / "digits", STACKED_REAL: reference / "stacked"}
+        return {
+            NAME: {name: models / NAME / name for name in trained} | real,
+            CLASSIFIERS: {GREY_JUDGE: models / CLASSIFIERS / GREY_JUDGE},
+        }
 
+    @property
+    def floor(self) -> Run:
+        """Real test digits, measured as every row."""
+        return self.runs[REAL]
 
-def printed(results: Results) -> Mapping[str, Any]:
-    """Report 2's numbers, empty where the data is not its MNIST."""
-    return results.reported[STUDY] if floor(results).info["data"]["name"] == "mnist" else {}
+    @property
+    def digits(self) -> list[str]:
+        """The classes as figures: 0 to 9."""
+        return [str(index) for index in range(len(self.floor.classes))]
 
-
-def reported(results: Results, row: Row) -> dict[str, float]:
-    """What report 2 printed for a row, empty for ours; the consistency as a part of 1."""
-    line = {} if row.is_ours else dict(printed(results).get(row.config.mode, {}).get(row.config.loss, {}))
-    if "class_consistency" in line:
-        line["class_consistency"] /= 100
-    return line
-
-
-def reported_pixel_std(results: Results, row: Row) -> Sequence[float] | None:
-    """Its column of report 2's table 8.1."""
-    return None if row.is_ours else printed(results).get("pixel_std", {}).get(row.config.loss)
+    @property
+    def printed(self) -> Mapping[str, Any]:
+        """Report 2's numbers, empty where the data is not its MNIST."""
+        return self.reported[NAME] if self.floor.info["data"]["name"] == "mnist" else {}

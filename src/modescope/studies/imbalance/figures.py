@@ -7,41 +7,24 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from torch import Tensor
 
 from modescope.data.prepared import load_prepared
-from modescope.data.splits import BALANCED, Split
+from modescope.data.splits import BALANCED
 from modescope.pictures import mosaic
 from modescope.report.figures import (
     Look,
+    Picture,
     Series,
     bars_on_target,
-    image_sheet,
     legend_above,
     points_against,
-    render,
 )
-from modescope.report.page import Picture
-from modescope.report.results import Results
-from modescope.report.trainings import curve, curve_panel, previews
-from modescope.studies.imbalance.rows import (
-    LOOKS,
-    REAL,
-    REPORTED,
-    basis,
-    class_share,
-    imbalanced,
-    long_tailed,
-    models,
-    reported,
-    run,
-    training_counts,
-    training_share,
-)
+from modescope.report.texts import Text
+from modescope.report.trainings import curve_grid, previews
+from modescope.studies.imbalance.rows import LOOKS, REAL, REPORTED, TEXTS, ImbalanceRows
 
-WIDTH = 9.0  # inches
 SHOWN_IMAGES, IMAGE_COLUMNS = 16, 4
-PREVIEW_STRIDE = 4  # of 64 preview images; a mixture's samples come sorted by component
+PREVIEW_STRIDE = 4  # of 64 preview images; a mixture's samples are sorted by component
 SHOWN_PAIRS = 20
 FIGURES = {"gan": "figure1_gan", "vae": "figure2_vae"}
 SCORES = {"is": ("Inception score", "IS (higher is better)"), "fid": ("Fréchet distance", "FID (lower is better)")}
@@ -50,6 +33,10 @@ CURVES = {
         "train/d_loss": Look("GAN: discriminator", "#56b4e9", ""),
         "train/g_loss": Look("GAN: generator", "#d55e00", ""),
     },
+    "gan-ours": {
+        "train/d_loss": Look("GAN, ours: discriminator", "#e69f00", ""),
+        "train/g_loss": Look("GAN, ours: generator", "#009e73", ""),
+    },
     "vae": {
         "train/loss": Look("VAE: training", "#cc79a7", ""),
         "eval/loss": Look("VAE: held-out images", "#0072b2", ""),
@@ -57,20 +44,23 @@ CURVES = {
 }
 
 
-def scores_against_ratio(results: Results, name: str, shown: Sequence[str]) -> Picture:
-    """Figures 1 and 2: IS and FID against IR, a row of panels per extractor: scores of two extractors never share one."""
-    shown = [model for model in models(results) if model in shown]
-    published = _reported_series(results, shown[0])
-    rows = {"judge's features": {score: _measured(results, shown, f"{score}_classifier") for score in SCORES}}
+def scores_against_ratio(results: ImbalanceRows, name: str, shown: Sequence[str]) -> Picture:
+    """Figures 1 and 2: IS and FID against IR, a line of panels per extractor: scores of two never share a panel."""
+    shown = [model for model in results.models if model in shown]
+    published = _published(results, shown[0])
+    lines = {"judge's features": {score: _measured(results, shown, f"{score}_classifier") for score in SCORES}}
     if "inception" in results.params.evaluation.extractors:
-        rows["Inception's features"] = {score: _measured(results, shown, score) + published[score] for score in SCORES}
+        lines["Inception's features"] = {s: _measured(results, shown, s) + published[s] for s in SCORES}
     elif published["fid"]:
-        rows["Inception's features, reported only"] = published
-    ticks = _ratio_ticks(results)
+        lines["Inception's features, reported only"] = published
+    names: dict[float, list[str]] = {}
+    for split in results.imbalanced.values():
+        names.setdefault(split.ratio, []).append(split.name)
+    ticks = {ratio: "\n".join([f"{ratio:.2f}", *found]) for ratio, found in names.items()}
 
     def draw(figure: Figure) -> None:
-        panels = figure.subplots(len(rows), len(SCORES), squeeze=False)
-        for line, (extractor, series) in zip(panels, rows.items(), strict=True):
+        panels = figure.subplots(len(lines), len(SCORES), squeeze=False)
+        for line, (extractor, series) in zip(panels, lines.items(), strict=True):
             for axes, (score, (title, label)) in zip(line, SCORES.items(), strict=True):
                 points_against(axes, series[score], ticks, label, "imbalance ratio IR")
                 axes.set_title(f"{title}, {extractor}", fontsize=9)
@@ -79,165 +69,119 @@ def scores_against_ratio(results: Results, name: str, shown: Sequence[str]) -> P
     labels = " and ".join(LOOKS[model].label for model in shown)
     caption = f"IS and FID of {labels} against IR. Hollow: the balanced split, which has all classes and more images."
     alt = f"Inception score and Fréchet distance of {labels} against the imbalance ratio."
-    return Picture(
-        FIGURES[name], f"{labels}: scores against imbalance", caption, alt, render(draw, WIDTH, 0.4 + 2.8 * len(rows))
-    )
+    return Text(FIGURES[name], f"{labels}: scores against imbalance", caption, alt).chart(draw, 0.4 + 2.8 * len(lines))
 
 
-def class_shares(results: Results) -> Picture:
-    """The picture that the report's claim needs: per split, every model's class shares before the training split's."""
-    wide = [split for split in results.splits.values() if len(split.classes) > 6]
-    narrow = [split for split in results.splits.values() if len(split.classes) <= 6]
-    layout = [[split.name, split.name] for split in wide]
-    layout += [[left.name, right.name if right else "."] for left, right in zip_longest(narrow[::2], narrow[1::2])]
+def class_shares(results: ImbalanceRows) -> Picture:
+    """Per split, every model's class shares before the training split's."""
+    wide = [split.name for split in results.splits.values() if len(split.classes) > 6]
+    narrow = [name for name in results.splits if name not in wide]
+    layout = [[name, name] for name in wide]
+    layout += [[left, right or "."] for left, right in zip_longest(narrow[::2], narrow[1::2])]
 
     def draw(figure: Figure) -> None:
         for name, axes in figure.subplot_mosaic(layout).items():
-            _share_panel(axes, results, results.splits[name])
-        legend_above(figure, [LOOKS[model] for model in (REAL, *models(results))], target="training split")
+            _share_panel(axes, results, name)
+        legend_above(figure, [LOOKS[model] for model in results.shown.values()], target="training split")
 
-    caption = (
-        "Share of each class among the samples, as the judge sees them (narrow bars), before the share in the training split "
-        "(grey, black edge). A model without mode collapse comes as close to every edge as the real images do. "
-        f"TV = total variation from {basis(results)}."
-    )
-    alt = "Class shares of the training split, of real images and of every model's samples, for every split."
-    png = render(draw, WIDTH, 0.5 + 2.4 * len(layout))
-    return Picture("class_share", "Class shares: training split against samples", caption, alt, png)
+    return TEXTS("class_share", basis=results.basis).chart(draw, 0.5 + 2.4 * len(layout))
 
 
-def recall_of_classes(results: Results) -> Picture:
+def recall_of_classes(results: ImbalanceRows) -> Picture:
     """Long tail: the recall of every class of the balanced set against how many images of it were trained on."""
-    splits = long_tailed(results)
+    splits = results.long_tailed
 
     def draw(figure: Figure) -> None:
-        for axes, (name, split) in zip(
-            figure.subplots(1, len(splits), sharey=True, squeeze=False)[0], splits.items(), strict=True
-        ):
-            counts = training_counts(results, split)
-            for model in (REAL, *models(results)):
-                look = LOOKS[model]
-                recalls = run(results, model, name).values["recall_of_class"]
+        panels = figure.subplots(1, len(splits), sharey=True, squeeze=False)[0]
+        for axes, (name, split) in zip(panels, splits.items(), strict=True):
+            counts = results.training_counts(name)
+            for model in results.shown.values():
+                look, recalls = LOOKS[model], results.run(model, name).values["recall_of_class"]
                 axes.plot(counts, recalls, color=look.colour, marker=look.marker, linestyle=look.line, markersize=5)
             axes.set_xscale("log")
             axes.set_xticks(counts[::3], [f"{count:,}" for count in counts[::3]])
             axes.minorticks_off()
             axes.set_title(f"{name}, IR {split.ratio:.1f}")
             axes.set_xlabel("training images of the class")
-        figure.axes[0].set_ylabel("recall of the class")
-        legend_above(figure, [LOOKS[model] for model in (REAL, *models(results))])
+        panels[0].set_ylabel("recall of the class")
+        legend_above(figure, [LOOKS[model] for model in results.shown.values()])
 
-    caption = "Part of each class's real images (balanced training set) that samples come near to, against the number of its training images."
-    alt = "Recall of every class against its number of training images, for every long-tailed split."
-    return Picture("recall_of_classes", "Long tail: recall of every class", caption, alt, render(draw, WIDTH, 3.4))
+    return TEXTS("recall_of_classes").chart(draw, 3.4)
 
 
-def samples(results: Results) -> Picture:
+def samples(results: ImbalanceRows) -> Picture:
     """Images from all over every split, and every fourth of every model's last preview grid."""
     data = load_prepared(results.folders.data / "rgb" / "train.safetensors").images
-    real = [_as_pictures(data[_spread(split.indices)].permute(0, 2, 3, 1).numpy()) for split in results.splits.values()]
-    cells = [[mosaic(images, IMAGE_COLUMNS) for images in real]]
-    for model in models(results):
-        shown = [
-            previews(results, run(results, model, split))[::PREVIEW_STRIDE][:SHOWN_IMAGES] for split in results.splits
-        ]
-        cells.append([mosaic(images, IMAGE_COLUMNS) for images in shown])
-    rows = ["training split", *(LOOKS[model].label for model in models(results))]
-    caption = "Images of every training split (top; evenly from its list, which begins with the rare classes) and samples of every model at the end of training: every fourth preview, not chosen."
-    png = image_sheet(cells, rows, list(results.splits))
-    return Picture("samples", "Samples", caption, "Sample images of every model on every split.", png)
+    rows: dict[str, list[NDArray[np.uint8]]] = {"training split": []}
+    for split in results.splits.values():
+        # Evenly from the split's list: images of a rare class all stand near its beginning.
+        chosen = split.indices[:: max(1, len(split.indices) // SHOWN_IMAGES)][:SHOWN_IMAGES]
+        images = data[chosen].permute(0, 2, 3, 1).numpy()
+        rows["training split"].append(mosaic(images[..., 0] if images.shape[-1] == 1 else images, IMAGE_COLUMNS))
+    for model in results.models:
+        shown = [previews(results, results.run(model, split))[::PREVIEW_STRIDE] for split in results.splits]
+        rows[LOOKS[model].label] = [mosaic(images[:SHOWN_IMAGES], IMAGE_COLUMNS) for images in shown]
+    return TEXTS("samples").sheet(rows, list(results.splits))
 
 
-def reconstructions(results: Results) -> Picture:
+def reconstructions(results: ImbalanceRows) -> Picture:
     """Held-out images above what the VAE makes of them, per split."""
-    cells = []
+    rows = {}
     for split in results.splits:
-        pairs = previews(results, run(results, "vae", split), "reconstructions")[: 2 * SHOWN_PAIRS]
-        cells.append([mosaic(np.concatenate([pairs[0::2], pairs[1::2]]), len(pairs) // 2)])
-    caption = "Held-out images (upper rows) and the VAE's reconstructions of them (lower rows)."
-    png = image_sheet(cells, list(results.splits), [""])
-    return Picture(
-        "reconstructions", "Reconstructions", caption, "Images and their reconstructions by the VAE, per split.", png
-    )
+        pairs = previews(results, results.run("vae", split), "reconstructions")[: 2 * SHOWN_PAIRS]
+        rows[split] = [mosaic(np.concatenate([pairs[0::2], pairs[1::2]]), len(pairs) // 2)]
+    return TEXTS("reconstructions").sheet(rows, [""])
 
 
-def curves(results: Results) -> Picture:
-    """Training losses, a row of panels per trained model and a column per split."""
-    trained = [model for model in models(results) if model in CURVES]
+def curves(results: ImbalanceRows) -> Picture:
+    """Training losses, a line of panels per trained model and a column per split."""
+    trained = [model for model in results.models if model in CURVES]
+    lines = [
+        [(f"{LOOKS[model].label}, {split}", results.run(model, split), CURVES[model]) for split in results.splits]
+        for model in trained
+    ]
 
     def draw(figure: Figure) -> None:
-        panels = figure.subplots(len(trained), len(results.splits), sharey="row", squeeze=False)
-        for line, model in zip(panels, trained, strict=True):
-            for axes, split in zip(line, results.splits, strict=True):
-                curve_panel(axes, curve(run(results, model, split), CURVES[model]), CURVES[model])
-                axes.set_title(f"{LOOKS[model].label}, {split}", fontsize=9)
-            line[0].set_ylabel("loss, nats per image")
+        panels = curve_grid(figure, lines, ["loss, nats per image"] * len(lines), sharey="row")
         for axes in panels[-1]:
             axes.set_xlabel("step")
         legend_above(figure, [look for model in trained for look in CURVES[model].values()])
 
-    caption = "Training losses. The GAN's are means between two points of the curve; the VAE's held-out loss chooses its weights."
-    return Picture(
-        "curves",
-        "Training curves",
-        caption,
-        "Training losses of every run.",
-        render(draw, WIDTH, 0.3 + 2.2 * len(trained)),
-    )
+    return TEXTS("curves").chart(draw, 0.3 + 2.2 * len(lines))
 
 
-def _spread(indices: Tensor) -> Tensor:
-    """As many of a split's indices as are shown, evenly from its list: images of a rare class all stand near its
-    beginning.
-    """
-    return indices[:: max(1, len(indices) // SHOWN_IMAGES)][:SHOWN_IMAGES]
-
-
-def _measured(results: Results, shown: Sequence[str], score: str) -> list[Series]:
-    """Our values of `score` (a metric's name, or its beginning where it has mean and std) for the models and the floor."""
-    splits = list(imbalanced(results).values())
+def _measured(results: ImbalanceRows, shown: Sequence[str], score: str) -> list[Series]:
+    """Our values of `score` (a metric's name, or its beginning where it has mean and std), and the floor's."""
+    splits = list(results.imbalanced.values())
+    joined = [split.name != BALANCED for split in splits]
     series = []
     for model in (*shown, REAL):
-        values = [run(results, model, split.name).values for split in splits]
+        values = [results.run(model, split.name).values for split in splits]
         means = [value[score] if score in value else value[f"{score}_mean"] for value in values]
         spreads = [value.get(f"{score}_std") for value in values]
-        series.append(
-            Series(
-                LOOKS[model],
-                [split.ratio for split in splits],
-                means,
-                spreads,
-                [split.name != BALANCED for split in splits],
-            )
-        )
+        series.append(Series(LOOKS[model], [split.ratio for split in splits], means, spreads, joined))
     return series
 
 
-def _reported_series(results: Results, model: str) -> dict[str, list[Series]]:
-    printed = [(split, reported(results, model, split)) for split in results.splits.values()]
+def _published(results: ImbalanceRows, model: str) -> dict[str, list[Series]]:
+    """What report 1 printed, by score."""
+    printed = [(split, results.printed(model, name)) for name, split in results.splits.items()]
     printed = [(split, values) for split, values in printed if values]
-    ratios, joined = [split.ratio for split, _ in printed], [split.name != BALANCED for split, _ in printed]
     if not printed:
         return {"is": [], "fid": []}
-    means, spreads = [values["is_mean"] for _, values in printed], [values["is_std"] for _, values in printed]
-    distances = [values["fid"] for _, values in printed]
+    splits, values = zip(*printed, strict=True)
+    ratios, joined = [split.ratio for split in splits], [split.name != BALANCED for split in splits]
+    means, spreads = ([value[key] for value in values] for key in ("is_mean", "is_std"))
+    distances = [value["fid"] for value in values]
     return {
         "is": [Series(REPORTED, ratios, means, spreads, joined)],
         "fid": [Series(REPORTED, ratios, distances, [None] * len(printed), joined)],
     }
 
 
-def _ratio_ticks(results: Results) -> dict[float, str]:
-    """IR -> its number above the names of the splits that have it."""
-    names: dict[float, list[str]] = {}
-    for split in imbalanced(results).values():
-        names.setdefault(split.ratio, []).append(split.name)
-    return {ratio: "\n".join([f"{ratio:.2f}", *found]) for ratio, found in names.items()}
-
-
-def _share_panel(axes: Axes, results: Results, split: Split) -> None:
-    classes, target = run(results, REAL, split.name).classes, training_share(results, split)
-    inside = [classes.index(name) for name in split.classes]
+def _share_panel(axes: Axes, results: ImbalanceRows, name: str) -> None:
+    split, classes = results.splits[name], results.classes
+    inside = [classes.index(label) for label in split.classes]
     groups = [*split.classes] if len(inside) == len(classes) else [*split.classes, "other"]
 
     def shown(share: Sequence[float]) -> list[float]:
@@ -245,17 +189,9 @@ def _share_panel(axes: Axes, results: Results, split: Split) -> None:
         kept = [100 * share[index] for index in inside]
         return [*kept, 100 - sum(kept)][: len(groups)]
 
-    series = {LOOKS[model]: shown(class_share(results, model, split.name)) for model in (REAL, *models(results))}
-    bars_on_target(axes, groups, shown(target), series)
-    distances = [
-        f"{LOOKS[model].label} {run(results, model, split.name).values['class_share_tv']:.2f}"
-        for model in (REAL, *models(results))
-    ]
-    axes.set_title(f"{split.name}, IR {split.ratio:.2f}")
+    series = {LOOKS[model]: shown(results.class_share(model, name)) for model in results.shown.values()}
+    bars_on_target(axes, groups, shown(results.training_share(name)), series)
+    distances = [f"{of} {results.run(model, name).values['class_share_tv']:.2f}" for of, model in results.shown.items()]
+    axes.set_title(f"{name}, IR {split.ratio:.2f}")
     axes.set_xlabel("TV: " + "  ·  ".join(distances), fontsize=7.5)
     axes.set_ylabel("share, %")
-
-
-def _as_pictures(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(N, H, W, C) as matplotlib draws them: grey images lose their channel axis."""
-    return images[..., 0] if images.shape[-1] == 1 else images

@@ -3,216 +3,155 @@
 from collections.abc import Sequence
 from itertools import combinations
 
+from modescope.report import scores as shared
 from modescope.report import trainings
-from modescope.report.results import Results, Run
-from modescope.report.scores import (
-    PRDC_COLUMNS,
-    REPORTED_COLUMNS,
-    REPORTED_NOTES,
-    SPREAD_NOTE,
-    TAIL_COLUMNS,
-    TAIL_NOTE,
-    data_names,
-    evaluation_warnings,
-    extractor_columns,
-    score_cells,
-    score_facts,
-)
-from modescope.report.seeds import differences, repeated, spreads, trained_again
+from modescope.report.page import GLANCE
+from modescope.report.results import Run
 from modescope.report.tables import Column, Table, Value
-from modescope.studies.imbalance.rows import (
-    LOOKS,
-    REAL,
-    again,
-    all_classes,
-    basis,
-    class_share,
-    long_tailed,
-    models,
-    reported,
-    run,
-    training_share,
-)
+from modescope.studies.imbalance.rows import LOOKS, REAL, TEXTS, WITH_LABELS, ImbalanceRows
 
-SPLIT = Column("split", "split")
-REPEATED = (
-    Column("fid_classifier", "FID ↓", "judge", digits=3),
-    Column("class_share_tv", "TV of class shares ↓", "judge", digits=3),
-    Column("recall", "recall ↑", "judge", digits=3),
-)
+SPLIT, RATIO, MODEL = Column("split", "split"), Column("ratio", "IR"), Column("model", "images of")
+COMPARED = (shared.FID, shared.TV, shared.RECALL)
 REPORT_TABLES = {"gan": 2, "vae": 3}
 SAMPLER_NOTES = {
-    "gan": "",
-    "gan-ours": "GAN, ours: given labels, drawn as often as the split has them.",
-    "vae": "VAE: codes from N(0, I) (pythae's NormalSampler).",
-    "vae-gmm": "VAE-GMM: codes from {components} Gaussians fitted to the training images' codes (GaussianMixtureSampler).",
+    "gan": [],
+    "gan-ours": ["GAN, ours: given labels, drawn as often as the split has them."],
+    "vae": ["VAE: codes from N(0, I) (pythae's NormalSampler)."],
+    "vae-gmm": [
+        "VAE-GMM: codes from {components} Gaussians fitted to the training images' codes (GaussianMixtureSampler)."
+    ],
 }
 
 
-def summary(results: Results) -> Table:
-    """One row per split: how far every model's images are from the training split, in the judge's features and in class
-    shares.
-    """
-    measures = {"fid_classifier": "judge's FID ↓", "class_share_tv": "TV of class shares ↓", "recall": "recall ↑"}
-    shown = [*models(results), REAL]
-    columns = [
-        SPLIT,
-        Column("ratio", "IR"),
-        *(
-            Column(f"{metric}/{model}", LOOKS[model].label, group, digits=3)
-            for metric, group in measures.items()
-            for model in shown
-        ),
-    ]
+def summary(results: ImbalanceRows) -> Table:
+    """A row per split: every model's distance from the training split in the judge's features and in class shares."""
+    shown = results.shown
+    columns = [SPLIT, RATIO]
+    for metric, group in zip(COMPARED, ("judge's FID ↓", "TV of class shares ↓", "recall ↑"), strict=True):
+        columns += [Column(f"{metric.key}/{model}", label, group, digits=3) for label, model in shown.items()]
     rows = [
         {"split": name, "ratio": split.ratio}
-        | {f"{metric}/{model}": run(results, model, name).values[metric] for metric in measures for model in shown}
+        | {f"{m.key}/{model}": results.run(model, name).values[m.key] for m in COMPARED for model in shown.values()}
         for name, split in results.splits.items()
     ]
-    caption = "The study at a glance; the tables below have the rest."
-    return Table("summary", "Summary", columns, rows, caption, _score_facts(results))
+    return TEXTS("summary").table(columns, rows, _facts(results))
 
 
-def splits(results: Results) -> Table:
+def glance(results: ImbalanceRows) -> Table:
+    """Every model on the least and on the most imbalanced split of params.yaml."""
+    params = results.params
+    ratios = {name: params.split.long_tailed.get(name, 1.0) for name in params.imbalance.splits}
+    ratios |= {name: max(counts) / min(counts) for name, counts in params.split.counts.items() if name in ratios}
+    ends = dict.fromkeys((min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)))
+    rows = [_row(results, model, split) for split in ends for model in (*results.models, REAL)]
+    sizes = " and ".join(f"{ratios[split]:.3g}" for split in ends)
+    return TEXTS(GLANCE, sizes=sizes).table([SPLIT, MODEL, *COMPARED], rows, {"profile": results.profile})
+
+
+def splits(results: ImbalanceRows) -> Table:
     """Table 1: images per class and imbalance ratio of every split."""
     drawn = {name for split in results.splits.values() for name in split.classes}
-    columns = [
-        SPLIT,
-        Column("ratio", "IR"),
-        Column("total", "images"),
-        *(Column(name, name, "images per class") for name in all_classes(results) if name in drawn),
-    ]
+    columns = [SPLIT, RATIO, Column("total", "images")]
+    columns += [Column(name, name, "images per class") for name in results.ordered_classes if name in drawn]
     rows = [
-        {
-            "split": name,
-            "ratio": split.ratio,
-            "total": sum(split.counts),
-            **dict(zip(split.classes, split.counts, strict=True)),
-        }
+        {"split": name, "ratio": split.ratio, "total": sum(split.counts)}
+        | dict(zip(split.classes, split.counts, strict=True))
         for name, split in results.splits.items()
     ]
-    caption = "As report 1's table 1: images per class; IR = largest count / smallest count; images are drawn without replacement."
-    facts = {
-        "data": data_names(_runs(results, [REAL])),
-        "seed": f"split {results.params.split.seed}",
-        "profile": results.profile,
-    }
-    return Table("splits", "Imbalance splits", columns, rows, caption, facts, spell_groups=False)
+    facts = {"data": shared.data_names(_runs(results, [REAL])), "seed": f"split {results.params.split.seed}"}
+    facts["profile"] = results.profile
+    return TEXTS("splits").table(columns, rows, facts, spell_groups=False)
 
 
-def scores(results: Results, name: str, shown: Sequence[str]) -> Table:
+def scores(results: ImbalanceRows, name: str, shown: Sequence[str]) -> Table:
     """Tables 2 and 3: scores of the `shown` models on every split, with the real-data floor below each."""
-    shown = [model for model in models(results) if model in shown]
-    rows = [_score_row(results, model, split) for split in results.splits for model in (*shown, REAL)]
+    shown = [model for model in results.models if model in shown]
+    rows = [_row(results, model, split, scored=True) for split in results.splits for model in (*shown, REAL)]
     with_reported = any("fid_reported" in row for row in rows)
-    columns = [
-        SPLIT,
-        Column("ratio", "IR"),
-        Column("model", "images of"),
-        Column("num_samples", "n"),
-        *(REPORTED_COLUMNS if with_reported else ()),
-        *extractor_columns(results.params),
-        *PRDC_COLUMNS,
-    ]
-    quiet = frozenset(index for index, row in enumerate(rows) if row["model"] == LOOKS[REAL].label)
+    columns = [SPLIT, RATIO, MODEL, Column("num_samples", "n"), *(shared.REPORTED_COLUMNS if with_reported else ())]
+    columns += [*shared.extractor_columns(results.params), *shared.PRDC_COLUMNS]
+    components = results.params.imbalance.mixture.components
     labels = " and ".join(LOOKS[model].label for model in shown)
-    samplers = [SAMPLER_NOTES[model].format(components=results.params.imbalance.mixture.components) for model in shown]
-    notes = [*samplers, SPREAD_NOTE, *([REPORTED_NOTES[1]] if with_reported else [])]
-    caption = (
-        f"As report 1's table {REPORT_TABLES[name]}: {labels} beside the floor that real images set. {' '.join(notes)}"
-    )
-    title = f"{labels}: scores on every split"
-    return Table(
-        name,
-        title,
-        columns,
-        rows,
-        caption,
-        _score_facts(results),
-        evaluation_warnings(_runs(results, (*shown, REAL))),
-        quiet,
-    )
+    notes = [note.format(components=components) for model in shown for note in SAMPLER_NOTES[model]]
+    notes += [shared.SPREAD_NOTE, *([shared.REPORTED_NOTES[1]] if with_reported else [])]
+    lead = f"As report 1's table {REPORT_TABLES[name]}: {labels} beside the floor that real images set."
+    warnings = shared.evaluation_warnings(_runs(results, (*shown, REAL)))
+    title, caption = f"{labels}: scores on every split", " ".join([lead, *notes])
+    return Table(name, title, columns, rows, caption, _facts(results), warnings)
 
 
-def tail(results: Results) -> Table:
-    """The field's protocol: many, medium and few classes of the long-tailed splits against the balanced training set."""
+def tail(results: ImbalanceRows) -> Table:
+    """The field's protocol: many, medium and few classes of the long-tailed splits against the balanced set."""
     kl = Column("class_share_kl", "KL of class shares, nats ↓", digits=3)
-    columns = [SPLIT, Column("ratio", "IR"), Column("model", "images of"), kl, *TAIL_COLUMNS]
-    rows = [_score_row(results, model, split) for split in long_tailed(results) for model in (*models(results), REAL)]
-    quiet = frozenset(index for index, row in enumerate(rows) if row["model"] == LOOKS[REAL].label)
-    caption = f"{TAIL_NOTE} No model here draws by label, so the judge sorts the images."
-    return Table(
-        "long_tail", "Long tail, against the balanced set", columns, rows, caption, _score_facts(results), quiet=quiet
-    )
+    rows = [
+        _row(results, model, split, scored=True) for split in results.long_tailed for model in (*results.models, REAL)
+    ]
+    labelled = [LOOKS[model].label for model in results.models if model in WITH_LABELS]
+    others = f", those of {' and '.join(labelled)} by the label that they were drawn for" if labelled else ""
+    columns = [SPLIT, RATIO, MODEL, kl, *shared.TAIL_COLUMNS]
+    return TEXTS("long_tail", tail_note=shared.TAIL_NOTE, others=others).table(columns, rows, _facts(results))
 
 
-def over_seeds(results: Results) -> list[Table]:
-    """Rows trained with several seeds, and on every split what outlasts the seeds between two models; none where
-    nothing is repeated.
-    """
-    rows, seeds = repeated(results, again(results.params)), results.params.seeds
+def over_seeds(results: ImbalanceRows) -> list[Table]:
+    """Rows trained with several seeds, and on every split the difference between any two models."""
+    chosen = results.params.seeds
     pairs = [
-        (rows[f"{one}-{split}"], rows[f"{other}-{split}"])
-        for split in seeds.splits
-        for one, other in combinations(seeds.models, 2)
-        if rows
+        (f"{one}-{split}", f"{other}-{split}")
+        for split in chosen.splits
+        for one, other in combinations(chosen.models, 2)
     ]
-    return (
-        [spreads("seeds", results, list(rows.values()), REPEATED), differences("differences", results, pairs, REPEATED)]
-        if rows
-        else []
-    )
+    return results.seeds.tables("", COMPARED, pairs)
 
 
-def class_shares(results: Results) -> Table:
-    """The share of each class in the training split and among every model's images, with its distance from the former."""
-    classes = run(results, REAL, next(iter(results.splits))).classes
+def class_shares(results: ImbalanceRows) -> Table:
+    """The share of each class in the training split and among every model's images, with the distance between both."""
     rows: list[dict[str, Value]] = []
-    for name, split in results.splits.items():
-        target = training_share(results, split)
-        rows.append({"split": name, "images": "training split", **dict(zip(classes, target, strict=True))})
-        for model in (REAL, *models(results)):
-            share, values = class_share(results, model, name), run(results, model, name).values
+    for name in results.splits:
+        target = results.training_share(name)
+        rows.append({"split": name, "images": "training split", "quiet": True, **_by_class(results, target)})
+        for label, model in results.shown.items():
+            share, values = results.class_share(model, name), results.run(model, name).values
             outside = [value for value, wanted in zip(share, target, strict=True) if wanted == 0]
-            row = {"split": name, "images": LOOKS[model].label, "outside": sum(outside) if outside else None}
+            row = {"split": name, "images": label, "outside": sum(outside) if outside else None, "quiet": model == REAL}
             row |= {"kl": values["class_share_kl"], "tv": values["class_share_tv"]}
-            rows.append(row | dict(zip(classes, share, strict=True)))
-    columns = [
-        SPLIT,
-        Column("images", "images of"),
-        *(Column(name, name, "share of class, %", digits=1, scale=100) for name in all_classes(results)),
-        Column("outside", "outside", "share of class, %", digits=1, scale=100),
-        Column("kl", "KL, nats ↓", "distance", digits=3),
-        Column("tv", "TV ↓", "distance", digits=3),
-    ]
-    quiet = frozenset(index for index, row in enumerate(rows) if row["images"] in ("training split", LOOKS[REAL].label))
-    caption = (
-        "Class shares in percent: counted in the training split, given by the judge elsewhere; "
-        "outside = all classes that the split lacks; KL and TV (total variation) are taken against "
-        f"{basis(results)}. "
-        "The judge puts every image into some class, also one that looks like nothing, so shares are read beside precision."
-    )
-    facts = _score_facts(results)
-    return Table("class_share", "Share of every class", columns, rows, caption, facts, quiet=quiet, spell_groups=False)
+            rows.append(row | _by_class(results, share))
+    group = "share of class, %"
+    columns = [SPLIT, Column("images", "images of")]
+    columns += [Column(name, name, group, digits=1, scale=100) for name in (*results.ordered_classes, "outside")]
+    columns += [Column("kl", "KL, nats ↓", "distance", digits=3), Column("tv", "TV ↓", "distance", digits=3)]
+    return TEXTS("class_share", basis=results.basis).table(columns, rows, _facts(results), spell_groups=False)
 
 
-def timings(results: Results) -> Table:
-    """What every training took and on what."""
-    runs = [run(results, model, split) for split in results.splits for model in models(results)]
-    return trainings.timings("runs", results, runs + trained_again(results, again(results.params)))
+def timings(results: ImbalanceRows) -> Table:
+    """What every training run took and on what."""
+    further = [results.runs[name] for name in results.seeds.further]
+    runs = [results.run(model, split) for split in results.splits for model in results.models]
+    return trainings.timings("runs", results, runs + further)
 
 
-def _score_row(results: Results, model: str, split_name: str) -> dict[str, Value]:
-    split = results.splits[split_name]
-    cells = score_cells(results.params, run(results, model, split_name), reported(results, model, split))
-    return {"split": split_name, "ratio": split.ratio, "model": LOOKS[model].label, **cells}
+def _by_class(results: ImbalanceRows, share: Sequence[float]) -> dict[str, Value]:
+    return dict(zip(results.classes, share, strict=True))
 
 
-def _score_facts(results: Results) -> dict[str, str]:
+def _row(results: ImbalanceRows, model: str, split: str, scored: bool = False) -> dict[str, Value]:
+    """A run's row; where it is `scored` with the split's ratio and what report 1 printed."""
+    found = results.run(model, split)
+    cells: dict[str, Value] = {**found.cells}
+    if scored:
+        cells = shared.score_cells(results.params, found, results.printed(model, split)) | {
+            "ratio": results.splits[split].ratio
+        }
+    cells |= {"split": split, "model": LOOKS[model].label}
+    return shared.floor_row("model", cells) if model == REAL else cells
+
+
+def _facts(results: ImbalanceRows) -> dict[str, str]:
     params = results.params
-    generated, real = (_runs(results, shown) for shown in (models(results), [REAL]))
-    return score_facts(results, generated, real, basis(results), f"training {params.seed}, split {params.split.seed}")
+    generated, real = (_runs(results, shown) for shown in (results.models, [REAL]))
+    return shared.score_facts(
+        results, generated, real, results.basis, f"training {params.seed}, split {params.split.seed}"
+    )
 
 
-def _runs(results: Results, shown: Sequence[str]) -> list[Run]:
-    return [run(results, model, split) for model in shown for split in results.splits]
+def _runs(results: ImbalanceRows, shown: Sequence[str]) -> list[Run]:
+    return [results.run(model, split) for model in shown for split in results.splits]

@@ -1,22 +1,24 @@
-"""Which trainings study 2 has, which of them stand for an architecture, and which line of report 1's table 5 each
-repeats.
-"""
+"""Which runs study 2 has, which of them stand for an architecture, and which line of report 1's table 5 each repeats."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from pandas import DataFrame
 
-from modescope.config import GANConfig, Params, Stage1Config
+from modescope.config import GANConfig, Stage1Config
 from modescope.errors import UserError
+from modescope.report.claims import grouped
 from modescope.report.figures import Look
-from modescope.report.results import Expected, Folders, Results, Run
+from modescope.report.results import Expected, Results, Run
 from modescope.report.scores import CLASSIFIERS, GUIDE, JUDGE
+from modescope.report.texts import Texts
 from modescope.report.trainings import curve
-from modescope.studies import imbalance
 
-STUDY = "two-stage"
+TEXTS = Texts(Path(__file__).parent)
+NAME, STUDY_1 = "two-stage", "imbalance"
 STAGE1, HYBRID = "stage 1", "hybrid"
 ADVERSARIAL, CLASS, WHOLE = "train/g_adversarial_gradient", "train/g_class_gradient", "train/g_gradient"
 COSINE = "cosine"
@@ -38,8 +40,9 @@ TABLE_5 = (
 
 @dataclass(frozen=True)
 class Row:
-    """One training: its name in params.yaml, the stage 1 that it starts from (itself, for a stage 1), and its settings."""
+    """A training run: its name in params.yaml, the stage 1 that it starts from (itself, for a stage 1), its settings."""
 
+    results: "TwoStageRows" = field(repr=False, compare=False)
     name: str
     start: str
     settings: Stage1Config
@@ -50,7 +53,8 @@ class Row:
         return self.settings if isinstance(self.settings, GANConfig) else None
 
     @property
-    def run(self) -> str:
+    def run_name(self) -> str:
+        """The name of its run."""
         return self.name if self.stage2 is None else f"stage2-{self.name}"
 
     @property
@@ -59,155 +63,146 @@ class Row:
         return STAGE1 if self.stage2 is None else self.stage2.architecture
 
     @property
+    def title(self) -> str:
+        """Its name, with the architecture for a stage 2."""
+        return self.name if self.stage2 is None else f"{self.group}: {self.name}"
+
+    @property
     def has_classes(self) -> bool:
         """Whether its prior has components, one for each class."""
         return self.settings.prior != "normal"
 
     @property
     def is_guided(self) -> bool:
+        """Whether a class loss steers it."""
         return self.stage2 is not None and self.stage2.ce_loss_weight > 0
 
+    def all_but(self, setting: str) -> dict[str, Any]:
+        """All settings but one: rows that are equal in them differ in that one alone."""
+        return self.settings.model_dump(exclude={setting})
 
-def stage1_rows(params: Params) -> list[Row]:
-    """Every stage 1, in the order of params.yaml."""
-    return [Row(name, name, params.stage1_config(name)) for name in params.two_stage.stage1]
+    @property
+    def run(self) -> Run:
+        """Its run."""
+        return self.results.runs[self.run_name]
 
+    @property
+    def start_run(self) -> Run:
+        """The run of the stage 1 that it starts from."""
+        return self.results.runs[self.start]
 
-def stage2_rows(params: Params) -> list[Row]:
-    """Every stage 2 by architecture, then in the order of params.yaml."""
-    rows = [Row(name, row["from"], params.stage2_config(name)) for name, row in params.two_stage.rows.items()]
-    return sorted(rows, key=lambda row: row.group)
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """What is measured of it."""
+        return self.run.values
 
+    def gradient_curve(self) -> DataFrame:
+        """Norms of the gradients at a batch's images by step, and COSINE between the two terms' gradients.
 
-def all_rows(params: Params) -> list[Row]:
-    return stage1_rows(params) + stage2_rows(params)
+        The cosine follows from the norms by the law of cosines, |a + c|² = |a|² + |c|² + 2 |a| |c| cos: exact where a
+        point of the curve is one update, and close where it is a mean over several.
+        """
+        table = curve(self.run, (ADVERSARIAL, CLASS, WHOLE))
+        twice_the_product = table[WHOLE] ** 2 - table[ADVERSARIAL] ** 2 - table[CLASS] ** 2
+        return table.assign(**{COSINE: (twice_the_product / (2 * table[ADVERSARIAL] * table[CLASS])).clip(-1, 1)})
 
+    def gradient_facts(self) -> tuple[float, float]:
+        """Over training: the length of the class term's gradient over the adversarial one's, and their cosine."""
+        means = self.gradient_curve().mean()
+        return float(means[CLASS] / means[ADVERSARIAL]), float(means[COSINE])
 
-def representatives(params: Params) -> dict[str, Row]:
-    """Of every architecture the row nearest to the top level of params.yaml, after the stage 1 that the first of them
-    starts from.
-    """
-    rows = stage2_rows(params)
-    chosen = {
-        group: max(
-            (row for row in rows if row.group == group),
-            key=lambda row: sum(getattr(row.settings, key) == getattr(params, key) for key in GANConfig.model_fields),
-        )
-        for group in dict.fromkeys(row.group for row in rows)
-    }
-    start = next(iter(chosen.values())).start
-    return {STAGE1: Row(start, start, params.stage1_config(start)), **chosen}
-
-
-def placements(params: Params) -> dict[str, list[Row]]:
-    """Every prior: the first stage 1 that has it, and the rows from there that differ in nothing but the prior from the
-    last representative.
-    """
-    *_, last = representatives(params).values()
-    found: dict[str, list[Row]] = {}
-    for first in stage1_rows(params):
-        alike = [
-            row for row in stage2_rows(params) if row.start == first.name and _but(row, "prior") == _but(last, "prior")
-        ]
-        found.setdefault(first.settings.prior, [first, *alike])
-    return found
-
-
-def repeats(params: Params) -> list[list[Row]]:
-    """Guided rows that differ in nothing but the seed."""
-    alike: dict[str, list[Row]] = {}
-    for row in stage2_rows(params):
-        if row.is_guided:
-            alike.setdefault(str(_but(row, "seed")), []).append(row)
-    return [rows for rows in alike.values() if len(rows) > 1]
-
-
-def _but(row: Row, setting: str) -> dict[str, Any]:
-    return row.settings.model_dump(exclude={setting})
-
-
-def real(params: Params) -> str:
-    """Study 1's floor of the data that study 2 is trained on."""
-    return f"real-{params.two_stage.split}"
-
-
-def plain_gan(params: Params) -> str:
-    """Study 1's GAN on the same data."""
-    return f"gan-{params.two_stage.split}"
-
-
-def expected_runs(params: Params, folders: Folders) -> Expected:
-    """Every training of study 2, the hybrid of study 1b, and what they are measured by and against, with their folders.
-
-    Raises UserError if study 1 does not measure study 2's data.
-    """
-    if params.two_stage.split not in params.imbalance.splits:
-        raise UserError(f"study 2 needs {real(params)} for a floor: add `{params.two_stage.split}` to imbalance.splits")
-    gan = (
-        {plain_gan(params): folders.models / imbalance.STUDY / plain_gan(params)}
-        if "gan" in params.imbalance.evaluated
-        else {}
-    )
-    return {
-        STUDY: {run: folders.models / STUDY / run for run in (*(row.run for row in all_rows(params)), HYBRID)},
-        imbalance.STUDY: {real(params): folders.data / "reference" / params.two_stage.split, **gan},
-        CLASSIFIERS: {name: folders.models / CLASSIFIERS / name for name in (GUIDE, JUDGE)},
-    }
-
-
-def run(results: Results, row: Row) -> Run:
-    return results.runs[row.run]
-
-
-def start(results: Results, row: Row) -> Run:
-    """The run of the stage 1 that `row` starts from."""
-    return results.runs[row.start]
-
-
-def floor(results: Results) -> Run:
-    """Real images of all classes, measured as everything here."""
-    return results.runs[real(results.params)]
-
-
-def consistency(results: Results, row: Row) -> float:
-    """The part of a row's images that the judge sees in their intended class."""
-    return run(results, row).values["class_consistency"]
-
-
-def floor_consistency(results: Results) -> dict[str, Any]:
-    """What class consistency is for real images: how often the judge is right, overall and by class."""
-    values = results.runs[JUDGE].values
-    return {"class_consistency": values["accuracy"], "class_consistency_per_class": values["accuracy_per_class"]}
-
-
-def gradient_curve(results: Results, row: Row) -> DataFrame:
-    """Norms of the gradients at a batch's images by step, and COSINE between the two terms' gradients, which follows
-    from the norms.
-
-    It is exact where a point of the curve is one update, and close where it is a mean over several.
-    """
-    table = curve(run(results, row), (ADVERSARIAL, CLASS, WHOLE))
-    twice_the_product = table[WHOLE] ** 2 - table[ADVERSARIAL] ** 2 - table[CLASS] ** 2
-    return table.assign(**{COSINE: (twice_the_product / (2 * table[ADVERSARIAL] * table[CLASS])).clip(-1, 1)})
-
-
-def gradient_facts(results: Results, row: Row) -> tuple[float, float]:
-    """Over training: how many times as long as the adversarial term's gradient the class term's is, and the cosine
-    between them.
-    """
-    means = gradient_curve(results, row).mean()
-    return float(means[CLASS] / means[ADVERSARIAL]), float(means[COSINE])
-
-
-def reported(results: Results, row: Row) -> Mapping[str, float]:
-    """The scores of the line of table 5 that `row` repeats, empty if there is none, if its settings differ or the data
-    does.
-    """
-    if row.name not in TABLE_5 or not floor(results).info["data"]["name"].startswith("cifar10"):
-        return {}
-    line = results.reported["two_stage"][TABLE_5.index(row.name)]
-    if row.stage2 is not None:
-        wanted = {"architecture": line["arch"], "ce_loss_weight": line["lambda"], "n_gen": line["n"]}
-        if any(value is not None and getattr(row.stage2, key) != value for key, value in wanted.items()):
+    def printed(self) -> Mapping[str, float]:
+        """The scores of its line of table 5, empty if there is none, or its settings or the data differ."""
+        if self.name not in TABLE_5 or not self.results.floor.info["data"]["name"].startswith("cifar10"):
             return {}
-    return {score: line[score] for score in ("is_mean", "is_std", "fid")}
+        line = self.results.reported["two_stage"][TABLE_5.index(self.name)]
+        if self.stage2 is not None:
+            wanted = {"architecture": line["arch"], "ce_loss_weight": line["lambda"], "n_gen": line["n"]}
+            if any(value is not None and getattr(self.stage2, key) != value for key, value in wanted.items()):
+                return {}
+        return {score: line[score] for score in ("is_mean", "is_std", "fid")}
+
+
+class TwoStageRows(Results):
+    """Every training run of study 2, and the hybrid of study 1b."""
+
+    @cached_property
+    def stage1_rows(self) -> list[Row]:
+        """Every stage 1, in the order of params.yaml."""
+        return [Row(self, name, name, self.params.stage1_config(name)) for name in self.params.two_stage.stage1]
+
+    @cached_property
+    def stage2_rows(self) -> list[Row]:
+        """Every stage 2 by architecture, then in the order of params.yaml."""
+        rows = self.params.two_stage.rows.items()
+        found = [Row(self, name, row["from"], self.params.stage2_config(name)) for name, row in rows]
+        return sorted(found, key=lambda row: row.group)
+
+    @property
+    def rows(self) -> list[Row]:
+        """Every stage 1, then every stage 2."""
+        return self.stage1_rows + self.stage2_rows
+
+    @property
+    def guided(self) -> list[Row]:
+        """The rows that a class loss steers."""
+        return [row for row in self.stage2_rows if row.is_guided]
+
+    @cached_property
+    def representatives(self) -> dict[str, Row]:
+        """Of every architecture the row nearest to the top of params.yaml, after the stage 1 that the first starts from."""
+
+        def nearness(row: Row) -> int:
+            return sum(getattr(row.settings, key) == getattr(self.params, key) for key in GANConfig.model_fields)
+
+        chosen = {
+            group: max(rows, key=nearness) for group, rows in grouped(self.stage2_rows, lambda r: r.group).items()
+        }
+        start = next(iter(chosen.values())).start
+        return {STAGE1: next(row for row in self.stage1_rows if row.name == start), **chosen}
+
+    def placements(self) -> dict[str, list[Row]]:
+        """Prior -> the first stage 1 that has it, and rows from there that differ from the last representative in it alone."""
+        *_, last = self.representatives.values()
+        found: dict[str, list[Row]] = {}
+        for first in self.stage1_rows:
+            alike = [row for row in self.stage2_rows if row.all_but("prior") == last.all_but("prior")]
+            found.setdefault(first.settings.prior, [first, *(row for row in alike if row.start == first.name)])
+        return found
+
+    def repeats(self) -> list[list[Row]]:
+        """Guided rows that differ in nothing but the seed."""
+        alike = grouped(self.guided, lambda row: str(row.all_but("seed")))
+        return [rows for rows in alike.values() if len(rows) > 1]
+
+    def expected(self) -> Expected:
+        """Every row, the hybrid, and what they are measured by and against.
+
+        Raises UserError if study 1 does not measure study 2's data.
+        """
+        split, models = self.params.two_stage.split, self.folders.models
+        if split not in self.params.imbalance.splits:
+            raise UserError(f"study 2 needs real-{split} for a floor: add `{split}` to imbalance.splits")
+        plain = [self.plain_gan] if "gan" in self.params.imbalance.evaluated else []
+        others = {f"real-{split}": self.folders.data / "reference" / split}
+        return {
+            NAME: {name: models / NAME / name for name in (*(row.run_name for row in self.rows), HYBRID)},
+            STUDY_1: others | {name: models / STUDY_1 / name for name in plain},
+            CLASSIFIERS: {name: models / CLASSIFIERS / name for name in (GUIDE, JUDGE)},
+        }
+
+    @property
+    def plain_gan(self) -> str:
+        """The run of study 1's GAN on the same data."""
+        return f"gan-{self.params.two_stage.split}"
+
+    @property
+    def floor(self) -> Run:
+        """Real images, measured as everything here: study 1's floor of the same data."""
+        return self.runs[f"real-{self.params.two_stage.split}"]
+
+    @property
+    def floor_consistency(self) -> dict[str, Any]:
+        """What class consistency is for real images: how often the judge is right, overall and by class."""
+        values = self.runs[JUDGE].values
+        return {"class_consistency": values["accuracy"], "class_consistency_per_class": values["accuracy_per_class"]}

@@ -4,289 +4,204 @@ import math
 from collections.abc import Mapping
 
 from modescope.config import GANConfig
+from modescope.report import scores as shared
 from modescope.report import trainings
-from modescope.report.figures import FLOOR
-from modescope.report.results import Results, Run
-from modescope.report.scores import (
-    GUIDE,
-    PRDC_COLUMNS,
-    REPORTED_COLUMNS,
-    REPORTED_NOTES,
-    SPREAD_NOTE,
-    TAIL_COLUMNS,
-    TAIL_NOTE,
-    evaluation_warnings,
-    extractor_columns,
-    score_cells,
-    score_facts,
-)
+from modescope.report.page import GLANCE
 from modescope.report.seeds import Repeated, spreads
 from modescope.report.tables import Column, Table, Value
-from modescope.studies.two_stage.rows import (
-    HYBRID,
-    STAGE1,
-    Row,
-    all_rows,
-    consistency,
-    floor,
-    floor_consistency,
-    gradient_facts,
-    placements,
-    plain_gan,
-    repeats,
-    reported,
-    representatives,
-    run,
-)
+from modescope.studies.two_stage.rows import HYBRID, STAGE1, TEXTS, Row, TwoStageRows
 
 GROUP, ROW = Column("group", "architecture"), Column("row", "row")
-CONSISTENCY = Column("class_consistency", "class consistency, % ↑", "judge", digits=1, scale=100)
 GUIDES_VIEW = Column("guide_consistency", "class consistency, %", "guide", digits=1, scale=100)
-FID = Column("fid_classifier", "FID ↓", "judge")
-TV = Column("class_share_tv", "TV of class shares ↓", "judge", digits=3)
 SETTINGS = (
-    Column("weight", "λ", "setting", digits=1),
-    Column("n_gen", "n", "setting"),
-    Column("layers", "trained layers", "setting"),
-    Column("prior", "prior", "setting"),
-    Column("batch_size", "batch", "setting"),
-    Column("seed", "seed", "setting"),
+    *(Column("weight", "λ", "setting", digits=1), Column("n_gen", "n", "setting")),
+    *(Column("layers", "trained layers", "setting"), Column("prior", "prior", "setting")),
+    *(Column("batch_size", "batch", "setting"), Column("seed", "seed", "setting")),
+)
+GRADIENTS = (
+    Column("gradient_ratio", "class / adversarial", "gradients"),
+    Column("gradient_cosine", "cosine", "gradients"),
 )
 PRIORS = {
     "diagonal": "diagonal (the report's text): means 0.5 k 1, variance 1",
-    "sphere": "sphere (its code): means of length 8 √d in random directions, variance 0.5, so that |z| is near {length:.0f} and saturates the generator",
+    "sphere": "sphere (its code): means of length 8 √d in random directions, variance 0.5, so that |z| is near {length:.0f}",
     "orthogonal": "orthogonal (ours): pairwise orthogonal means of one length, second moment 1 per dimension",
     "normal": "normal: N(0, I), which has no classes",
 }
 MOMENTS = {"untrained": "codes, untrained", "vae": "codes, VAE trained alone", "joint": "codes, trained jointly"}
+CODES = "codes against N(0, I)"
+CODE_TESTS = (
+    *(Column("ks_rejected", "KS rejects, % of dimensions", CODES, 0, 100), Column("ks_max", "largest KS", CODES, 3)),
+    *(Column("mmd", "MMD²", CODES, 4), Column("mmd_p", "p of MMD", CODES, 3)),
+)
 
 
-def summary(results: Results) -> Table:
-    """Of every architecture the row that stands for it and the one that is most consistent, under the stage 1 that each
-    starts from.
-    """
-    chosen = representatives(results.params)
-    guided = [row for row in all_rows(results.params) if row.is_guided]
+def summary(results: TwoStageRows) -> Table:
+    """Rows that stand for an architecture, with their settings."""
+    columns = [GROUP, ROW, *SETTINGS[2:4], shared.CONSISTENCY, GUIDES_VIEW, shared.FID, shared.RECALL]
+    rows = _summary_rows(results)
+    return TEXTS("two_stage_summary").table(columns, rows, _facts(results))
+
+
+def glance(results: TwoStageRows) -> Table:
+    """The same rows with their scores alone."""
+    columns, facts = [GROUP, ROW, shared.CONSISTENCY, GUIDES_VIEW, shared.FID], {"profile": results.profile}
+    return TEXTS(GLANCE).table(columns, _summary_rows(results), facts)
+
+
+def _summary_rows(results: TwoStageRows) -> list[Mapping[str, Value]]:
+    """Of every architecture the row that stands for it and the most consistent one, under the stage 1 of each."""
+    chosen = results.representatives
     best = [
-        max((row for row in guided if row.group == group), key=lambda row: consistency(results, row))
+        max(rows, key=lambda row: row.values["class_consistency"])
         for group in chosen
-        if group != STAGE1
+        if (rows := [row for row in results.guided if row.group == group])
     ]
     names = {name for row in (*chosen.values(), *best) for name in (row.name, row.start)}
-    rows = [
-        _identity(row) | _settings(row) | run(results, row).scalars
-        for row in all_rows(results.params)
-        if row.name in names
-    ]
-    rows.append({"group": FLOOR.label, **floor(results).scalars, **floor_consistency(results)})
-    columns = [
-        *(GROUP, ROW, Column("layers", "trained layers"), Column("prior", "prior")),
-        *(CONSISTENCY, GUIDES_VIEW, FID, Column("recall", "recall ↑", "judge", digits=3)),
-    ]
-    caption = (
-        "Class consistency: images that are seen in the class of their mixture component, by the judge, which no generator knows, and by the guide that taught stage 2. "
-        "Of every architecture the row nearest to the top of params.yaml and the most consistent one."
-    )
-    return Table("two_stage_summary", "Study 2 at a glance", columns, rows, caption, _facts(results))
+    rows = [_row(row) | row.run.cells for row in results.rows if row.name in names]
+    cells = results.floor.cells | results.floor_consistency | {"run": f"{results.floor.name} {shared.JUDGE}"}
+    return [*rows, shared.floor_row("group", cells)]
 
 
-def scores(results: Results) -> Table:
+def scores(results: TwoStageRows) -> Table:
     """Table 5: every row with its settings, beside what report 1 printed for it."""
-    rows = [_identity(row) | _settings(row) | _measured(results, row) for row in all_rows(results.params)]
-    rows.append({"group": FLOOR.label, **score_cells(results.params, floor(results), {}), **floor_consistency(results)})
+    rows = [_row(row) | _measured(results, row) for row in results.rows]
+    rows.append(
+        shared.floor_row("group", shared.score_cells(results.params, results.floor) | results.floor_consistency)
+    )
     with_reported = any("fid_reported" in row for row in rows)
-    columns = [
-        *(GROUP, ROW, *SETTINGS),
-        *(REPORTED_COLUMNS if with_reported else ()),
-        *extractor_columns(results.params),
-        *(CONSISTENCY, TV, *PRDC_COLUMNS[:2], GUIDES_VIEW),
-        Column("gradient_ratio", "class / adversarial", "gradients"),
-        Column("gradient_cosine", "cosine", "gradients"),
-    ]
-    caption = (
-        "As report 1's table 5: λ weights the guide's cross-entropy, n generator steps follow each of the discriminator's. "
-        "Class consistency: images that the judge sees in the class of their component; for real images it is the judge's accuracy; the guide's "
-        "view of its own pupils stands beside it. Gradients of the two terms at the images: their lengths' ratio and the cosine between them, means over training. "
-        f"{SPREAD_NOTE}{' ' + REPORTED_NOTES[1] if with_reported else ''}"
-    )
-    quiet = frozenset(index for index, row in enumerate(rows) if row["group"] in (STAGE1, FLOOR.label))
-    warnings = evaluation_warnings([*(run(results, row) for row in all_rows(results.params)), floor(results)])
-    return Table(
-        "two_stage", "Two-stage GAN: scores of every row", columns, rows, caption, _facts(results), warnings, quiet
-    )
-
-
-def class_consistency(results: Results) -> Table:
-    """Class consistency of every row whose prior has classes, by class."""
-    classes = floor(results).classes
-    shown = [(_identity(row), run(results, row).values) for row in all_rows(results.params) if row.has_classes]
-    measured = [*shown, ({"group": FLOOR.label}, floor_consistency(results))]
-    rows = [
-        identity
-        | {"all": values["class_consistency"]}
-        | dict(zip(classes, values["class_consistency_per_class"], strict=True))
-        for identity, values in measured
-    ]
     columns = [
         GROUP,
         ROW,
-        *(Column(name, name, "class consistency, %", digits=1, scale=100) for name in ("all", *classes)),
+        *SETTINGS,
+        *(shared.REPORTED_COLUMNS if with_reported else ()),
+        *shared.extractor_columns(results.params),
     ]
-    caption = (
-        "Of the images intended for a class, the part that the judge sees in it, in percent. "
-        f"By chance: {100 / len(classes):.0f} %. For real images: how often the judge is right."
-    )
-    quiet = frozenset(index for index, row in enumerate(rows) if row["group"] in (STAGE1, FLOOR.label))
-    return Table(
-        "class_consistency",
-        "Class consistency of every class",
-        columns,
-        rows,
-        caption,
-        _facts(results),
-        (),
-        quiet,
-        False,
+    columns += [shared.CONSISTENCY, shared.TV, *shared.PRDC_COLUMNS[:2], GUIDES_VIEW, *GRADIENTS]
+    warnings = shared.evaluation_warnings([*(row.run for row in results.rows), results.floor])
+    return TEXTS(
+        "two_stage", spread_note=shared.SPREAD_NOTE, reported=" " + shared.REPORTED_NOTES[1] if with_reported else ""
+    ).table(columns, rows, _facts(results), warnings)
+
+
+def class_consistency(results: TwoStageRows) -> Table:
+    """Class consistency of every row whose prior has classes, by class."""
+    classes = results.floor.classes
+
+    def by_class(values: Mapping) -> dict[str, Value]:
+        cells = dict(zip(classes, values["class_consistency_per_class"], strict=True))
+        return {"all": values["class_consistency"]} | cells
+
+    rows = [_row(row) | by_class(row.values) for row in results.rows if row.has_classes]
+    rows.append(shared.floor_row("group", by_class(results.floor_consistency)))
+    group = "class consistency, %"
+    columns = [GROUP, ROW, *(Column(name, name, group, digits=1, scale=100) for name in ("all", *classes))]
+    return TEXTS("class_consistency", chance=100 / len(classes)).table(
+        columns, rows, _facts(results), spell_groups=False
     )
 
 
-def tail(results: Results) -> list[Table]:
+def tail(results: TwoStageRows) -> list[Table]:
     """Many, medium and few classes, where study 2 is trained on a long tail; else none."""
-    if "num_few" not in floor(results).values:
+    if "num_few" not in results.floor.values:
         return []
-    rows = [_identity(row) | run(results, row).scalars for row in all_rows(results.params)] + [
-        {"group": FLOOR.label, **floor(results).scalars}
-    ]
-    caption = f"{TAIL_NOTE} Images are sorted by their mixture component, those of a prior without classes and real ones by the judge."
-    return [
-        Table(
-            "long_tail_two_stage",
-            "Long tail, against the balanced set",
-            [GROUP, ROW, *TAIL_COLUMNS],
-            rows,
-            caption,
-            _facts(results),
-        )
-    ]
+    rows = [_row(row) | row.run.cells for row in results.rows] + [shared.floor_row("group", results.floor.cells)]
+    columns = [GROUP, ROW, *shared.TAIL_COLUMNS]
+    return [TEXTS("long_tail_two_stage", tail_note=shared.TAIL_NOTE).table(columns, rows, _facts(results))]
 
 
-def priors(results: Results) -> Table:
+def priors(results: TwoStageRows) -> Table:
     """Every prior at hand, at stage 1 and after a stage 2 of equal settings."""
-    chosen = placements(results.params)
+    chosen = results.placements()
     rows = [
-        {"prior": prior, "row": row.name, **score_cells(results.params, run(results, row), {})}
+        shared.score_cells(results.params, row.run) | {"prior": prior, "row": row.name}
         for prior, placed in chosen.items()
         for row in placed
     ]
-    columns = [
-        *(Column("prior", "prior"), Column("row", "images of")),
-        *extractor_columns(results.params),
-        *(CONSISTENCY, TV, *PRDC_COLUMNS[:2]),
-    ]
+    columns = [Column("prior", "prior"), Column("row", "images of"), *shared.extractor_columns(results.params)]
+    columns += [shared.CONSISTENCY, shared.TV, *shared.PRDC_COLUMNS[:2]]
     length = 8 * math.sqrt(results.params.latent_dim)
     notes = "; ".join(PRIORS[prior].format(length=length) for prior in chosen)
-    caption = (
-        f"Where the prior puts its components: stage 1, and stage 2 from there with equal settings. Priors: {notes}."
-    )
-    return Table("priors", "Prior placement", columns, rows, caption, _facts(results))
+    return TEXTS("priors", notes=notes).table(columns, rows, _facts(results))
 
 
-def hybrid(results: Results) -> Table:
+def hybrid(results: TwoStageRows) -> Table:
     """Study 1b: the codes against N(0, I) at three moments, and the hybrid's scores beside the plain GAN's."""
     found, settings = results.runs[HYBRID], results.params.hybrid
-    rows: list[dict[str, Value]] = [
-        {"of": title} | {test: found.values[f"{test}_{moment}"] for test in ("ks_rejected", "ks_max", "mmd", "mmd_p")}
+    rows: list[Mapping[str, Value]] = [
+        {"of": title} | {test.key: found.values[f"{test.key}_{moment}"] for test in CODE_TESTS}
         for moment, title in MOMENTS.items()
     ]
-    beside = {
-        "images, hybrid": found,
-        "images, GAN (study 1)": results.runs.get(plain_gan(results.params)),
-        FLOOR.label: floor(results),
-    }
-    rows += [{"of": title, **score_cells(results.params, of, {})} for title, of in beside.items() if of is not None]
+    beside = {"images, hybrid": found, "images, GAN (study 1)": results.runs.get(results.plain_gan)}
+    rows += [
+        shared.score_cells(results.params, run) | {"of": title} for title, run in beside.items() if run is not None
+    ]
+    rows.append(shared.floor_row("of", shared.score_cells(results.params, results.floor)))
     columns = [
         Column("of", "of"),
-        Column("ks_rejected", "KS rejects, % of dimensions", "codes against N(0, I)", digits=0, scale=100),
-        Column("ks_max", "largest KS", "codes against N(0, I)", digits=3),
-        Column("mmd", "MMD²", "codes against N(0, I)", digits=4),
-        Column("mmd_p", "p of MMD", "codes against N(0, I)", digits=3),
-        *extractor_columns(results.params),
-        *(TV, *PRDC_COLUMNS[:2]),
+        *CODE_TESTS,
+        *shared.extractor_columns(results.params),
+        shared.TV,
+        *shared.PRDC_COLUMNS[:2],
     ]
-    caption = (
-        "The encoder's codes against N(0, I): a Kolmogorov-Smirnov test per dimension (5 %, Holm's correction) and the maximum mean "
-        "discrepancy with a permutation test; then the images. Report 1 gives no number for its hybrid."
-    )
     facts = _facts(results) | {"codes": f"{settings.num_codes:,}, {settings.permutations:,} permutations"}
-    return Table(
-        "hybrid", "VAE-GAN hybrid: codes and images", columns, rows, caption, facts, (), frozenset({len(rows) - 1})
-    )
+    return TEXTS("hybrid").table(columns, rows, facts)
 
 
-def over_seeds(results: Results) -> list[Table]:
+def over_seeds(results: TwoStageRows) -> list[Table]:
     """Rows that differ in their seed alone; none where there are none."""
-    rows = [
-        Repeated(rows[0].name, {row.settings.seed: run(results, row) for row in rows})
-        for rows in repeats(results.params)
-    ]
-    return [spreads("seeds_two_stage", results, rows, (FID, CONSISTENCY, GUIDES_VIEW))] if rows else []
+    rows = [Repeated(rows[0].name, {row.settings.seed: row.run for row in rows}) for rows in results.repeats()]
+    return [spreads("seeds_two_stage", results, rows, (shared.FID, shared.CONSISTENCY, GUIDES_VIEW))] if rows else []
 
 
-def timings(results: Results) -> Table:
-    """What every training took, how many parameters its adapters have, and how far their start moved the images."""
-    more = (
-        Column("adapter_parameters", "parameters", "adapters"),
-        Column("start_mse", "start's MSE", "adapters", digits=4),
-    )
+def timings(results: TwoStageRows) -> Table:
+    """What every run took, how many parameters its adapters have, and how far their start moved the images."""
+    more = (Column("adapter_parameters", "parameters", "adapters"), Column("start_mse", "start's MSE", "adapters", 4))
     note = "Start's MSE: between stage 1's images and the adapted generator's before training, pixels in [-1, 1]."
-    runs = [*(run(results, row) for row in all_rows(results.params)), results.runs[HYBRID]]
+    runs = [*(row.run for row in results.rows), results.runs[HYBRID]]
     return trainings.timings("runs_two_stage", results, runs, more, note)
 
 
-def _identity(row: Row) -> dict[str, Value]:
-    return {"group": row.group, "row": row.name}
-
-
-def _settings(row: Row) -> dict[str, Value]:
+def _row(row: Row) -> dict[str, Value]:
+    """Its names and settings."""
     settings, stage2 = row.settings, row.stage2
-    common = {"prior": settings.prior, "batch_size": settings.batch_size, "seed": settings.seed}
+    cells: dict[str, Value] = {"group": row.group, "row": row.name, "run": row.run_name, "quiet": row.group == STAGE1}
+    cells |= {"prior": settings.prior, "batch_size": settings.batch_size, "seed": settings.seed}
     if stage2 is None:
-        return common | {"n_gen": settings.stage1_n_gen}
-    return common | {"n_gen": stage2.n_gen, "weight": stage2.ce_loss_weight, "layers": _layers(stage2)}
+        return cells | {"n_gen": settings.stage1_n_gen}
+    return cells | {"n_gen": stage2.n_gen, "weight": stage2.ce_loss_weight, "layers": _layers(stage2)}
 
 
 def _layers(settings: GANConfig) -> str:
     """What stage 2 trains."""
-    if not settings.has_adapters:
-        return "generator"
-    layers = [
-        *(["input"] if settings.add_stage2_input else []),
-        *([f"FF {settings.sft_ff_dim}"] if settings.add_stage2_ff else []),
-        *([f"conv {settings.sft_conv_hidden}"] if settings.add_stage2_conv else []),
-    ]
-    return " + ".join(layers) + (", random start" if settings.adapter_start == "random" else "")
+    layers = {
+        "input": settings.add_stage2_input,
+        f"FF {settings.sft_ff_dim}": settings.add_stage2_ff,
+        f"conv {settings.sft_conv_hidden}": settings.add_stage2_conv,
+    }
+    start = ", random start" if settings.has_adapters and settings.adapter_start == "random" else ""
+    return (" + ".join(layer for layer, added in layers.items() if added) or "generator") + start
 
 
-def _measured(results: Results, row: Row) -> dict[str, Value]:
-    cells = score_cells(results.params, run(results, row), reported(results, row))
+def _measured(results: TwoStageRows, row: Row) -> dict[str, Value]:
+    cells = shared.score_cells(results.params, row.run, row.printed())
     if not row.is_guided:
         return cells
-    ratio, cosine = gradient_facts(results, row)
-    return cells | {"gradient_ratio": ratio, "gradient_cosine": cosine}
+    return cells | dict(zip((column.key for column in GRADIENTS), row.gradient_facts(), strict=True))
 
 
-def _facts(results: Results) -> Mapping[str, str]:
-    params, guide = results.params, results.runs[GUIDE]
-    generated: list[Run] = [run(results, row) for row in all_rows(params)]
-    reference = (
-        "the balanced training set" if params.two_stage.split in params.split.long_tailed else "the training images"
+def _facts(results: TwoStageRows) -> Mapping[str, str]:
+    params, guide = results.params, results.runs[shared.GUIDE]
+    long_tail = params.two_stage.split in params.split.long_tailed
+    reference, seeds = (
+        "the balanced training set" if long_tail else "the training images",
+        "training as in the table of scores",
     )
-    facts = score_facts(results, generated, [floor(results)], reference, "training as in the table of scores")
+    facts = shared.score_facts(results, [row.run for row in results.rows], [results.floor], reference, seeds)
+    network, accuracy = params.classifiers[shared.GUIDE].network, guide.values["accuracy"]
     budget = (
         f"stage 1 {params.stage1_epochs} epochs or {params.stage1_max_generator_steps:,} generator steps, "
         f"stage 2 {params.stage2_epochs} or {params.stage2_max_generator_steps:,}, whichever is less"
     )
-    guide_facts = (
-        f"{GUIDE} ({params.classifiers[GUIDE].network}, {guide.values['accuracy']:.1%} right on real test images)"
-    )
-    return facts | {"guide": guide_facts, "widths": f"ngf {params.ngf}, ndf {params.ndf}", "budget": budget}
+    guided_by = f"{shared.GUIDE} ({network}, {accuracy:.1%} right on real test images)"
+    return facts | {"guide": guided_by, "widths": f"ngf {params.ngf}, ndf {params.ndf}", "budget": budget}

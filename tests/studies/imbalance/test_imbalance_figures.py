@@ -74,7 +74,7 @@ def test_bars_on_target_draws_every_value_before_its_target():
 @pytest.mark.parametrize(("extractors", "rows"), [(("judge",), 2), (("judge", "inception"), 2)])
 def test_scores_of_two_extractors_never_share_a_panel(tmp_path, drawn, extractors, rows):
     project = build_project(tmp_path, extractors=extractors)
-    results = project.results
+    results = project.read("imbalance")
     figure = drawn(imbalance.figures, "scores_against_ratio", results, "gan", ("gan",))
     assert len(figure.axes) == 2 * rows
     ours = [results.runs[f"{model}-split1"].values["fid_classifier"] for model in ("gan", "real")]
@@ -87,7 +87,7 @@ def test_scores_of_two_extractors_never_share_a_panel(tmp_path, drawn, extractor
 
 def test_no_reported_panel_for_other_data(tmp_path, drawn):
     project = build_project(tmp_path, data="digits-rgb")
-    results = project.results
+    results = project.read("imbalance")
     assert len(drawn(imbalance.figures, "scores_against_ratio", results, "vae", ("vae", "vae-gmm")).axes) == 2
 
 

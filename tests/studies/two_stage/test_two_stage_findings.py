@@ -3,8 +3,7 @@
 import pytest
 
 from made_up import build_project
-from modescope.studies.two_stage.findings import all_findings
-from modescope.studies.two_stage.rows import all_rows, stage2_rows
+from modescope.studies.two_stage.findings import findings
 
 
 @pytest.fixture
@@ -12,14 +11,17 @@ def project(tmp_path):
     """Every row, all equal: 10 % consistent at FID 5; the floor's FID is 0.02."""
     project = build_project(tmp_path, splits=("balanced",))
     project.change("real-balanced", fid_classifier=0.02)
-    set_rows(project, all_rows(project.params))
+    set_rows(project, project.planned("two-stage").rows)
     return project
 
 
 def set_rows(project, rows, consistency=0.1, fid=5.0):
     for row in rows:
         project.change(
-            row.run, "two-stage", fid_classifier=fid, **({"class_consistency": consistency} if row.has_classes else {})
+            row.run_name,
+            "two-stage",
+            fid_classifier=fid,
+            **({"class_consistency": consistency} if row.has_classes else {}),
         )
 
 
@@ -27,11 +29,11 @@ def set_gradients(project, rows, adversarial, guidance, whole):
     for row in rows:
         lines = ["step,train/g_adversarial_gradient,train/g_class_gradient,train/g_gradient"]
         lines += [f"{step},{adversarial},{guidance},{whole}" for step in (1, 2)]
-        (project.folders.models / "two-stage" / row.run / "curves.csv").write_text("\n".join(lines) + "\n")
+        (project.folders.models / "two-stage" / row.run_name / "curves.csv").write_text("\n".join(lines) + "\n")
 
 
 def texts(project):
-    return {finding.head: finding.text for finding in all_findings(project.results)}
+    return {finding.head: finding.text for finding in findings(project.read("two-stage"))}
 
 
 def counts(more, less, lower, higher, both):
@@ -42,7 +44,7 @@ def counts(more, less, lower, higher, both):
 
 
 def of_architecture(project, letters):
-    return [row for row in stage2_rows(project.params) if row.group in letters and row.is_guided]
+    return [row for row in project.planned("two-stage").stage2_rows if row.group in letters and row.is_guided]
 
 
 @pytest.mark.parametrize(
@@ -86,19 +88,19 @@ def test_guidance_that_helps_in_part(project):
 
 
 def test_another_seed_is_held_against_its_own_stage_1(project):
-    rows = {row.name: row for row in all_rows(project.params)}
+    rows = {row.name: row for row in project.planned("two-stage").rows}
     set_rows(project, [rows["stage1-seed43"]], 0.2, 6.0)
     set_rows(project, [rows["d-ff-0.5"], rows["d-ff-0.5-again"]], 0.5, 4.0)
     assert (
-        "With more than one seed: +0.0 points and FID -0.00 (c-conv-0.5, seed 42) and +0.0 points and FID -0.00 (c-conv256, seed 44); "
+        "With more than one seed: +0.0 points and FID +0.00 (c-conv-0.5, seed 42) and +0.0 points and FID +0.00 (c-conv256, seed 44); "
         "+40.0 points and FID -1.00 (d-ff-0.5, seed 42) and +30.0 points and FID -2.00 (d-ff-0.5-again, seed 43); "
     ) in texts(project)["Guidance against stage 1 alone"]
 
 
 def test_what_the_guide_sees_and_the_judge_does_not(project):
-    rows = {row.name: row for row in stage2_rows(project.params)}
+    rows = {row.name: row for row in project.planned("two-stage").stage2_rows}
     for row in rows.values():
-        project.change(row.run, "two-stage", class_consistency=0.1, guide_consistency=0.98)
+        project.change(row.run_name, "two-stage", class_consistency=0.1, guide_consistency=0.98)
     project.change("stage2-d-input-1.0", "two-stage", class_consistency=0.3, guide_consistency=0.5)
     text = texts(project)["Guide against judge"]
     assert "where stage 2 trains a new output layer, 98 % of them and the judge 10 %" in text
@@ -106,7 +108,7 @@ def test_what_the_guide_sees_and_the_judge_does_not(project):
 
 
 def test_the_control_stands_beside_the_guided_rows(project):
-    set_rows(project, [row for row in stage2_rows(project.params) if not row.is_guided], 0.11, 4.5)
+    set_rows(project, [row for row in project.planned("two-stage").stage2_rows if not row.is_guided], 0.11, 4.5)
     found = texts(project)
     assert "Without guidance a-control reaches FID 4.50 and class consistency 11.0%." in found["Report 1's conclusion"]
     assert counts(0, 0, 0, 0, 0) in found["Guidance against stage 1 alone"]
@@ -122,7 +124,7 @@ def test_gradients_are_compared_by_length_and_direction(project):
 
 
 def test_every_prior_is_named_at_both_stages(project):
-    rows = {row.name: row for row in all_rows(project.params)}
+    rows = {row.name: row for row in project.planned("two-stage").rows}
     set_rows(project, [rows["d-ff-0.5-sphere"]], 0.2, 9.0)
     text = texts(project)["Prior placement"]
     assert "sphere 10.0%, 5.00 (stage1-sphere), then 20.0%, 9.00 (d-ff-0.5-sphere)" in text
@@ -130,19 +132,22 @@ def test_every_prior_is_named_at_both_stages(project):
 
 
 @pytest.mark.parametrize(
-    ("told", "wording"),
+    ("changes", "wording"),
     [
-        ({}, "they are not told from N(0, I) before training, after training the VAE alone and after joint training ("),
+        (
+            {},
+            "they are not distinguishable from N(0, I) before training, after training the VAE alone and after joint training (",
+        ),
         (
             {"ks_rejected_vae": 0.25, "mmd_p_joint": 0.002},
-            "they are told from N(0, I) after training the VAE alone and after joint training and not told from N(0, I) before training (",
+            "they are distinguishable from N(0, I) after training the VAE alone and after joint training and not distinguishable from N(0, I) before training (",
         ),
     ],
 )
-def test_the_hybrids_codes_are_told_from_noise_or_not(project, told, wording):
+def test_the_hybrids_codes_are_distinguished_from_noise_or_not(project, changes, wording):
     moments = ("untrained", "vae", "joint")
     same = {f"ks_rejected_{moment}": 0.0 for moment in moments} | {f"mmd_p_{moment}": 0.3 for moment in moments}
-    project.change("hybrid", "two-stage", **same | told, fid_classifier=6.0)
+    project.change("hybrid", "two-stage", **same | changes, fid_classifier=6.0)
     project.change("gan-balanced", fid_classifier=5.5)
     text = texts(project)["VAE-GAN hybrid"]
     assert wording in text and text.endswith("hybrid 6.00, GAN 5.50.")

@@ -24,12 +24,11 @@ SMALL = Table(
     rows=(
         {"name": "a|b", "count": 12345, "mean": 2.0, "std": 0.25, "share": 0.1234567},
         {"name": "a|b", "share": None},
-        {"name": "c"},
+        {"name": "c", "quiet": True},
     ),
     caption="A caption.",
     facts={"data": "cifar10", "test set": "none"},
     notes=("Few images.",),
-    quiet=frozenset({2}),
 )
 
 
@@ -109,7 +108,7 @@ def test_score_caption_names_what_the_numbers_rest_on(results):
 @pytest.mark.parametrize("extractors", [("judge",), ("judge", "inception")])
 def test_two_extractors_never_share_a_column(tmp_path, extractors):
     project = build_project(tmp_path, splits=("split1",), extractors=extractors)
-    table = tables.scores(project.results, "gan", ("gan",))
+    table = tables.scores(project.read("imbalance"), "gan", ("gan",))
     groups = {column.key: column.group for column in table.columns}
     assert groups["fid_classifier"] == "judge" and groups["fid_reported"] == "reported (Inception)"
     assert groups.get("fid") == ("Inception" if "inception" in extractors else None)
@@ -117,20 +116,20 @@ def test_two_extractors_never_share_a_column(tmp_path, extractors):
 
 def test_reported_values_stand_only_beside_the_same_data(tmp_path):
     project = build_project(tmp_path, data="digits-rgb")
-    table = tables.scores(project.results, "gan", ("gan",))
+    table = tables.scores(project.read("imbalance"), "gan", ("gan",))
     assert not any(column.key.endswith("_reported") for column in table.columns)
 
 
 def test_warnings_of_the_evaluation_stand_under_the_table(project):
     rewrite(project.folders.metrics_file("imbalance", "gan-split1"), warnings=["fid: too few images"])
-    table = tables.scores(project.results, "gan", ("gan",))
+    table = tables.scores(project.read("imbalance"), "gan", ("gan",))
     assert table.notes == ["Warning (gan-split1): fid: too few images."]
 
 
 def test_missing_inception_scores_are_an_error(tmp_path):
     project = build_project(tmp_path, splits=("split1",), extractors=("judge", "inception"))
     rewrite(project.folders.metrics_file("imbalance", "gan-split1"), fid=None)
-    results = project.results
+    results = project.read("imbalance")
     with pytest.raises(UserError, match="gan-split1 has no Inception scores"):
         tables.scores(results, "gan", ("gan",))
 
@@ -150,12 +149,12 @@ def test_class_share_table_compares_with_the_training_split(results):
 
 def test_class_share_of_wrong_length_is_refused(project):
     project.change("gan-split1", class_share=[1.0])
-    results = project.results
+    results = project.read("imbalance")
     with pytest.raises(UserError, match="gan-split1: class_share has 1 entries for 10 classes"):
         tables.class_shares(results)
 
 
-def test_classifier_table_names_role_and_calibration(results):
-    (table,) = classifiers.section(results).content
+def test_classifier_table_names_role_and_calibration(project):
+    (table,) = classifiers.STUDY.section(project.read("classifiers")).content
     judge = next(cells for cells in table.cells if cells[0] == "rgb-judge")
     assert judge[1:] == ["judge", "resnet", "cifar10-jpeg", "2", "85.00", "0.500", "6.00", "1.00", "1.400", "10,000"]

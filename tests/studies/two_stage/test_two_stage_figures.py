@@ -11,9 +11,9 @@ from PIL import Image
 
 from made_up import CLASSES, build_project
 from modescope.pictures import mosaic, tiles
+from modescope.report import figures as report_figures
 from modescope.report.figures import label_points
 from modescope.studies.two_stage import figures
-from modescope.studies.two_stage.rows import all_rows, representatives
 
 PICTURES = ["samples", "consistency_against_fid", "confusion", "gradients", "curves"]
 
@@ -45,7 +45,7 @@ def test_pictures_are_readable_and_repeatable(results, name):
 
 def test_figure_11_sorts_images_by_intended_class(results, monkeypatch):
     sheets = []
-    monkeypatch.setattr(figures, "image_sheet", lambda *sheet: sheets.append(sheet) or b"")
+    monkeypatch.setattr(report_figures, "image_sheet", lambda *sheet: sheets.append(sheet) or b"")
     figures.samples(results)
     cells, rows, columns = sheets[0]
     assert rows == ["stage1", "A: a-0.5-n20", "B: b-ff-0.5", "C: c-conv-0.5", "D: d-ff-0.5"] and columns == list(
@@ -57,7 +57,7 @@ def test_figure_11_sorts_images_by_intended_class(results, monkeypatch):
 
 def test_starts_show_step_0_of_adapted_rows(results, monkeypatch):
     sheets = []
-    monkeypatch.setattr(figures, "image_sheet", lambda *sheet: sheets.append(sheet) or b"")
+    monkeypatch.setattr(report_figures, "image_sheet", lambda *sheet: sheets.append(sheet) or b"")
     (picture,) = figures.adapter_starts(results)
     cells, rows, _ = sheets[0]
     assert picture.name == "adapter_starts"
@@ -68,18 +68,18 @@ def test_starts_show_step_0_of_adapted_rows(results, monkeypatch):
 def test_no_starts_without_adapters(project):
     rows = {name: row for name, row in project.params.two_stage.rows.items() if name.startswith("a-")}
     project.change_params({"two_stage": {"rows": rows}})
-    assert figures.adapter_starts(project.results) == []
+    assert figures.adapter_starts(project.read("two-stage")) == []
 
 
 def test_scatter_has_every_row_with_classes_and_readable_names(results, drawn):
     (axes,) = drawn(figures, "consistency_against_fid", results).axes
     shown = {text.get_text() for text in axes.texts}
-    assert shown == {row.name for row in all_rows(results.params) if row.has_classes}
+    assert shown == {row.name for row in results.rows if row.has_classes}
     points = [line.get_xydata()[0].tolist() for line in axes.lines if len(line.get_xydata()) == 1]
     values = results.runs["stage2-a-1.0-n50"].values
     assert [values["fid_classifier"], 100 * values["class_consistency"]] in points
     hollow = [line for line in axes.lines if line.get_markerfacecolor() == "white"]
-    assert len(hollow) == 4
+    assert len(hollow) == sum(row.has_classes for row in results.stage1_rows)
     assert names_are_readable(axes, points)
 
 
@@ -112,17 +112,17 @@ def test_curves_show_every_stage_1_and_every_representative(results, drawn):
     titles = [axes.get_title(loc="left") or axes.get_title() for axes in drawn(figures, "curves", results).axes]
     wanted = [
         *results.params.two_stage.stage1,
-        *(f"{group}: {row.name}" for group, row in list(representatives(results.params).items())[1:]),
+        *(f"{group}: {row.name}" for group, row in list(results.representatives.items())[1:]),
     ]
     assert [title for title in titles if title] == wanted
 
 
 def test_a_stage_1_that_was_given_has_no_curve(project):
     (project.folders.models / "two-stage" / "stage1" / "curves.csv").unlink()
-    assert figures.curves(project.results).png
+    assert figures.curves(project.read("two-stage")).png
 
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_small_profile_fills_every_figure(tmp_path, name):
-    results = build_project(tmp_path, splits=("balanced",), data="digits-rgb", profile="demo").results
+    results = build_project(tmp_path, splits=("balanced",), data="digits-rgb", profile="demo").read("two-stage")
     assert getattr(figures, name)(results).png

@@ -1,0 +1,66 @@
+"""What a study is: its rows, its findings, its tables and figures, and the page that shows them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modescope.config import Params
+from modescope.report.figures import Picture
+from modescope.report.page import Finding, Page, Section
+from modescope.report.results import Folders, Reader, Results, distinct
+from modescope.report.tables import Table
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study of the project. Every part takes the study's rows with what is measured of them.
+
+    Attributes:
+        name: of its folders in models/, metrics/ and reports/, and of its experiment in MLflow.
+        title: of its page.
+        rows: which rows and runs it has.
+        findings: sentences that follow from the numbers, the answer first.
+        content: tables and figures in order, first the summary.
+        glance: the table of at most five columns that README shows; it needs the metrics files alone.
+        note: where the study differs from what it repeats.
+    """
+
+    name: str
+    title: str
+    rows: type[Results]
+    findings: Callable[[Any], Sequence[Finding]]
+    content: Callable[[Any], Sequence[Table | Picture]]
+    glance: Callable[[Any], Table]
+    note: Callable[[Any], str] = lambda results: ""
+
+    def planned(self, params: Params, folders: Folders) -> Results:
+        """Its rows before anything is read."""
+        return self.rows(params, folders)
+
+    def read(self, params: Params, folders: Folders, read_final: Reader) -> Results:
+        """Its rows with all their runs. Raises UserError for a missing run, or a number that MLflow and files disagree on."""
+        return self.planned(params, folders).read(read_final)
+
+    def section(self, results: Results) -> Section:
+        """All that its page holds."""
+        return Section(self.name, self.title, self.findings(results), self.content(results), self.note(results))
+
+    def page(self, results: Results) -> Page:
+        """Header and section; all of it depends on `results` alone."""
+        infos = [found.info for found in results.runs.values()]
+        facts = {
+            "data": [info["data"]["name"] for info in infos],
+            "profile": [results.profile],
+            "runs": [str(len(infos))],
+            "device": [info["device"] for info in infos],
+            "precision": [info["precision"] for info in infos],
+            "torch": [info["versions"]["torch"] for info in infos],
+        }
+        header = [(name, distinct(values)) for name, values in facts.items()]
+        return Page("Modescope", LEAD, header, [self.section(results)])
+
+
+LEAD = (
+    "Mode collapse in small image generators, measured: which classes a generator forgets, how good the rest looks, "
+    "and how far any of it is from what real images score."
+)

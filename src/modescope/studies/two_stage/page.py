@@ -1,0 +1,56 @@
+"""The page of studies 1b and 2: what stands on it, in order."""
+
+from modescope.models.adapters import adapt
+from modescope.models.dcgan import DCGANDiscriminator, DCGANGenerator
+from modescope.report.diagrams.networks import architecture_pictures
+from modescope.report.figures import Picture
+from modescope.report.scores import GUIDE
+from modescope.report.tables import Table
+from modescope.studies.study import Study
+from modescope.studies.two_stage import figures, findings, tables
+from modescope.studies.two_stage.rows import NAME, STAGE1, TEXTS, TwoStageRows
+
+
+def content(results: TwoStageRows) -> list[Table | Picture]:
+    """Scores and architectures, then consistency, gradients, priors, the hybrid and training."""
+    return [
+        tables.summary(results),
+        tables.scores(results),
+        *architectures(results),
+        figures.samples(results),
+        *figures.adapter_starts(results),
+        figures.consistency_against_fid(results),
+        figures.confusion(results),
+        tables.class_consistency(results),
+        figures.gradients(results),
+        tables.priors(results),
+        *tables.tail(results),
+        *tables.over_seeds(results),
+        tables.hybrid(results),
+        figures.curves(results),
+        tables.timings(results),
+    ]
+
+
+def architectures(results: TwoStageRows) -> list[Picture]:
+    """Figures 3 to 10: what each architecture's row builds, drawn from the modules that it builds."""
+    from modescope.models.classifiers import build_classifier  # imports torchvision, which no other page needs
+
+    rows = [row.settings for group, row in results.representatives.items() if group != STAGE1]
+    generators = {row.architecture: adapt(DCGANGenerator(row.latent_dim, row.ngf), row, 3, 32) for row in rows}
+    guide = results.params.classifiers[GUIDE]
+    network = build_classifier(guide.network, guide.widths, len(results.runs[GUIDE].classes), 3, guide.role)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    discriminator, latent_dim = DCGANDiscriminator(rows[0].ndf), rows[0].latent_dim
+    return architecture_pictures(generators, discriminator, latent_dim, guide.network, parameters)
+
+
+STUDY = Study(
+    NAME,
+    "Studies 1b and 2: VAE-GAN hybrid, mixture prior and guidance",
+    TwoStageRows,
+    findings.findings,
+    content,
+    tables.glance,
+    lambda results: TEXTS("note").caption,
+)
