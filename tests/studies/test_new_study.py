@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from clones import copy_of_the_repository, run
+
+from benchmarks.clones import copy_of_the_repository, run
 
 SECTION = Path("docs/extending.md").read_text(encoding="utf-8").partition("## A new study\n")[2].partition("\n## ")[0]
 BLOCKS = re.findall(r"```\w+\n# ([^\n]+)\n(.*?)```", SECTION, re.DOTALL)
