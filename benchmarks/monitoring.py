@@ -11,7 +11,7 @@ from pathlib import Path
 
 from modescope.config import load_params
 from modescope.mlflow.filing import push
-from modescope.provenance import describe_run
+from modescope.runs.key import describe_run
 from modescope.runs.log import RunLog
 from modescope.stages.trained_run import hardware, load_training_data
 from modescope.training import loop

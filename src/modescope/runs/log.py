@@ -45,7 +45,7 @@ class RunLog:
     SystemExit or KeyboardInterrupt `killed`; either can be continued.
 
     Args:
-        info: the fields of run.json that are known at the start (`provenance.describe_run`).
+        info: the fields of run.json that are known at the start (`key.describe_run`).
         folder: the work folder, `.ckpt/KEY`.
         push: files the run's folder elsewhere, now and then and when the run ends (`modescope.mlflow.filing.push`).
 

@@ -6,7 +6,7 @@ from modescope.config import load_params
 from modescope.errors import UserError
 from modescope.files import root
 from modescope.process import run_stage
-from modescope.provenance import describe_run
+from modescope.runs.key import describe_run
 from modescope.stages.trained_run import hardware, load_training_data, train_run
 from modescope.training.cgan import cgan_training
 from modescope.training.checkpoints import load_start

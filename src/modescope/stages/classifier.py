@@ -14,7 +14,7 @@ from modescope.mlflow.filing import push
 from modescope.models.classifiers import Classifier
 from modescope.models.weights import save_weights
 from modescope.process import run_stage
-from modescope.provenance import describe_run, work_folder
+from modescope.runs.key import describe_run, work_folder
 from modescope.runs.log import RunLog
 from modescope.stages.trained_run import hardware
 from modescope.training.airbench import train_with_package

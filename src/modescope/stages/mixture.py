@@ -15,7 +15,7 @@ from modescope.mlflow.filing import push
 from modescope.models.weights import WEIGHTS, save_weights
 from modescope.pictures import grid
 from modescope.process import run_stage
-from modescope.provenance import describe_run, work_folder
+from modescope.runs.key import describe_run, work_folder
 from modescope.runs.log import RunLog
 from modescope.stages.trained_run import load_training_data
 from modescope.training.objective import PREVIEW_COUNT

@@ -16,7 +16,7 @@ from modescope.files import write_json
 from modescope.mlflow.filing import push
 from modescope.models.weights import WEIGHTS
 from modescope.process import run_stage
-from modescope.provenance import describe_run, work_folder
+from modescope.runs.key import describe_run, work_folder
 from modescope.runs.log import RunLog
 from modescope.training.device import training_device
 

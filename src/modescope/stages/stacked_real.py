@@ -13,7 +13,7 @@ from modescope.mlflow.filing import push
 from modescope.models.weights import WEIGHTS
 from modescope.pictures import grid
 from modescope.process import run_stage
-from modescope.provenance import describe_run, work_folder
+from modescope.runs.key import describe_run, work_folder
 from modescope.runs.log import RunLog
 from modescope.training.device import training_device
 from modescope.training.objective import PREVIEW_COUNT

@@ -5,7 +5,7 @@ from pathlib import Path
 from modescope.config import Stage1Config, load_params
 from modescope.files import read_json, root
 from modescope.process import run_stage
-from modescope.provenance import describe_run
+from modescope.runs.key import describe_run
 from modescope.stages.trained_run import hardware, load_training_data, train_run
 from modescope.training.device import training_device
 from modescope.training.two_stage import load_stage1, new_stage1, stage1_training

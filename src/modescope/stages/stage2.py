@@ -7,7 +7,7 @@ from modescope.errors import UserError
 from modescope.files import read_json
 from modescope.models.weights import WEIGHTS
 from modescope.process import run_stage
-from modescope.provenance import describe_run
+from modescope.runs.key import describe_run
 from modescope.stages.trained_run import hardware, load_training_data, train_run
 from modescope.training.device import training_device
 from modescope.training.guidance import ClassGuidance, load_guide

@@ -14,7 +14,7 @@ from modescope.data.prepared import load_prepared
 from modescope.data.splits import Split
 from modescope.mlflow.filing import push
 from modescope.models.weights import save_weights
-from modescope.provenance import work_folder
+from modescope.runs.key import work_folder
 from modescope.runs.log import RunLog
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.device import arithmetic, usable_precision
