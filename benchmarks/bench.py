@@ -80,7 +80,7 @@ def table(found: dict[str, Any]) -> list[str]:
 
 def _head(found: dict[str, Any]) -> list[str]:
     return [
-        f"{found['device']}: measured peak {found['peak_gflops']:.0f} GFLOP/s (bf16 matrix product)",
+        f"{found['device']}: measured peak {found['peak_gflops']:.0f} GFLOP/s (matrix product)",
         COLUMNS.format(*HEADINGS),
     ]
 

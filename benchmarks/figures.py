@@ -16,7 +16,7 @@ def picture(measured: dict[str, Any]) -> bytes:
 
     def draw(figure: Figure) -> None:
         figure.suptitle(
-            f"{measured['device']}: {measured['peak_gflops'] / 1000:.2f} TFLOP/s at most (bf16 matrix product)",
+            f"{measured['device']}: {measured['peak_gflops'] / 1000:.2f} TFLOP/s at most (matrix product)",
             x=0.01,
             ha="left",
             fontsize=9,

@@ -1,6 +1,7 @@
 """Files are whole or absent."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
@@ -18,14 +19,37 @@ def test_a_failure_leaves_the_old_file_and_no_scraps(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_takes_the_old_ones_place(tmp_path):
-    folder = tmp_path / "out"
-    folder.mkdir()
+def test_a_folder_takes_the_old_ones_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "models" / "out"
+    folder.mkdir(parents=True)
     (folder / "old").touch()
     with atomic_path(folder) as temporary:
         temporary.mkdir()
         (temporary / "new").touch()
     assert [path.name for path in folder.iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize("place", [".", "precious", "data", "..", "models/../precious", "link"])
+def test_a_folder_of_somebody_elses_is_never_replaced(place, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    for name in ("precious/thesis.tex", "data/rgb/train.safetensors", "models/x"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text("mine", encoding="utf-8")
+    (home / "link").symlink_to("precious")
+    monkeypatch.chdir(home)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match="did not make, it would be deleted"), atomic_path(Path(place)) as temporary:
+        temporary.mkdir()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_empty_folder_may_be_filled(tmp_path):
+    (tmp_path / "new").mkdir()
+    with atomic_path(tmp_path / "new") as temporary:
+        temporary.mkdir()
+        (temporary / "a").touch()
+    assert (tmp_path / "new" / "a").exists()
 
 
 def test_nan_never_reaches_a_file(tmp_path):

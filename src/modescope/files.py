@@ -12,6 +12,8 @@ from typing import Any
 
 from modescope.errors import UserError
 
+OUTPUT_FOLDERS = ("data", "models", "metrics", "reports", ".ckpt")
+
 
 def root() -> Path:
     """The repository: `$DVC_ROOT` inside a DVC stage (the parent repository in a temporary workspace), else the working
@@ -23,9 +25,10 @@ def root() -> Path:
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `path` (to become a file or a folder); it takes `path`'s place on success and
-    vanishes on failure.
+    vanishes on failure. Raises UserError at once if `path` is a folder that is not the pipeline's to replace.
     """
     path = Path(path)
+    refuse_foreign_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
@@ -36,6 +39,20 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def refuse_foreign_folder(path: Path) -> None:
+    """Raises UserError if `path` is a folder with content that lies outside the pipeline's own folders.
+
+    Those are what is below data/, models/, metrics/, reports/ and .ckpt/ of the repository or of the workspace.
+    """
+    real = path.resolve()
+    homes = [base / name for base in (root(), Path.cwd()) for name in OUTPUT_FOLDERS]
+    if path.is_symlink() or (real.is_dir() and any(real.iterdir()) and not any(home in real.parents for home in homes)):
+        raise UserError(
+            f"{path} is a folder that the pipeline did not make, it would be deleted: "
+            f"name a new one, or one below {', '.join(f'{name}/' for name in OUTPUT_FOLDERS[:-1])}"
+        )
 
 
 def write_json(path: Path, content: Any) -> None:

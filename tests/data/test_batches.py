@@ -77,3 +77,11 @@ def test_to_uint8_rounds_and_clamps():
 def test_images_that_are_floats_already_are_refused(convert):
     with pytest.raises(ValueError, match="expected uint8 images, got torch.float32"):
         convert(torch.zeros(1))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_not_finite_never_becomes_a_pixel(value):
+    images = torch.zeros(2, 1, 2, 2)
+    images[1, 0, 1, 0] = value
+    with pytest.raises(UserError, match="not finite"):
+        to_uint8(images, low=-1.0)

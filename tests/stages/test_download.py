@@ -33,22 +33,29 @@ def test_the_slot_decides_the_dataset(workspace, slot, name, channels):
 
 
 def test_running_twice_gives_the_same_bytes(workspace):
-    download.main("grey", workspace / "first")
-    download.main("grey", workspace / "second")
-    download.main("grey", workspace / "second")
+    first, second = workspace / "data" / "first", workspace / "data" / "second"
+    for folder in (first, second, second):
+        download.main("grey", folder)
     for file in ("train.safetensors", "test.safetensors"):
-        assert sha256(workspace / "first" / file) == sha256(workspace / "second" / file)
+        assert sha256(first / file) == sha256(second / file)
+
+
+def test_a_folder_of_somebody_elses_is_refused_before_anything_is_fetched(workspace, capsys):
+    before = sorted(workspace.rglob("*"))
+    with pytest.raises(UserError, match="did not make"):
+        download.main("grey", Path("."))
+    assert sorted(workspace.rglob("*")) == before
 
 
 def test_a_failure_leaves_the_earlier_output_and_nothing_half_written(workspace, monkeypatch):
-    download.main("grey", workspace / "grey")
+    download.main("grey", workspace / "data" / "grey")
     before = sorted(workspace.rglob("*"))
     (workspace / "params.yaml").write_text(
         (workspace / "params.yaml").read_text().replace("grey: digits", "grey: mnist")
     )
     monkeypatch.setenv("MODESCOPE_MIRROR", "nowhere")
     with pytest.raises(UserError):
-        download.main("grey", workspace / "grey")
+        download.main("grey", workspace / "data" / "grey")
     assert sorted(workspace.rglob("*")) == before
 
 

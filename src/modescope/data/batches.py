@@ -72,7 +72,12 @@ def to_unit(images: Tensor) -> Tensor:
 
 
 def to_uint8(images: Tensor, low: float) -> Tensor:
-    """Float images in [low, 1], low being -1.0 or 0.0, to uint8: rounded to the nearest level, clamped."""
+    """Float images in [low, 1], low being -1.0 or 0.0, to uint8: rounded to the nearest level, clamped.
+
+    Raises UserError for NaN and infinity, which would become pixels like any other.
+    """
+    if not torch.isfinite(images).all():
+        raise UserError("the model draws images that are not finite: it diverged, lower its learning rate or use fp32")
     return ((images.float() - low) * (255 / (1 - low))).round().clamp(0, 255).to(torch.uint8)
 
 
