@@ -42,16 +42,16 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 
 
 def expected_calibration_error(logits: Tensor, labels: Tensor, num_bins: int = 15) -> float:
-    """Mean distance of confidence from accuracy, as a fraction, over `num_bins` bins of equal width, each weighted by
-    its images (equation 5).
+    """Mean distance of confidence from accuracy over bins of equal width, weighted by their images (equation 5).
+
+    Returns:
+        a fraction.
     """
     confidence, predicted = logits.double().softmax(1).max(1)
     surplus = confidence - (predicted == labels).double()
     bins = (confidence * num_bins).ceil().long().clamp(1, num_bins) - 1
-    return (
-        torch.zeros(num_bins, dtype=torch.double, device=logits.device).index_add_(0, bins, surplus).abs().sum()
-        / len(labels)
-    ).item()
+    per_bin = torch.zeros(num_bins, dtype=torch.double, device=logits.device).index_add_(0, bins, surplus)
+    return (per_bin.abs().sum() / len(labels)).item()
 
 
 def classification_scores(logits: Tensor, labels: Tensor, temperature: float) -> dict[str, float | int | list[float]]:

@@ -1,6 +1,4 @@
-"""Mode coverage of stacked digits: how many of the 1,000 modes the judge sees, and how evenly (Srivastava et al. 2017,
-arXiv:1705.07761).
-"""
+"""Stacked digits: how many of 1,000 modes are covered, how evenly (Srivastava et al. 2017, arXiv:1705.07761)."""
 
 import math
 from typing import Any
@@ -38,12 +36,11 @@ def mode_coverage(modes: Tensor, num_modes: int, enough: int) -> dict[str, Any]:
 
     Args:
         modes: (N >= 1,) int64 in [0, num_modes).
-        enough: samples with which a mode counts as more than grazed.
+        enough: samples with which a mode counts in `modes_enough`.
 
     Returns:
         modes_covered: modes with a sample; modes_enough: modes with `enough` samples; kl_to_uniform: KL(samples ||
-            uniform) in
-        nats, log(num_modes) minus the entropy of the samples' modes, in [0, log(num_modes)].
+        uniform) in nats, log(num_modes) minus the entropy of the samples' modes, in [0, log(num_modes)].
     """
     counts = class_counts(modes, num_modes)
     entropy = torch.special.entr(share(counts)).sum().item()

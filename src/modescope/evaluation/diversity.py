@@ -1,7 +1,6 @@
-"""Diversity within a class: report 2's pixel deviation, MS-SSIM between images, and recall and coverage of the class's
-real images.
-"""
+"""Diversity within a class: pixel deviation (report 2), MS-SSIM between images, recall and coverage of real images."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,8 +21,7 @@ PAIRS_AT_ONCE = 250
 
 
 def pixel_std(images: Tensor) -> float:
-    """Standard deviation over all pixels of images (N, C, H, W) uint8, seen in [-1, 1]: what report 2 calls diversity
-    (table 8.1).
+    """Standard deviation over all pixels of images (N, C, H, W) uint8 in [-1, 1]: report 2's diversity (table 8.1).
 
     It measures contrast. One sharp image, repeated, has it too, so it cannot see a collapse.
     """
@@ -31,14 +29,12 @@ def pixel_std(images: Tensor) -> float:
 
 
 def ms_ssim(images: Tensor) -> float:
-    """Mean multi-scale structural similarity (Wang et al. 2003) of random pairs, by torchmetrics: 1 if all images are
-    the same.
+    """Mean multi-scale structural similarity (Wang et al. 2003) of random pairs, by torchmetrics: 1 for equal images.
 
     The images form a ring in a random order that is always the same for N, and each is compared with the one before it:
-        N pairs.
-    Five scales, the usual number, need 161 pixels; these are two, full and half size, the window is Wang's (11 pixels,
-    sigma 1.5). Pairs that are anti-correlated count 0. The value depends on the images' size and background: it means
-    something beside that of real images, within a class.
+    N pairs. Five scales, the usual number, need 161 pixels; these are two, full and half size, the window is Wang's (11
+    pixels, sigma 1.5). Pairs that are anti-correlated count 0. The value depends on the images' size and background: it
+    means something beside that of real images, within a class.
 
     Args:
         images: (N >= 2, C, H, W) uint8.
@@ -48,19 +44,19 @@ def ms_ssim(images: Tensor) -> float:
         UserError: one image alone; a side of fewer than 22 pixels, where half of it is less than a window.
         ValueError: another dtype.
     """
-    from torchmetrics.functional.image import (
-        multiscale_structural_similarity_index_measure as multiscale_ssim,
-    )  # brings SciPy and Matplotlib
+    from torchmetrics.functional import image as metrics  # brings SciPy and Matplotlib
 
     if len(images) < 2 or min(images.shape[2:]) < SMALLEST_SIDE:
         raise UserError(
-            f"MS-SSIM compares at least 2 images of {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels or more, found {len(images)} of "
-            f"{images.shape[2]} x {images.shape[3]}: take larger images, or measure without class diversity"
+            f"MS-SSIM compares at least 2 images of {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels or more, "
+            f"found {len(images)} of {images.shape[2]} x {images.shape[3]}: "
+            "take larger images, or measure without class diversity"
         )
     ring = to_unit(images[random_order(len(images), seed=0)])
     pairs = zip(ring.split(PAIRS_AT_ONCE), ring.roll(1, dims=0).split(PAIRS_AT_ONCE), strict=True)
     options = {"sigma": SIGMA, "kernel_size": WINDOW, "data_range": 1.0, "betas": SCALE_WEIGHTS, "reduction": "none"}
-    return torch.cat([multiscale_ssim(one, other, **options) for one, other in pairs]).double().mean().item()
+    compare = partial(metrics.multiscale_structural_similarity_index_measure, **options)
+    return torch.cat([compare(one, other) for one, other in pairs]).double().mean().item()
 
 
 def class_diversity(
@@ -93,14 +89,11 @@ def class_diversity(
         ValueError: other shapes or dtypes.
     """
     check_same_width(real_features, features)
-    if len({len(images), len(labels), len(features)}) > 1 or len(real_labels) != len(real_features):
-        raise ValueError(
-            f"expected as many labels and features as images, received {len(labels)} and {len(features)} for {len(images)}, "
-            f"{len(real_labels)} labels for {len(real_features)} of the reference"
-        )
+    _check_counts((images, labels, features), (real_labels, real_features))
     if per_class <= neighbours:
         raise UserError(
-            f"{per_class} images of a class have no {neighbours} neighbours: raise cgan.per_class_samples above evaluation.neighbours"
+            f"{per_class} images of a class have no {neighbours} neighbours: "
+            "raise cgan.per_class_samples above evaluation.neighbours"
         )
     num_classes = int(max(labels.max(), real_labels.max())) + 1
     drawn = _first_of_each_class(labels, num_classes, per_class, "generated images", "evaluation.num_samples")
@@ -117,12 +110,22 @@ def class_diversity(
     }
 
 
+def _check_counts(generated: tuple[Tensor, ...], real: tuple[Tensor, ...]) -> None:
+    (images, labels, features), (real_labels, real_features) = map(len, generated), map(len, real)
+    if not images == labels == features or real_labels != real_features:
+        raise ValueError(
+            f"expected as many labels and features as images, received {labels} and {features} for {images}, "
+            f"{real_labels} labels for {real_features} of the reference"
+        )
+
+
 def _first_of_each_class(labels: Tensor, num_classes: int, per_class: int, what: str, setting: str) -> list[Tensor]:
     """K times the rows (per_class,) of a class's first images."""
     counts = class_counts(labels, num_classes)
     scarcest = int(counts.argmin())
     if counts[scarcest] < per_class:
         raise UserError(
-            f"class {scarcest} has {counts[scarcest]} {what}, {per_class} are compared: raise {setting} or lower cgan.per_class_samples"
+            f"class {scarcest} has {counts[scarcest]} {what}, {per_class} are compared: "
+            f"raise {setting} or lower cgan.per_class_samples"
         )
     return [(labels == label).nonzero()[:per_class, 0] for label in range(num_classes)]

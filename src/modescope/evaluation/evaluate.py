@@ -1,6 +1,4 @@
-"""Third rung of the ladder: every metric of a set of images against a reference. Samplers and real images come through
-here alike.
-"""
+"""Every metric of a set of images against a reference, for samplers and real images alike."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The two networks whose features are measured: the pipeline's own judge, and the Inception-v3 of the published scores."""
+"""The networks whose features are measured: the pipeline's own judge, and the Inception-v3 of published scores."""
 
 import io
 import os
@@ -39,8 +39,7 @@ class Judge:
 
 
 class Inception:
-    """FID's Inception-v3: pool features (2048) and the bias-free logits (1008) that torch-fidelity and torchmetrics
-    score.
+    """FID's Inception-v3: pool features (2048), bias-free logits (1008), as torch-fidelity and torchmetrics score them.
 
     Images are resized to 299 x 299 by torchmetrics' anti-aliased bilinear filter, its default. torch-fidelity would
     unpickle the weights file without restriction; it is read with `weights_only` here and handed over as bytes of our
@@ -55,9 +54,7 @@ class Inception:
     name, suffix = "inception", ""
 
     def __init__(self, weights: Path, device: torch.device | str, expected_sha256: str = INCEPTION_SHA256) -> None:
-        from torchmetrics.image.fid import (
-            NoTrainInceptionV3,
-        )  # brings SciPy and Matplotlib, which the judge does without
+        from torchmetrics.image.fid import NoTrainInceptionV3  # brings SciPy and Matplotlib: the judge does without
 
         if problem := sha256_fault(weights, expected_sha256):
             raise UserError(
@@ -72,9 +69,7 @@ class Inception:
         self.identity = expected_sha256
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 1 or 3, H, W) uint8 -> (B, 2048) features, (B, 1008) logits, float32; grey is repeated into three
-        channels.
-        """
+        """(B, 1 or 3, H, W) uint8 -> (B, 2048) features, (B, 1008) logits, float32; grey fills all three channels."""
         if images.shape[1] not in (1, 3):
             raise ValueError(f"expected images of 1 or 3 channels, received {tuple(images.shape)}")
         colour = images.to(self.device).expand(-1, 3, -1, -1)
@@ -89,17 +84,14 @@ def sha256_fault(path: Path, expected: str) -> str | None:
 
 
 def find_inception_weights() -> Path:
-    """`$MODESCOPE_INCEPTION` (relative: to the repository), else the mirror's or the cached file, else a download from
-    torch-fidelity's release.
+    """`$MODESCOPE_INCEPTION` (relative: to the repository), else the mirror's or the cached file, else a download.
 
     Raises UserError that names the ways out if none of them has it.
     """
     if named := os.environ.get("MODESCOPE_INCEPTION"):
         path = root() / named
         if not path.is_file():
-            raise UserError(
-                f"MODESCOPE_INCEPTION={named}: {path} is no file; let it name {INCEPTION_WEIGHTS}, or unset it"
-            )
+            raise UserError(f"MODESCOPE_INCEPTION={named}: {path} is no file; name {INCEPTION_WEIGHTS}, or unset it")
         return path
 
     def check(path: Path) -> str | None:
@@ -112,8 +104,9 @@ def find_inception_weights() -> Path:
         return archives.download(INCEPTION_WEIGHTS, check, INCEPTION_URLS)
     except UserError as error:
         raise UserError(
-            f"the extractor `inception` needs its weights, and they cannot be fetched: put {INCEPTION_WEIGHTS} into the mirror or "
-            "data/raw/, or name it in MODESCOPE_INCEPTION, or take `inception` out of evaluation.extractors"
+            "the extractor `inception` needs its weights, and they cannot be fetched: "
+            f"put {INCEPTION_WEIGHTS} into the mirror or data/raw/, or name it in MODESCOPE_INCEPTION, "
+            "or take `inception` out of evaluation.extractors"
         ) from error
 
 
@@ -123,9 +116,8 @@ def load_extractors(names: Sequence[str], judge_folder: Path, device: torch.devi
     Raises UserError if the judge is not among them (precision, recall and class shares are its), or cannot be loaded.
     """
     if "judge" not in names:
-        raise UserError(
-            "evaluation.extractors must name `judge`: precision, recall, density, coverage and class shares come from it"
-        )
+        needs = "precision, recall, density, coverage and class shares come from it"
+        raise UserError(f"evaluation.extractors must name `judge`: {needs}")
     makers = {
         "judge": lambda: Judge(judge_folder, device),
         "inception": lambda: Inception(find_inception_weights(), device),

@@ -1,4 +1,4 @@
-"""First rung of the ladder: images -> features and logits, one pass per extractor, shared by every metric."""
+"""Images -> features and logits, one pass per extractor, shared by every metric."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -70,9 +70,8 @@ def check_features(features: Tensor, name: str) -> None:
             f"expected {name} (N, D) of a floating-point dtype, received {tuple(features.shape)} {features.dtype}"
         )
     if not features.isfinite().all():
-        raise ValueError(
-            f"expected finite {name}, received NaN or infinity in {(~features.isfinite()).any(1).sum()} of {len(features)} rows"
-        )
+        broken = (~features.isfinite()).any(1).sum()
+        raise ValueError(f"expected finite {name}, received NaN or infinity in {broken} of {len(features)} rows")
 
 
 def check_same_width(reference: Tensor, generated: Tensor) -> None:
@@ -80,9 +79,8 @@ def check_same_width(reference: Tensor, generated: Tensor) -> None:
     check_features(reference, "reference features")
     check_features(generated, "generated features")
     if reference.shape[1] != generated.shape[1]:
-        raise ValueError(
-            f"expected generated features of width {reference.shape[1]} as the reference's, received {generated.shape[1]}"
-        )
+        wanted = f"width {reference.shape[1]} as the reference's"
+        raise ValueError(f"expected generated features of {wanted}, received {generated.shape[1]}")
 
 
 class Precomputed(nn.Identity):

@@ -7,8 +7,7 @@ from modescope.evaluation.samplers import Sampler
 
 
 def distinct_classes(sampler: Sampler, extractor: Extractor, num_classes: int, count: int, seed: int) -> list[int]:
-    """Show each of `count` latent vectors with every label in turn, and count the classes that the judge sees in its
-    images.
+    """Show each of `count` latent vectors with every label, and count the classes that the judge sees in its images.
 
     Args:
         sampler: gives the same latent vectors for the same seed and count, whatever the labels.

@@ -19,8 +19,9 @@ class Floor(NamedTuple):
 
 
 def floor_images(test: Dataset, split: Split, num_images: int, seed: int) -> Floor:
-    """Test images, which neither the judge nor a generator was trained on, drawn without replacement in the split's
-    class proportions.
+    """Test images, drawn without replacement in the split's class proportions.
+
+    Neither the judge nor a generator was trained on them.
 
     Returns:
         n images, n = `largest_draw(...).sum()`, at most `num_images`, and their labels.
@@ -52,7 +53,8 @@ def largest_draw(available: Tensor, wanted: Tensor, num_images: int) -> Tensor:
     total = min(num_images, int((available[present] * whole // wanted[present]).min()))
     if total == 0:
         raise UserError(
-            "no real images are left to measure the floor with: take a data set with test images of every class of the split"
+            "no real images are left to measure the floor with: "
+            "take a data set with test images of every class of the split"
         )
     counts, remainders = total * wanted // whole, total * wanted % whole
     counts[remainders.argsort(descending=True, stable=True)[: total - int(counts.sum())]] += 1

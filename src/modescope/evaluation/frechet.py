@@ -1,6 +1,4 @@
-"""Frechet distance between Gaussians fitted to features (Heusel et al. 2017, arXiv:1706.08500, eq. 6), by torchmetrics
-in float64.
-"""
+"""Frechet distance of Gaussians fitted to features (Heusel et al. 2017, arXiv:1706.08500, eq. 6), by torchmetrics."""
 
 from dataclasses import dataclass
 
@@ -16,7 +14,7 @@ ROWS_AT_ONCE = 8192
 
 @dataclass(frozen=True)
 class FeatureSums:
-    """Sufficient statistics of N features: `count` N, `total` (D,) their sum, `outer` (D, D) the sum of x x^T; float64."""
+    """N features: `count` N, `total` (D,) their sum, `outer` (D, D) the sum of x x^T; float64."""
 
     count: int
     total: Tensor
@@ -37,7 +35,7 @@ def feature_sums(features: Tensor) -> FeatureSums:
 
 
 def frechet_distance(reference: FeatureSums, generated: Tensor) -> float:
-    """Squared Frechet (2-Wasserstein) distance, unbiased covariances, in squared units of the features.
+    """Squared Frechet (2-Wasserstein) distance in float64, unbiased covariances, in squared units of the features.
 
     Args:
         reference: `feature_sums` of the reference set.
@@ -49,13 +47,11 @@ def frechet_distance(reference: FeatureSums, generated: Tensor) -> float:
     check_features(generated, "generated features")
     width = len(reference.total)
     if generated.shape[1] != width:
-        raise ValueError(
-            f"expected generated features of width {width} as the reference's, received {generated.shape[1]}"
-        )
+        wanted = f"width {width} as the reference's"
+        raise ValueError(f"expected generated features of {wanted}, received {generated.shape[1]}")
     if min(reference.count, len(generated)) < 2:
-        raise UserError(
-            f"FID needs 2 images a side, found {reference.count} real and {len(generated)} generated: raise evaluation.num_samples"
-        )
+        found = f"{reference.count} real and {len(generated)} generated"
+        raise UserError(f"FID needs 2 images a side, found {found}: raise evaluation.num_samples")
     metric = FrechetInceptionDistance(feature=Precomputed(width))
     metric.load_state_dict(
         {
@@ -70,7 +66,7 @@ def frechet_distance(reference: FeatureSums, generated: Tensor) -> float:
 
 
 def rank_warnings(name: str, reference: FeatureSums, num_generated: int) -> list[str]:
-    """A line for each side whose N images are too few for D features: N <= D leaves its covariance without full rank."""
+    """A line for each side with N <= D images of D features, whose covariance has not full rank."""
     width = len(reference.total)
     return [
         f"{name}: {count} {side} leave a covariance of {width} features rank-deficient"

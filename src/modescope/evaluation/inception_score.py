@@ -1,6 +1,4 @@
-"""Inception score exp(E_x KL(p(y|x) || p(y))) of any classifier's logits (Salimans et al. 2016, arXiv:1606.03498), by
-torchmetrics.
-"""
+"""Inception score exp(E_x KL(p(y|x) || p(y))) of any classifier's logits (Salimans et al. 2016, arXiv:1606.03498)."""
 
 import math
 import warnings
@@ -16,7 +14,7 @@ SMALLEST_LOG_PROBABILITY = -700.0
 
 
 def inception_score(logits: Tensor, splits: int, seed: int) -> tuple[float, float]:
-    """Mean and (sample) standard deviation of the score over `splits` random parts of the images, in float64.
+    """Mean and (sample) standard deviation of the score over `splits` random parts, by torchmetrics in float64.
 
     Args:
         logits: (N, K) floating-point, before the softmax. The score lies in [1, K].

@@ -1,6 +1,4 @@
-"""Kernel distance: unbiased squared MMD with the cubic kernel (x.y / D + 1)^3 (Binkowski et al. 2018,
-arXiv:1801.01401), by torchmetrics.
-"""
+"""Kernel distance: unbiased squared MMD, kernel (x.y / D + 1)^3 (Binkowski et al. 2018, arXiv:1801.01401)."""
 
 import warnings
 
@@ -15,7 +13,7 @@ from modescope.evaluation.features import Precomputed, check_same_width
 def kernel_distance(
     reference: Tensor, generated: Tensor, subsets: int, subset_size: int, seed: int
 ) -> tuple[float, float]:
-    """Mean and (population) standard deviation of the squared MMD over random subsets, in float64.
+    """Mean and (population) standard deviation of the squared MMD over random subsets, by torchmetrics in float64.
 
     Args:
         reference: (M, D) floating-point features.
@@ -31,14 +29,14 @@ def kernel_distance(
     smaller = min(len(reference), len(generated))
     if not 2 <= subset_size <= smaller:
         raise UserError(
-            f"KID draws subsets of {subset_size} images (at least 2) from {len(reference)} real and {len(generated)} generated: "
+            f"KID draws subsets of {subset_size} images (at least 2) "
+            f"from {len(reference)} real and {len(generated)} generated: "
             f"set evaluation.kid_subset_size between 2 and {smaller} or raise evaluation.num_samples"
         )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*will save all extracted features in buffer")
-        metric = KernelInceptionDistance(
-            feature=Precomputed(reference.shape[1]), subsets=subsets, subset_size=subset_size
-        )
+        width = reference.shape[1]
+        metric = KernelInceptionDistance(feature=Precomputed(width), subsets=subsets, subset_size=subset_size)
     metric.update(reference.double(), real=True)
     metric.update(generated.double(), real=False)
     with torch.random.fork_rng(devices=[]):

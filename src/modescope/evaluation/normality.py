@@ -1,5 +1,4 @@
-"""Whether codes are draws of N(0, I): Kolmogorov-Smirnov per dimension, and the maximum mean discrepancy with a
-p-value.
+"""Whether codes are draws of N(0, I): Kolmogorov-Smirnov per dimension, and the MMD with a p-value.
 
 The first sees a dimension's shape alone, the second also how dimensions depend on each other.
 """
@@ -29,6 +28,7 @@ def ks_tests(codes: Tensor) -> tuple[Tensor, Tensor]:
 
 def holm(p_values: Tensor, alpha: float = ALPHA) -> Tensor:
     """Which hypotheses fall at family-wise level `alpha` (Holm 1979): p-values (D,) -> (D,) bool."""
+    # The i-th smallest p-value, from 0, is held against alpha / (D - i); it falls only if all smaller ones do.
     ascending, order = p_values.sort()
     falls = ascending <= alpha / torch.arange(len(p_values), 0, -1)
     rejected = torch.empty_like(falls)
@@ -44,9 +44,8 @@ def gaussian_kernel(points: Tensor) -> Tensor:
     median = torch.pdist(points).median()
     if median == 0:
         raise ValueError("expected points that differ, received a median distance of 0")
-    return (
-        torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist").div_(median).square_().div_(-2).exp_()
-    )
+    distances = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
+    return distances.div_(median).square_().div_(-2).exp_()
 
 
 def mmd_test(
@@ -90,9 +89,7 @@ def normality(codes: Tensor, permutations: int, seed: int) -> dict[str, float]:
         mmd, mmd_p: see `mmd_test`.
     """
     statistics, p_values = ks_tests(codes)
-    draws, shuffles = np.random.SeedSequence(seed).spawn(
-        2
-    )  # NumPy's, so that no code's noise from torch can come again
+    draws, shuffles = np.random.SeedSequence(seed).spawn(2)  # NumPy's: torch's generator made the codes' noise
     normal = torch.from_numpy(np.random.default_rng(draws).standard_normal(tuple(codes.shape)))
     mmd, mmd_p = mmd_test(codes, normal, permutations, shuffles)
     return {

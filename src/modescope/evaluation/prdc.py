@@ -1,5 +1,6 @@
-"""Precision, recall (Kynkaanniemi et al. 2019, arXiv:1904.06991, eq. 1-2), density, coverage (Naeem et al. 2020,
-arXiv:2002.09797).
+"""Precision, recall (Kynkaanniemi et al. 2019, eq. 1-2), density and coverage (Naeem et al. 2020).
+
+Papers: arXiv:1904.06991, arXiv:2002.09797.
 """
 
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ ROWS_AT_ONCE = 400
 
 @dataclass(frozen=True)
 class Prdc:
-    """Fractions of 1 (density can exceed 1). For two equal distributions density and coverage are near 1, precision
-    equals recall.
+    """Fractions of 1 (density can exceed 1).
+
+    For two equal distributions density and coverage are near 1, and precision equals recall.
     """
 
     precision: float
@@ -27,8 +29,13 @@ class Prdc:
 
 
 class Neighbours(NamedTuple):
-    """Who lies near whom. balls: (N,) int64, real balls around each generated image; recalled, covered: (M,) bool, real
-    images inside a generated ball, and real balls that hold a generated image."""
+    """Which image lies near which.
+
+    Attributes:
+        balls: (N,) int64, real balls around each generated image.
+        recalled: (M,) bool, real images inside a generated ball.
+        covered: (M,) bool, real balls that hold a generated image.
+    """
 
     balls: Tensor
     recalled: Tensor
@@ -61,10 +68,8 @@ def find_neighbours(reference: Tensor, generated: Tensor, neighbours: int) -> Ne
     """Compare two sets of features through balls that reach to each point's k-th neighbour in its own set.
 
     Precision: generated images inside a real ball; recall: real images inside a generated ball; density: mean number of
-        real balls
-    around a generated image, over k; coverage: real balls that hold a generated image. Balls are open, as in the
-    authors' code.
-    Distances are float64 and made in blocks of rows: 10,000 against 10,000 takes less than 0.5 GB.
+    real balls around a generated image, over k; coverage: real balls that hold a generated image. Balls are open, as in
+    the authors' code. Distances are float64 and made in blocks of rows: 10,000 against 10,000 takes less than 0.5 GB.
 
     Args:
         reference: (M, D) floating-point features.
@@ -77,8 +82,9 @@ def find_neighbours(reference: Tensor, generated: Tensor, neighbours: int) -> Ne
     check_same_width(reference, generated)
     if min(len(reference), len(generated)) <= neighbours:
         raise UserError(
-            f"precision and recall with {neighbours} neighbours need more images than that, found {len(reference)} real and "
-            f"{len(generated)} generated: raise evaluation.num_samples and evaluation.prdc_samples"
+            f"precision and recall with {neighbours} neighbours need more images than that, "
+            f"found {len(reference)} real and {len(generated)} generated: "
+            "raise evaluation.num_samples and evaluation.prdc_samples"
         )
     reference, generated = reference.double(), generated.double()
     real_radii, generated_radii = neighbour_radii(reference, neighbours), neighbour_radii(generated, neighbours)

@@ -38,8 +38,9 @@ class ReferenceFeatures:
 
 @dataclass(frozen=True)
 class Reference:
-    """Statistics of the images that a split's models are measured against: its own, of a long-tailed split the balanced
-    training set's.
+    """Statistics of the images that a split's models are measured against.
+
+    They are the split's own images; for a long-tailed split, the balanced training set's.
 
     Attributes:
         split: its name.

@@ -1,4 +1,4 @@
-"""Whatever was trained, evaluation sees `sample(count, seed, labels)`: a seed decides everything, a batch size nothing."""
+"""Whatever was trained, evaluation sees `sample(count, seed, labels)`; the seed decides all, a batch size nothing."""
 
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol

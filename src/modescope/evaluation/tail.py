@@ -1,5 +1,4 @@
-"""Long-tailed training, the field's view of it: what is left of the many, the medium and the few, against the balanced
-training set.
+"""Long-tailed training: what is left of the many, the medium and the few, against the balanced training set.
 
 The groups are the most frequent three tenths of the classes, the next three, and the last four (classes 0-2, 3-5 and
 6-9 of ten), as in UTLO (Khorram et al. 2024). There the classes are the labels that an image was generated for; images
@@ -44,10 +43,9 @@ def tail_metrics(
         seed: of the kernel distance's draw.
 
     Returns:
-        for each GROUP of many, medium, few: num_GROUP (generated images), fid_classifier_GROUP and kid_classifier_GROUP
-            (unbiased, over
-        all images of the smaller side; both left out for fewer than two images), recall_GROUP and coverage_GROUP (of
-        the group's real images, by all generated ones); and recall_of_class (K,), the same class by class.
+        for each GROUP of many, medium, few: num_GROUP (generated images); fid_classifier_GROUP and kid_classifier_GROUP
+        (unbiased, over all images of the smaller side), both left out for fewer than two images; recall_GROUP and
+        coverage_GROUP (of the group's real images, by all generated ones); and recall_of_class (K,), the same by class.
     """
     sorted_by = seen.logits.argmax(1) if labels is None else labels
     compared = real_labels[: len(near.recalled)]

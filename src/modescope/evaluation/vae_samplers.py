@@ -1,4 +1,4 @@
-"""Samplers of VAEs: pythae's, with codes of the standard normal or of a mixture fitted to the training images' codes."""
+"""pythae's samplers of VAEs: codes of the standard normal, or of a mixture fitted to the training images' codes."""
 
 import numpy as np
 import torch
@@ -40,7 +40,7 @@ class VaeSampler:
 
 
 def fit_mixture(model: VAE, images: Tensor, components: int, seed: int) -> GaussianMixtureSampler:
-    """pythae's mixture sampler fitted to the codes of images (N, 3, 32, 32) float in [0, 1]; the seed decides the fit."""
+    """pythae's mixture sampler, fitted by the seed to the codes of images (N, 3, 32, 32) float in [0, 1]."""
     sampler = GaussianMixtureSampler(model.eval(), GaussianMixtureSamplerConfig(n_components=components))
     state = np.random.get_state()
     with torch.random.fork_rng():

@@ -12,9 +12,7 @@ CLAMP = 0.99  # tanh must give back an image of tanh: its inverse is taken insid
 IMAGES_OF_CONV = 64  # that the convolutional layer's start is fitted to: maps of 256 x 256 pixels are large
 RIDGE_OF_CONV = 1e-4
 MOMENTUM = 0.1  # BatchNorm's default
-SPREAD = (
-    3.0  # standard deviations of a hidden unit that stay on ReLU's linear side when the layer starts as the identity
-)
+SPREAD = 3.0  # standard deviations of a hidden unit that stay on ReLU's linear side at the start as the identity
 
 
 class InputLayer(nn.Linear):
@@ -46,23 +44,23 @@ class FeedForwardOutput(nn.Sequential):
 
     @torch.no_grad()
     def start_as_identity(self, images: Tensor) -> None:
-        """As nearly as `hidden` units can: the principal components of images (N, C, H, H), ReLU kept on its linear
-        side.
+        """As nearly as `hidden` units can: the principal components of images (N, C, H, H).
 
         The last layer is the least-squares map from the hidden units to the images before tanh.
         """
         flat = images.flatten(1)
-        _, scale, components = torch.pca_lowrank(flat, q=min(self[1].out_features, *flat.shape))
-        hidden = len(scale)
+        _, singular_values, components = torch.pca_lowrank(flat, q=min(self[1].out_features, *flat.shape))
+        hidden = len(singular_values)
         self[1].weight[:hidden] = components.T
-        centred = flat.mean(0) @ components
-        self[1].bias[:hidden] = SPREAD * scale / len(flat) ** 0.5 - centred
+        # A component's standard deviation over N centred images is its singular value over sqrt(N). The bias takes the
+        # mean away and adds SPREAD deviations, so that nearly all images are on ReLU's linear side.
+        mean = flat.mean(0) @ components
+        self[1].bias[:hidden] = SPREAD * singular_values / len(flat) ** 0.5 - mean
         _fit_last_layer(self[3], self[2](self[1](flat)), before_tanh(flat))
 
 
 class ConvOutput(nn.Sequential):
-    """Up from 32 to 128 and 256 pixels and down again (report 1, section 9.3), BatchNorm and ReLU between, tanh at the
-    end.
+    """Up from 32 to 128 and 256 pixels and down again, BatchNorm and ReLU between, tanh last (report 1, section 9.3).
 
     Args:
         hidden: channels of the first two layers; the third has half as many.
@@ -85,8 +83,7 @@ class ConvOutput(nn.Sequential):
 
     @torch.no_grad()
     def start_as_identity(self, images: Tensor) -> None:
-        """As nearly as the last layer can: the least-squares map from random features of images (N, C, H, H) to them
-        before tanh.
+        """As nearly as the last layer can: the least-squares map from random features of images (N, C, H, H).
 
         BatchNorm starts on ReLU's linear side, with the statistics of the first images.
         """
@@ -129,8 +126,7 @@ def _fit_last_layer(layer: nn.Linear | nn.Conv2d, inputs: Tensor, targets: Tenso
 class AdaptedGenerator(nn.Module):
     """x' = after(generator(before(z))) with a frozen generator (report 1, equation 29).
 
-    The generator stays in eval mode whatever the mode of the whole, so neither its weights nor its BatchNorm statistics
-    move.
+    The generator stays in eval mode whatever the mode of the whole: neither weights nor BatchNorm statistics move.
     """
 
     def __init__(self, generator: nn.Module, before: nn.Module | None, after: nn.Module | None):
@@ -158,9 +154,7 @@ class AdaptedGenerator(nn.Module):
 
 
 def adapt(generator: nn.Module, config: GANConfig, channels: int, pixels: int) -> nn.Module:
-    """The generator that stage 2 trains: the layers that `config` asks for around a frozen one, or `generator` itself
-    (architecture A).
-    """
+    """Layers that `config` asks for around a frozen generator, or `generator` itself (architecture A)."""
     if not config.has_adapters:
         return generator
     before = InputLayer(config.latent_dim) if config.add_stage2_input else None

@@ -1,6 +1,4 @@
-"""airbench96 (Jordan 2024, https://github.com/KellerJordan/cifar10-airbench), built from the modules of the package
-`airbench`.
-"""
+"""airbench96 (Jordan 2024, https://github.com/KellerJordan/cifar10-airbench) of the package's own modules."""
 
 from collections.abc import Sequence
 
@@ -13,9 +11,7 @@ _benchmark = torch.backends.cudnn.benchmark
 from airbench.lib_airbench96 import Conv, ConvGroup, Flatten, Mul, hyp, make_net96, train96  # noqa: E402, F401
 from airbench.utils import CIFAR_MEAN, CIFAR_STD, CifarLoader, LookaheadState, init_whitening_conv  # noqa: E402, F401
 
-torch.backends.cudnn.benchmark = (
-    _benchmark  # importing airbench switches it on for the whole process: runs would not repeat
-)
+torch.backends.cudnn.benchmark = _benchmark  # importing airbench switches it on for the process: runs would not repeat
 
 WHITENING_KERNEL = 2
 WHITENING_IMAGES = 5000

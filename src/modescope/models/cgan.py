@@ -131,8 +131,7 @@ class SpectralDiscriminator(nn.Module):
             self.projection = spectral_norm(self.projection)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """images: (N, C, 28, 28) float in [-1, 1], labels: (N,) int64 where there are classes -> logits (N,), positive
-        for real.
+        """images: (N, C, 28, 28) float in [-1, 1], labels: (N,) int64 where there are classes -> logits (N,).
 
         Raises ValueError for other shapes, or labels where there are none and none where there are.
         """
@@ -140,8 +139,7 @@ class SpectralDiscriminator(nn.Module):
 
 
 class Critic(nn.Module):
-    """The same for a gradient penalty: layer normalisation in place of spectral normalisation and dropout (Gulrajani et
-    al. 2017).
+    """The same with layer normalisation, for a gradient penalty, and without dropout (Gulrajani et al. 2017).
 
     Args:
         width: channels of the first convolution; the second has twice as many, the hidden layer 8 times.
@@ -200,9 +198,7 @@ def _label_input(num_classes: int | None, labels: str, hidden: int) -> tuple[nn.
 
 
 def initialize(module: nn.Module) -> None:
-    """Weights ~ N(0, 0.02), BatchNorm's ~ N(1, 0.02), biases 0 (Radford et al. 2016, section 4); layer normalisation
-    stays at 1 and 0.
-    """
+    """Weights ~ N(0, 0.02), BatchNorm's ~ N(1, 0.02), biases 0 (Radford et al. 2016, section 4); LayerNorm stays."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear | nn.Embedding):
             nn.init.normal_(layer.weight, std=STD)
@@ -214,9 +210,7 @@ def initialize(module: nn.Module) -> None:
 
 @torch.no_grad()
 def icnr_(weight: Tensor, scale: int) -> None:
-    """Make the `scale`**2 kernels that PixelShuffle puts side by side equal, so that its first images have no
-    checkerboard (Aitken et al. 2017).
-    """
+    """Make the `scale`**2 kernels that PixelShuffle puts side by side equal: no checkerboard (Aitken et al. 2017)."""
     weight.copy_(weight[:: scale**2].repeat_interleave(scale**2, 0))
 
 

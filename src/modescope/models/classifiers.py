@@ -1,5 +1,4 @@
-"""Image classifiers: a guide that a generator may learn from, and judges of another architecture and seed that measure
-it.
+"""Classifiers: a guide that a generator may learn from, and judges of another architecture and seed that measure it.
 
 Shapes: N images, C channels, K classes, F features.
 """
@@ -68,9 +67,7 @@ class Classifier(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """relu(shortcut(x) + BN(conv(relu(BN(conv(x)))))) of 3x3 convolutions (He et al. 2016); the shortcut is a 1x1
-    convolution.
-    """
+    """relu(shortcut(x) + BN(conv(relu(BN(conv(x)))))), 3x3 convolutions (He et al. 2016); the shortcut's is 1x1."""
 
     def __init__(self, channels_in: int, channels_out: int):
         super().__init__()
@@ -146,9 +143,7 @@ NETWORKS = {
 
 
 def build_classifier(network: str, widths: Sequence[int], num_classes: int, in_channels: int, role: Role) -> Classifier:
-    """An untrained classifier in eval-ready channels-last memory. Raises ValueError for widths that do not fit the
-    network.
-    """
+    """An untrained classifier, channels last in memory. Raises ValueError for widths that do not fit the network."""
     build, head_length, pixels = NETWORKS[network]
     layers = build(widths, num_classes, in_channels)
     return Classifier(layers, head_length, (in_channels, pixels, pixels), role).to(memory_format=torch.channels_last)

@@ -7,7 +7,8 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import _SpectralNorm
 
 # TAPS[p, t, y] = 1 where row y of a 3x3 kernel, seen from rows of parity p of the doubled image, reads tap t of a 2x2
-# kernel.
+# kernel. Doubled rows 2i and 2i + 1 are both row i. Around 2i (parity 0) the kernel's rows read i - 1, i, i: tap 0 is
+# weight 0, tap 1 the sum of weights 1 and 2. Around 2i + 1 (parity 1) they read i, i, i + 1.
 TAPS = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
 # POOLED[t, y]: how much of row y of a 3x3 kernel is in row t of the 4x4 kernel that convolves and pools two rows.
 POOLED = torch.tensor([[0.5, 0, 0], [0.5, 0.5, 0], [0, 0.5, 0.5], [0, 0, 0.5]])
@@ -28,33 +29,23 @@ class UpsampleConv2d(nn.Conv2d):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, channels_in, H, W) -> (N, channels_out, 2H, 2W)."""
-        kernels = torch.einsum("oiyx,pty,qsx->pqoits", self.weight, self.taps, self.taps).flatten(
-            0, 2
-        )  # (4 * out, in, 2, 2)
+        kernels = torch.einsum("oiyx,pty,qsx->pqoits", self.weight, self.taps, self.taps)
+        kernels = kernels.flatten(0, 2)  # (4 * out, in, 2, 2)
         parities = F.conv2d(images, kernels, self.bias.repeat(4), padding=1)  # (N, 4 * out, H + 1, W + 1)
         return _Interleave.apply(parities, self.out_channels)
 
 
 class _Interleave(torch.autograd.Function):
-    """(N, 4C, H + 1, W + 1), parities (row, column) outermost in the channels -> (N, C, 2H, 2W); each way one strided
-    copy.
-    """
+    """(N, 4C, H + 1, W + 1), parities (row, column) outermost in the channels -> (N, C, 2H, 2W); a strided copy."""
 
     @staticmethod
     def _windows(parities: Tensor, channels: int) -> Tensor:
         """A view (N, H, 2, W, 2, C): parity p of a row starts p pixels further down."""
         count, _, height, width = parities.shape
         by_image, by_channel, by_row, by_column = parities.stride()
+        next_row, next_column = by_row + 2 * channels * by_channel, by_column + channels * by_channel  # of parity
         shape = (count, height - 1, 2, width - 1, 2, channels)
-        strides = (
-            by_image,
-            by_row,
-            by_row + 2 * channels * by_channel,
-            by_column,
-            by_column + channels * by_channel,
-            by_channel,
-        )
-        return parities.as_strided(shape, strides)
+        return parities.as_strided(shape, (by_image, by_row, next_row, by_column, next_column, by_channel))
 
     @staticmethod
     def forward(context, parities: Tensor, channels: int) -> Tensor:
@@ -65,9 +56,8 @@ class _Interleave(torch.autograd.Function):
 
     @staticmethod
     def backward(context, gradient: Tensor) -> tuple[Tensor, None]:
-        spread = torch.zeros(context.shape, dtype=gradient.dtype, device=gradient.device).to(
-            memory_format=torch.channels_last
-        )
+        spread = torch.zeros(context.shape, dtype=gradient.dtype, device=gradient.device)
+        spread = spread.to(memory_format=torch.channels_last)
         windows = _Interleave._windows(spread, context.channels)
         windows.copy_(gradient.permute(0, 2, 3, 1).reshape(windows.shape))
         return spread, None
@@ -100,23 +90,19 @@ class SpectralNorm(_SpectralNorm):
 
 
 def spectral_norm(layer: nn.Module) -> nn.Module:
-    """`layer`, its weight normalised; parameters and state are those of
-    `torch.nn.utils.parametrizations.spectral_norm`.
-    """
+    """Normalise the weight of `layer`, in the state of `torch.nn.utils.parametrizations.spectral_norm`."""
     parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight))
     return layer
 
 
 class Dropout(nn.Dropout):
-    """`nn.Dropout`; on a CPU its mask is cut from 64-bit random words, four elements a word, instead of one draw an
-    element.
-
-    The probability is exact to 2**-16.
-    """
+    """`nn.Dropout`, whose mask a CPU cuts from 64-bit random words, four elements a word; p is exact to 2**-16."""
 
     def forward(self, activations: Tensor) -> Tensor:
         if activations.is_cuda or not self.training or self.p == 0:
             return super().forward(activations)
+        # Read as int16, a random word is four numbers uniform on [-2^15, 2^15), so that a number is at least
+        # p 2^16 - 2^15 with probability 1 - p.
         words = torch.empty(-(-activations.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
         kept = words.view(torch.int16)[: activations.numel()] >= round(self.p * 2**16) - 2**15
         scale = kept.to(activations.dtype).mul_(1 / (1 - self.p))

@@ -85,8 +85,9 @@ class UpsamplingDiscriminator(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """images: (N, C, 32, 32) float in [-1, 1] -> logits (N,), positive for real. Raises ValueError for another
-        shape.
+        """images: (N, C, 32, 32) float in [-1, 1] -> logits (N,), positive for real.
+
+        Raises ValueError for another shape.
         """
         if images.ndim != 4 or tuple(images.shape[1:]) != (self.channels, 32, 32):
             raise ValueError(f"expected images of shape (N, {self.channels}, 32, 32), got {tuple(images.shape)}")

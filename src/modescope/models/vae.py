@@ -5,8 +5,7 @@ from pythae.models.nn.benchmarks.cifar import Decoder_ResNet_AE_CIFAR, Encoder_R
 
 
 def build_vae(latent_dim: int) -> VAE:
-    """A VAE for images (N, 3, 32, 32) in [0, 1]: squared error (half, summed over pixels) plus KL, averaged over the
-    batch.
+    """A VAE for images (N, 3, 32, 32) in [0, 1]. Its loss is half the squared error plus KL, a mean over the batch.
 
     `model({"data": images})` returns loss, recon_loss, reg_loss, recon_x and z (Kingma and Welling 2014).
     """

@@ -1,6 +1,4 @@
-"""The adversarial objective: every GAN of the project is one generator, one discriminator, a loss, a prior and guidance
-terms.
-"""
+"""The adversarial objective: a generator, a discriminator, a loss, a prior and guidance terms make every GAN here."""
 
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -10,11 +8,14 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from modescope.data.batches import to_signed, to_uint8
 from modescope.training.losses import AdversarialLoss, gradient_penalty
 from modescope.training.objective import PREVIEW_COUNT, Batch, Objective, Phase, adam_phase
 from modescope.training.priors import FIXED_LATENTS, Latents, Prior, fixed_latents
+
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def preview_latents(prior: Prior, device: torch.device) -> Latents:
@@ -63,9 +64,7 @@ def frozen(module: nn.Module):
 
 
 def watch_gradient(images: Tensor) -> tuple[Tensor, Tensor]:
-    """`images` once more, and a scalar that backward fills with the L2 norm of the gradient that comes back through
-    this copy.
-    """
+    """`images` once more, and a scalar that backward fills with the L2 norm of the gradient through this copy."""
     seen, norm = images.view_as(images), torch.zeros((), device=images.device)
 
     def keep(gradient: Tensor) -> None:
@@ -82,7 +81,7 @@ def discriminate(discriminator: nn.Module, images: Tensor, labels: Tensor | None
 
 def both_logits(discriminator: nn.Module, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
     """Logits of real and of fake images, both of `labels`: in one pass, unless BatchNorm would mix their statistics."""
-    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in discriminator.modules()):
+    if any(isinstance(module, BATCH_NORMS) for module in discriminator.modules()):
         return discriminate(discriminator, real, labels), discriminate(discriminator, fake, labels)
     logits = discriminate(discriminator, torch.cat([real, fake]), None if labels is None else labels.repeat(2))
     return logits[: len(real)], logits[len(real) :]
@@ -115,8 +114,10 @@ class AdversarialObjective(Objective):
     ):
         self.phases = (discriminator, generator)
         self.loss, self.prior, self.guidance, self.conditional = loss, prior, tuple(guidance), conditional
-        self.ema_decay = ema_decay
-        self.averaged = None if ema_decay is None else deepcopy(generator.module).eval().requires_grad_(False)
+        self.averaged = None
+        if ema_decay is not None:
+            self.averaged = deepcopy(generator.module).eval().requires_grad_(False)
+            self._move_average = get_ema_multi_avg_fn(ema_decay)  # one kernel for all weights
         self._shares_fakes = share_fakes and discriminator.steps == generator.steps == 1
         self._shared: tuple[Tensor, Tensor | None] | None = None
         self._previews = {"samples": preview_latents(prior, self._device)}
@@ -203,15 +204,13 @@ class AdversarialObjective(Objective):
     def finish_iteration(self) -> None:
         """Move the averaged generator towards the trained one; BatchNorm statistics are copied."""
         if self.averaged is not None:
-            torch._foreach_lerp_([*self.averaged.parameters()], [*self.generator.parameters()], 1 - self.ema_decay)
+            self._move_average([*self.averaged.parameters()], [*self.generator.parameters()], None)
             for kept, new in zip(self.averaged.buffers(), self.generator.buffers(), strict=True):
                 kept.copy_(new)
 
     @torch.no_grad()
     def preview(self) -> dict[str, Tensor]:
-        """The same latent vectors through the generator in eval mode, (N, C, H, W) uint8: "samples", and "fixed_z"
-        where it is given labels.
-        """
+        """The same latent vectors each time, as (N, C, H, W) uint8: "samples", and "fixed_z" where there are labels."""
         training = self.sampled_generator.training
         self.sampled_generator.eval()
         images = {

@@ -26,7 +26,8 @@ def train_with_package(classifier: Classifier, settings: Settings, images: Tenso
     """
     if classifier.image_shape != PACKAGE_SHAPE or classifier.layers[-2].out_features != PACKAGE_CLASSES:
         raise UserError(
-            f"on CUDA airbench96 takes 10 classes of images {PACKAGE_SHAPE}: choose the network resnet, or MODESCOPE_DEVICE=cpu"
+            f"on CUDA airbench96 takes 10 classes of images {PACKAGE_SHAPE}: "
+            "choose the network resnet, or MODESCOPE_DEVICE=cpu"
         )
     widths = dict(zip(("block1", "block2", "block3"), settings.widths, strict=True))
     changes = {"flip": settings.flip, "translate": settings.translate_pixels, "cutout": settings.cutout_pixels}
@@ -49,7 +50,7 @@ def train_with_package(classifier: Classifier, settings: Settings, images: Tenso
 
 
 def write_package_data(folder: Path, images: Tensor, labels: Tensor) -> None:
-    """train.pt as the package caches CIFAR-10, images (N, 32, 32, 3); and a test.pt that it opens but never looks at."""
+    """train.pt as the package caches CIFAR-10, images (N, 32, 32, 3); and a test.pt that it opens but does not use."""
     folder.mkdir()
     content = {
         "images": images.permute(0, 2, 3, 1).contiguous(),

@@ -13,8 +13,7 @@ from modescope.training.priors import NormalPrior
 
 
 def cgan_training(config: CganConfig, images: Tensor, labels: Tensor, num_classes: int, seed: int) -> Training:
-    """A generator against the discriminator of its loss, on images (N, C, 28, 28) uint8 with labels (N,), on their
-    device.
+    """A generator against its loss's discriminator, on images (N, C, 28, 28) uint8 with labels (N,) on their device.
 
     Without labels (`config.mode` dcgan) the same networks are trained, and the labels are not looked at. Raises
     UserError for an unknown loss, or a smoothed target where the loss has none.

@@ -1,4 +1,4 @@
-"""Checkpoints from which a training goes on bit for bit."""
+"""Checkpoints from which a training run goes on bit for bit."""
 
 import os
 import time
@@ -18,12 +18,11 @@ SECONDS_BETWEEN_SAVES = 30.0
 
 
 class Checkpoint:
-    """One file `checkpoint.pt` in the run's work folder, whose name is the run's key: other parameters or code never
-    meet it.
+    """One file `checkpoint.pt` in the run's work folder, whose name is the run's key.
 
-    Its keys are those of report 2's table 9.1 (model_state_dict, optimizer_state_dict, step, metrics, hyperparameters,
-    losses), and
-    what bit for bit needs besides: objective, meter, random, random_cuda.
+    Other parameters or other code never meet it. Its keys are those of report 2's table 9.1 (model_state_dict,
+    optimizer_state_dict, step, metrics, hyperparameters, losses), and what bit for bit needs besides: objective, meter,
+    random, random_cuda.
 
     Args:
         folder: the work folder.
@@ -81,12 +80,10 @@ class Checkpoint:
             return 0
         for phase in objective.phases:
             phase.module.load_state_dict(state["model_state_dict"][phase.name])
-            groups = phase.optimizer.state_dict()[
-                "param_groups"
-            ]  # the hyperparameters are this training's, the options its device's
-            phase.optimizer.load_state_dict(
-                {"state": state["optimizer_state_dict"][phase.name]["state"], "param_groups": groups}
-            )
+            # the state alone: hyperparameters are this run's, the other options its device's
+            options = phase.optimizer.state_dict()["param_groups"]
+            moments = state["optimizer_state_dict"][phase.name]["state"]
+            phase.optimizer.load_state_dict({"state": moments, "param_groups": options})
         objective.load_extra_state(state["objective"])
         device = next(objective.phases[0].module.parameters()).device
         sums, *_, seconds = state["meter"]  # an older trained.pt has a count between them
@@ -115,7 +112,8 @@ def load_start(path: Path, wanted: Mapping[str, Any], num_steps: int) -> dict[st
         raise UserError(f"checkpoint={path} is no file: name a run's {TRAINED}, or set it to null") from None
     except Exception as error:  # whatever torch makes of other bytes: it names no errors of its own
         raise UserError(
-            f"checkpoint={path} is no checkpoint of ours ({type(error).__name__}): name a run's {TRAINED}, or set it to null"
+            f"checkpoint={path} is no checkpoint of ours ({type(error).__name__}): "
+            f"name a run's {TRAINED}, or set it to null"
         ) from None
     for name, value in wanted.items():
         if found.get(name) != value:

@@ -59,6 +59,9 @@ def triangle(step: int, num_steps: int, last_share: float) -> float:
 def build_optimizer(classifier: Classifier, settings: Settings) -> torch.optim.SGD:
     """SGD on a batch's mean loss, equal to airbench's on its sum."""
     recipe = RECIPES[settings.network]
+    # `lr` and `weight_decay` hold for 1,024 examples whatever the momentum m: under a constant gradient g the buffer
+    # is g / (1 - m), and airbench counts a Nesterov step as g plus the buffer, (1 + 1 / (1 - m)) g. Airbench sums the
+    # loss over a batch; for the same step the mean needs batch_size times the learning rate.
     scale = settings.batch_size / (1024 * (1 + 1 / (1 - recipe.momentum)))
     lr, decay = settings.lr * scale, settings.weight_decay * scale
     norms = [module for module in classifier.modules() if isinstance(module, nn.BatchNorm2d)]
@@ -68,6 +71,7 @@ def build_optimizer(classifier: Classifier, settings: Settings) -> torch.optim.S
         {"params": [weight for weight in trained if id(weight) in biases], "lr": lr * recipe.bias_scale},
         {"params": [weight for weight in trained if id(weight) not in biases], "lr": lr},
     ]
+    # SGD multiplies the decay by the learning rate once more; the decoupled one must not depend on it
     groups = [{**group, "weight_decay": decay / group["lr"]} for group in groups]
     return torch.optim.SGD(groups, lr=lr, momentum=recipe.momentum, nesterov=True)
 
@@ -138,8 +142,7 @@ class ClassifierObjective(Objective):
 
 
 def hold_out(train_set: Dataset, settings: Settings, device: torch.device) -> tuple[Batch, Batch]:
-    """The images to train on and `settings.calibration_images` to calibrate with, drawn by the settings' seed, on
-    `device`.
+    """What to train on, and `settings.calibration_images` to calibrate with, drawn by the settings' seed; on `device`.
 
     Raises UserError if nothing is left to train on.
     """
@@ -157,18 +160,18 @@ def hold_out(train_set: Dataset, settings: Settings, device: torch.device) -> tu
 
 
 def new_classifier(settings: Settings, train_set: Dataset, device: torch.device) -> Classifier:
-    """An untrained classifier for the dataset's images and classes. Raises UserError if the network does not take them."""
+    """An untrained classifier for the dataset's images and classes. Raises UserError if the network takes others."""
     torch.manual_seed(settings.seed)
     shape = tuple(train_set.images.shape[1:])
     try:
-        classifier = build_classifier(
-            settings.network, settings.widths, len(train_set.classes), shape[0], settings.role
-        )
+        num_classes = len(train_set.classes)
+        classifier = build_classifier(settings.network, settings.widths, num_classes, shape[0], settings.role)
     except ValueError as error:
         raise UserError(f"params.yaml: {error}") from None
     if classifier.image_shape != shape:
         raise UserError(
-            f"{settings.network} takes images {classifier.image_shape}, {train_set.name} has {shape}: choose another network"
+            f"{settings.network} takes images {classifier.image_shape}, {train_set.name} has {shape}: "
+            "choose another network"
         )
     return classifier.to(device)
 

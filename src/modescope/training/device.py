@@ -12,8 +12,9 @@ from modescope.errors import UserError
 
 
 def training_device() -> torch.device:
-    """`$MODESCOPE_DEVICE` where set, else CUDA where present, else the CPU. Raises UserError for a device that is not
-    there.
+    """`$MODESCOPE_DEVICE` where set, else CUDA where present, else the CPU.
+
+    Raises UserError for a device that is not there.
     """
     name = os.environ.get("MODESCOPE_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
@@ -25,8 +26,9 @@ def training_device() -> torch.device:
 
 @cache
 def usable_precision(precision: str, device_type: str) -> str:
-    """`precision`, or fp32 where a CPU has no such arithmetic: no tf32 at all, and emulated bfloat16 would be slower
-    than float32.
+    """`precision`, or fp32 where a CPU has no such arithmetic.
+
+    It has no tf32 at all, and bfloat16 that must be emulated would be slower than float32.
     """
     if device_type == "cpu" and (precision == "tf32" or not torch.ops.mkldnn._is_mkldnn_bf16_supported()):
         return "fp32"

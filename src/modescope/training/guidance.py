@@ -30,8 +30,9 @@ class ClassGuidance:
 
 
 def load_guide(folder: Path, dataset: str, device: torch.device | str) -> Classifier:
-    """The guide of a run's folder, frozen. Raises UserError for a judge, or one that was trained on other data than
-    `dataset`.
+    """The guide of a run's folder, frozen.
+
+    Raises UserError for a judge, or a guide that was trained on other data than `dataset`.
     """
     guide = load_classifier(folder, device)
     if guide.role != "guide":
@@ -39,6 +40,7 @@ def load_guide(folder: Path, dataset: str, device: torch.device | str) -> Classi
     learned = read_json(folder / "run.json")["data"]["name"]
     if learned != dataset:
         raise UserError(
-            f"the guide {folder} was trained on {learned}, the generator's images are {dataset}: run `dvc repro classifier`"
+            f"the guide {folder} was trained on {learned}, the generator's images are {dataset}: "
+            "run `dvc repro classifier`"
         )
     return guide

@@ -19,9 +19,7 @@ GRID_COLUMNS = 8
 
 
 class CodePrior(NormalPrior):
-    """In place of noise, the codes that a VAE's decoder was last given: `z`, (N, D) with its gradient; sampled without
-    it.
-    """
+    """In place of noise, the codes `z` (N, D) that a VAE's decoder was last given, with their gradient."""
 
     def __init__(self, latent_dim: int, decoder: nn.Module):
         super().__init__(latent_dim)
@@ -34,13 +32,12 @@ class CodePrior(NormalPrior):
     def sample(
         self, count: int, device: torch.device, generator: torch.Generator | None = None, labels: Tensor | None = None
     ) -> Latents:
-        """All codes of the batch at hand, whatever is asked for."""
+        """All codes of the batch at hand, without their gradient, whatever is asked for."""
         return Latents(self.z.detach(), None)
 
 
 class HybridObjective(Objective):
-    """Phase "vae": the ELBO and, through the codes, the generator's loss; then "d" and "g": a GAN whose z are these
-    codes.
+    """Phase "vae": the ELBO and, through the codes, the generator's loss; "d" and "g": a GAN whose z are these codes.
 
     The codes z = mu + sigma * eps of a batch are drawn once, in phase "vae"; samples are drawn from N(0, I).
 
@@ -58,9 +55,7 @@ class HybridObjective(Objective):
         self.codes = adversarial.prior = CodePrior(self.vae.latent_dim, self.vae.decoder)
 
     def losses(self, phase: str, batch: Batch) -> dict[str, Tensor]:
-        """Phase "vae": loss, reconstruction, kl (as in training/vae.py) and adversarial; "d" and "g": see
-        `AdversarialObjective`.
-        """
+        """Phase "vae": loss, reconstruction, kl and adversarial; "d" and "g": as of `AdversarialObjective`."""
         if phase != "vae":
             return self.adversarial.losses(phase, batch)
         elbo, reconstruction, kl = vae_losses(self.vae, to_unit(batch.images))
@@ -77,9 +72,7 @@ class HybridObjective(Objective):
 
     @torch.no_grad()
     def preview(self) -> dict[str, Tensor]:
-        """ "samples" of N(0, I), and "reconstructions": a row of held-out images x above a row of G(mu(x)), and so on;
-        uint8.
-        """
+        """ "samples" of N(0, I), and "reconstructions": rows of held-out images, each above its row of G(mu(x))."""
         originals, generator = self.held_out[: PREVIEW_COUNT // 2], self.adversarial.sampled_generator
         training = generator.training
         copies = to_uint8(generator.eval()(self.vae.encoder(to_unit(originals)).embedding.float()), low=-1.0)
@@ -104,10 +97,10 @@ class HybridObjective(Objective):
 def hybrid_training(
     settings: Hybrid, gan: Gan, coder: Vae, vae: VAE, images: Tensor, labels: Tensor, seed: int
 ) -> Training:
-    """A trained VAE (of settings `coder`, changed in place) and a new GAN, each with its own optimisers, trained as
-    one.
+    """A trained VAE and a new GAN, each with its own optimisers, trained as one.
 
     Args:
+        coder: the settings of `vae`, which is changed in place.
         images, labels: (N, 3, 32, 32) uint8 and (N,), on the training device; the part that `coder` and `seed` hold out
             of the VAE's training is held out here too.
     """

@@ -34,9 +34,7 @@ class AdversarialLoss:
 
 
 def bce_discriminator(*, real_logits: Tensor, fake_logits: Tensor, real_label: float = 1.0) -> Tensor:
-    """Cross-entropy of D = sigmoid(logit) with `real_label` for real and 0 for fake images (Goodfellow et al. 2014,
-    equation 1).
-    """
+    """Cross-entropy of D = sigmoid(logit) with `real_label` and 0 (Goodfellow et al. 2014, equation 1)."""
     real = softplus(-real_logits) + (1 - real_label) * real_logits  # as softplus(x) = x + softplus(-x)
     return real.mean() + softplus(fake_logits).mean()
 
@@ -82,8 +80,9 @@ LOSSES = {
 def adversarial_loss(
     name: str, d_loss_scale: float = 1.0, real_label: float = 1.0, penalty_weight: float = 0.0
 ) -> AdversarialLoss:
-    """A loss of the table, configured. Raises UserError for an unknown name, or a real label other than 1 where the
-    loss has no such target.
+    """A loss of the table, configured.
+
+    Raises UserError for an unknown name, or a real label other than 1 where the loss has no such target.
     """
     if name not in LOSSES:
         raise UserError(f"unknown loss `{name}`: there are {', '.join(LOSSES)}")

@@ -24,8 +24,10 @@ class Latents(NamedTuple):
 
 
 class Prior(Protocol):
-    """Anything with `sample`. `num_classes` is None where latent vectors have no labels; `state` is what a run keeps of
-    it.
+    """Draws what a generator is fed.
+
+    Attributes:
+        num_classes: None where latent vectors have no labels.
     """
 
     num_classes: int | None
@@ -105,9 +107,7 @@ class MixturePrior:
     def sample(
         self, count: int, device: torch.device, generator: torch.Generator | None = None, labels: Tensor | None = None
     ) -> Latents:
-        """`count` draws on `device` with their components, those of `labels` (count,) where given; from torch's global
-        generator where none is given.
-        """
+        """As of `NormalPrior`; `labels` are components."""
         self.means, self._std = self.means.to(device), self._std.to(device)
         if labels is None:
             labels = torch.randint(len(self.means), (count,), device=device, generator=generator)
@@ -129,17 +129,16 @@ def mixture_prior(placement: Placement, latent_dim: int, components: int, seed: 
     """
     directions = torch.randn(latent_dim, components, generator=torch.Generator().manual_seed(seed))
     if placement == "diagonal":
-        return MixturePrior(
-            0.5 * torch.arange(components).float()[:, None].expand(-1, latent_dim).contiguous(), variance=1.0
-        )
+        steps = torch.arange(components).float()[:, None]
+        return MixturePrior(0.5 * steps.expand(-1, latent_dim).contiguous(), variance=1.0)
     if placement == "sphere":
-        return MixturePrior(
-            8 * math.sqrt(latent_dim) * (directions / directions.norm(dim=0)).T.contiguous(), variance=0.5
-        )
+        units = (directions / directions.norm(dim=0)).T.contiguous()
+        return MixturePrior(8 * math.sqrt(latent_dim) * units, variance=0.5)
     if placement == "orthogonal" and components <= latent_dim:
         return MixturePrior(math.sqrt(0.5 * latent_dim) * torch.linalg.qr(directions).Q.T.contiguous(), variance=0.5)
     raise ValueError(
-        f"expected diagonal, sphere or orthogonal, with at most {latent_dim} components, received {placement} with {components}"
+        f"expected diagonal, sphere or orthogonal, with at most {latent_dim} components, "
+        f"received {placement} with {components}"
     )
 
 
@@ -149,9 +148,7 @@ def build_prior(placement: str, latent_dim: int, components: int, seed: int) -> 
 
 
 def kept_prior(weights: Mapping[str, Tensor], latent_dim: int) -> NormalPrior | MixturePrior:
-    """The prior of a trained run, by the state that stands among its weights as `prior.*`: a mixture, or N(0, I) with
-    or without classes.
-    """
+    """The prior of a trained run, by the state that stands among its weights as `prior.*`."""
     if "prior.num_classes" in weights:
         return NormalPrior(latent_dim, weights["prior.num_classes"].item(), weights.get("prior.class_share"))
     if "prior.means" not in weights:

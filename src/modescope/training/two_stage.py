@@ -1,6 +1,4 @@
-"""Study 2's trainings: a DCGAN on a mixture prior, then the same adversarial game with a classifier's guidance (report
-1, sections 8 to 11).
-"""
+"""Study 2: a GAN on a mixture prior, then the same game with a classifier's guidance (report 1, sections 8 to 11)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,9 +32,7 @@ class Stage1(NamedTuple):
 
 
 def new_stage1(config: Stage1Config, channels: int, num_classes: int) -> Stage1:
-    """Untrained, torch's own initialisation, decided by the seed. Raises UserError for a prior that latent_dim has no
-    room for.
-    """
+    """Untrained networks, decided by the seed. Raises UserError for a prior that latent_dim has no room for."""
     torch.manual_seed(config.seed)
     try:
         prior = build_prior(config.prior, config.latent_dim, num_classes, config.seed)
@@ -46,8 +42,9 @@ def new_stage1(config: Stage1Config, channels: int, num_classes: int) -> Stage1:
 
 
 def load_stage1(weights: Path, config: Stage1Config, channels: int) -> Stage1:
-    """A trained stage 1 from its model.safetensors. Raises UserError for a file of another architecture or prior, or
-    none.
+    """A trained stage 1 from its model.safetensors.
+
+    Raises UserError for no file, or one of another architecture or prior.
     """
     networks = {
         "generator": stage1_generator(config, channels),
@@ -123,8 +120,7 @@ def _training(
 
 @torch.no_grad()
 def adapted_generator(config: GANConfig, start: Stage1, images: Tensor) -> tuple[nn.Module, dict[str, float]]:
-    """Stage 2's generator, on the device of the training images (N, C, H, H), and what its start cost. The seed decides
-    both.
+    """Stage 2's generator, on the device of the training images (N, C, H, H), and what its start cost; by the seed.
 
     Returns:
         the generator, and `adapter_parameters`, `start_mse` (mean squared difference from stage 1's images, which lie

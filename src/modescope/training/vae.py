@@ -15,9 +15,7 @@ from modescope.training.objective import PREVIEW_COUNT, Batch, Objective, Phase,
 
 
 def vae_losses(model: VAE, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Loss, reconstruction and KL of `model.forward`, with codes and losses in float32 whatever the arithmetic of the
-    convolutions.
-    """
+    """Loss, reconstruction and KL of `model.forward`; codes and losses are float32 in any arithmetic."""
     code = model.encoder(images)
     mean, log_variance = code.embedding.float(), code.log_covariance.float()
     z = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance)
@@ -69,9 +67,7 @@ class VaeObjective(Objective):
 
     @torch.no_grad()
     def preview(self) -> dict[str, Tensor]:
-        """ "samples" of the standard normal, and "reconstructions": pairs of an eval image and its reconstruction;
-        uint8.
-        """
+        """ "samples" of the standard normal, and "reconstructions": pairs of an eval image and its reconstruction."""
         self.model.eval()
         samples = self.model.decoder(self._preview_z.to(self.eval_images.device))["reconstruction"]
         originals = self.eval_images[: PREVIEW_COUNT // 2]
@@ -95,7 +91,7 @@ class VaeObjective(Objective):
 
 
 def vae_training(settings: Vae, images: Tensor, labels: Tensor, seed: int) -> Training:
-    """Study 1's VAE on images (N, 3, 32, 32) uint8 with labels (N,), on their device, split into train and eval images."""
+    """Study 1's VAE on images (N, 3, 32, 32) uint8 with labels (N,), on their device, some of them held out."""
     order = random_order(len(images), seed).to(images.device)
     num_eval = int(len(images) * settings.eval_fraction)
     train, held_out = order[num_eval:], order[:num_eval]
