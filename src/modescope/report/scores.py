@@ -7,7 +7,7 @@ from modescope.errors import UserError
 from modescope.files import sha256
 from modescope.report.figures import FLOOR
 from modescope.report.results import Results, Run, distinct
-from modescope.report.tables import Column, Value
+from modescope.report.tables import Column, Value, columns
 from modescope.report.wording import span
 from modescope.runs.folder import WEIGHTS_FILE
 
@@ -22,14 +22,9 @@ REPORTED_NOTES = {
         2: "Inception on 10,000 images, KID on subsets of 100, its own classifier",
     }.items()
 }
-REPORTED_GROUP = "reported (Inception)"
-REPORTED_COLUMNS = (
-    Column("is_mean_reported", "IS ↑", REPORTED_GROUP, spread="is_std_reported"),
-    Column("fid_reported", "FID ↓", REPORTED_GROUP, digits=1),
-)
-FID, RECALL = Column("fid_classifier", "FID ↓", "judge", digits=3), Column("recall", "recall ↑", "judge", digits=3)
-TV = Column("class_share_tv", "TV of class shares ↓", "judge", digits=3)
-CONSISTENCY = Column("class_consistency", "class consistency, % ↑", "judge", digits=1, scale=100)
+REPORTED_COLUMNS = columns("is_mean_reported", "fid_reported")
+FID, RECALL, TV, CONSISTENCY = columns("fid_classifier", "recall", "class_share_tv", "class_consistency")
+PRDC_COLUMNS = columns("precision", "recall", "density", "coverage")
 TAIL_METRICS = (
     ("num", "images", 0),
     ("fid_classifier", "FID ↓", 3),
@@ -46,9 +41,6 @@ TAIL_NOTE = (
     "training set: many, medium and few are the three most frequent classes, the next three and the four rarest. KID is "
     "the unbiased estimate over a group's images and can fall below 0, FID grows as a group's images get few. Recall: "
     "real images of the group that any sample lies near to."
-)
-PRDC_COLUMNS = tuple(
-    Column(name, f"{name} ↑", "judge", digits=3) for name in ("precision", "recall", "density", "coverage")
 )
 
 

@@ -1,13 +1,13 @@
 """Rows that were trained with several seeds: how much a score owes to its seed, and which differences exceed that."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from modescope.report.results import Results, Run
 from modescope.report.scores import data_names
-from modescope.report.tables import Column, Table, Value
+from modescope.report.tables import Column, Table, Value, columns
 
 RESAMPLES, BOOTSTRAP_SEED = 10_000, 0
 
@@ -56,8 +56,7 @@ class Seeds:
 
 def spreads(name: str, results: Results, rows: Sequence[Repeated], metrics: Sequence[Column]) -> Table:
     """Mean and standard deviation of every metric over the training runs of a row."""
-    columns = [Column("row", "row"), Column("n", "n"), Column("seeds", "seeds")]
-    columns += [Column(m.key, m.title, m.group, m.digits, m.scale, f"{m.key}_sd") for m in metrics]
+    shown = [*columns("row", "n", "seeds"), *(replace(metric, spread=f"{metric.key}_sd") for metric in metrics)]
     lines: list[dict[str, Value]] = []
     for row in rows:
         line: dict[str, Value] = {"row": row.label, "n": len(row.runs), "seeds": ", ".join(map(str, row.runs))}
@@ -71,16 +70,14 @@ def spreads(name: str, results: Results, rows: Sequence[Repeated], metrics: Sequ
         "Rows that were trained with several seeds: mean ± standard deviation (n - 1) over training runs. "
         "The other tables have the first seed."
     )
-    return Table(name, "Over seeds", columns, lines, caption, _facts(results, rows))
+    return Table(name, "Over seeds", shown, lines, caption, _facts(results, rows))
 
 
 def differences(
     name: str, results: Results, pairs: Sequence[tuple[Repeated, Repeated]], metrics: Sequence[Column]
 ) -> Table:
     """Mean differences between rows with a paired bootstrap interval, seed by seed."""
-    columns = [Column("pair", "rows"), Column("metric", "metric"), Column("n", "pairs")]
-    columns += [Column("difference", "mean", "difference", digits=3), Column("verdict", "interval excludes 0")]
-    columns[4:4] = [Column(key, title, "95 % interval", digits=3) for key, title in (("low", "from"), ("high", "to"))]
+    shown = columns("pair", "metric", "n", "difference", "low", "high", "verdict")
     lines: list[dict[str, Value]] = []
     for one, other in pairs:
         for metric in metrics:
@@ -98,7 +95,7 @@ def differences(
         f"{2.0 ** (1 - fewest):.0%} of cases of {fewest} pairs: a `yes` is a hint, a `no` is a warning."
     )
     facts = _facts(results, [row for pair in pairs for row in pair])
-    return Table(name, "Differences between rows over seeds", columns, lines, caption, facts)
+    return Table(name, "Differences between rows over seeds", shown, lines, caption, facts)
 
 
 def paired_differences(one: Mapping[int, float], other: Mapping[int, float]) -> list[float]:

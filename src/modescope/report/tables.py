@@ -4,7 +4,12 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import yaml
 
 Value = str | int | float | None
 ABSENT = "–"
@@ -40,6 +45,21 @@ class Column:
         if isinstance(value, int):
             return f"{value:,}"
         return f"{round(value * self.scale, self.digits) + 0.0:,.{self.digits}f}"  # + 0.0: no -0.00
+
+
+def column(key: str, /, **changes: Any) -> Column:
+    """A column of columns.yaml, with `changes`."""
+    return Column(**({"key": key} | _columns()[key] | changes))
+
+
+def columns(*keys: str) -> tuple[Column, ...]:
+    """Columns of columns.yaml."""
+    return tuple(map(column, keys))
+
+
+@cache
+def _columns() -> dict[str, dict[str, Any]]:
+    return yaml.safe_load(Path(__file__).with_name("columns.yaml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)

@@ -15,22 +15,25 @@ from modescope.pictures import tiles
 from modescope.report.figures import Look
 from modescope.report.results import Results, Run
 from modescope.report.scores import data_names
-from modescope.report.tables import Column, Table
+from modescope.report.tables import Column, Table, column, columns
 from modescope.runs.folder import CURVES_FILE
 
 COLUMNS = (
-    *(Column("run", "run"), Column("key", "key"), Column("device", "device"), Column("precision", "precision")),
-    *(Column("steps", "steps"), Column("steps_per_second", "steps/s", digits=1)),
-    *(Column("seconds", "seconds", digits=0), Column("resumed_from_step", "resumed from step")),
+    *columns("run", "key", "device"),
+    column("precision", title="precision", group="", digits=2),
+    *columns("steps"),
+    column("steps_per_second", group=""),
+    column("seconds", group=""),
+    column("resumed_from_step"),
 )
 
 
 def timings(name: str, results: Results, runs: Sequence[Run], more: Sequence[Column] = (), note: str = "") -> Table:
     """What every training run took and on what; `more` columns are found in run.json by key, `note` explains them."""
-    columns = [*COLUMNS, *more]
-    rows = [{column.key: found.info.get(column.key) for column in columns} | {"run": found.name} for found in runs]
+    shown = [*COLUMNS, *more]
+    rows = [{one.key: found.info.get(one.key) for one in shown} | {"run": found.name} for found in runs]
     caption = " ".join(["Training runs; the key finds a run in MLflow (tag `key`).", *([note] if note else [])])
-    return Table(name, "Training runs", columns, rows, caption, {"data": data_names(runs), "profile": results.profile})
+    return Table(name, "Training runs", shown, rows, caption, {"data": data_names(runs), "profile": results.profile})
 
 
 def curve(found: Run, columns: Iterable[str]) -> pd.DataFrame:
@@ -41,9 +44,9 @@ def curve(found: Run, columns: Iterable[str]) -> pd.DataFrame:
 
 def curve_panel(axes: Axes, table: pd.DataFrame, looks: Mapping[str, Look], scale: float = 1.0) -> None:
     """Columns of a curve, each in its look, against step * `scale`."""
-    for column, look in looks.items():
-        points = table[["step", column]].dropna()
-        axes.plot(points["step"] * scale, points[column], color=look.colour, linestyle=look.line, linewidth=1.4)
+    for name, look in looks.items():
+        points = table[["step", name]].dropna()
+        axes.plot(points["step"] * scale, points[name], color=look.colour, linestyle=look.line, linewidth=1.4)
     axes.tick_params(labelsize=7.5)
     axes.locator_params(axis="x", nbins=3)
 

@@ -6,17 +6,15 @@ from dataclasses import replace
 from modescope.report.claims import Metric
 from modescope.report.page import GLANCE, Finding
 from modescope.report.results import Expected, Results
-from modescope.report.tables import Column, Table
+from modescope.report.tables import Table, column, columns
 from modescope.studies.study import Study
 
 NAME = "classifiers"
 ACCURACY = Metric("accuracy", "accuracy", lower=False, kind="share", digits=1, scale=100, unit="%")
 COLUMNS = (
-    *(Column("classifier", "classifier"), Column("role", "role"), Column("network", "network")),
-    *(Column("data", "data"), Column("seed", "seed"), Column("accuracy", "accuracy, % ↑", digits=2, scale=100)),
-    *(Column("nll", "NLL, nats ↓", digits=3), Column("ece_before", "before", "ECE, % ↓", digits=2, scale=100)),
-    Column("ece_after", "after", "ECE, % ↓", digits=2, scale=100),
-    *(Column("temperature", "temperature", digits=3), Column("num_test", "n test")),
+    *columns("classifier", "role", "network", "data"),
+    column("seed", group=""),
+    *columns("accuracy", "nll", "ece_before", "ece_after", "temperature", "num_test"),
 )
 AT_A_GLANCE = ("classifier", "role", "network", "accuracy", "ece_after")
 
@@ -44,8 +42,7 @@ def table(results: Classifiers) -> Table:
 
 def glance(results: Classifiers) -> Table:
     """Role, network and quality."""
-    columns = [column for column in COLUMNS if column.key in AT_A_GLANCE]
-    return replace(table(results), name=GLANCE, columns=columns)
+    return replace(table(results), name=GLANCE, columns=columns(*AT_A_GLANCE))
 
 
 def findings(results: Classifiers) -> list[Finding]:

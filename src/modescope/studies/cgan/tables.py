@@ -10,29 +10,21 @@ from modescope.report.claims import grouped
 from modescope.report.figures import FLOOR
 from modescope.report.page import GLANCE
 from modescope.report.results import Run
-from modescope.report.tables import Column, Table, Value
+from modescope.report.tables import Column, Table, Value, column, columns
 from modescope.report.wording import span
 from modescope.studies.cgan.rows import LABELLED, MODES, STACKED_REAL, TEXTS, CganRows, Row
 
-ROW, LOSS, MODE = Column("row", "row"), Column("loss", "loss"), Column("mode", "mode")
+ROW, LOSS, MODE, SECONDS = columns("row", "loss", "mode", "seconds")
 PERCENT = replace(shared.CONSISTENCY, digits=2)
 REPORTED_COLUMNS = (
-    Column("fid_reported", "FID ↓", shared.REPORTED_GROUP),
-    Column("kid_mean_reported", "KID ↓", shared.REPORTED_GROUP, digits=4, spread="kid_std_reported"),
-    Column("class_consistency_reported", "class consistency, % ↑", shared.REPORTED_GROUP, scale=100),
-    Column("seconds_reported", "seconds", shared.REPORTED_GROUP, digits=0),
+    column("fid_reported", digits=2),
+    *columns("kid_mean_reported", "class_consistency_reported", "seconds_reported"),
 )
-SECONDS = Column("seconds", "seconds", "training", digits=0)
-SPEED = (SECONDS, Column("images_per_second", "images/s", "training", digits=0))
-FIXED_Z = (
-    Column("fixed_z_mean", "classes of a z ↑", "fixed z", digits=1),
-    Column("fixed_z_all", "z with every class ↑", "fixed z"),
-)
+FIXED_Z = columns("fixed_z_mean", "fixed_z_all")
 FIXED_Z_NOTE = (
     "Fixed z: different classes that the judge sees in the images of one z with every label, "
     "as a mean over {count} z, and the z with all of them."
 )
-MODES_OF = "modes of 1,000"
 WITHIN_DIGIT = {"ms_ssim": "MS-SSIM ↓", "recall_per_class": "recall ↑", "coverage_per_class": "coverage ↑"}
 
 
@@ -56,7 +48,7 @@ def glance(results: CganRows) -> Table:
         label = {"row": f"{ours.name} ({ours.config.loss})"}
         rows.append(ours.run.cells | _fid_by_mode(ours.run, [LABELLED]) | label)
     rows.append(shared.floor_row("row", results.floor.cells | _fid_by_mode(results.floor, modes)))
-    columns = [Column("row", "loss")]
+    columns = [column("row", title="loss")]
     columns += [Column(f"fid/{mode}", MODES[mode].label, "judge's FID ↓", digits=3) for mode in modes]
     columns += [replace(PERCENT, group="")] if LABELLED in modes else []
     columns += [replace(SECONDS, group="")]
@@ -71,7 +63,13 @@ def scores(results: CganRows) -> Table:
     rows.append(shared.floor_row("mode", shared.score_cells(results.params, results.floor)))
     with_reported = any("fid_reported" in row for row in rows)
     columns = [MODE, LOSS, ROW, *(REPORTED_COLUMNS if with_reported else ())]
-    columns += [*shared.extractor_columns(results.params, kid_digits=4), PERCENT, *shared.PRDC_COLUMNS[1::2], *SPEED]
+    columns += [
+        *shared.extractor_columns(results.params, kid_digits=4),
+        PERCENT,
+        *shared.PRDC_COLUMNS[1::2],
+        SECONDS,
+        column("images_per_second"),
+    ]
     reported = f" {shared.REPORTED_NOTES[2]} Its FIDs of dcgan-bce and dcgan-lsgan are read off a figure."
     warnings = shared.evaluation_warnings([*(row.run for row in results.rows), results.floor])
     return TEXTS("cgan", spread_note=shared.SPREAD_NOTE, reported=reported if with_reported else "").table(
@@ -150,10 +148,9 @@ def stacked(results: CganRows) -> Table:
     params = results.params
     rows = [found.cells | {"loss": loss} for loss, found in results.stacked.items()]
     rows.append(shared.floor_row("loss", results.runs[STACKED_REAL].cells))
-    columns = [LOSS, Column("num_samples", "n"), Column("modes_covered", "with a sample ↑", MODES_OF)]
-    columns += [Column("modes_enough", f"with {params.stacked.enough} ↑", MODES_OF)]
-    columns += [Column("kl_to_uniform", "KL to uniform, nats ↓", digits=3), SECONDS]
-    columns += [Column("steps_per_second", "steps/s", "training", digits=1)]
+    enough = column("modes_covered", key="modes_enough", title=f"with {params.stacked.enough} ↑")
+    columns = [LOSS, column("num_samples"), column("modes_covered"), enough, column("kl_to_uniform"), SECONDS]
+    columns += [column("steps_per_second")]
     steps = span([params.stacked_config(loss).generator_steps for loss in params.stacked.losses], 0)
     facts = {
         "data": shared.data_names(results.stacked.values()),

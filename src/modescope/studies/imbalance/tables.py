@@ -7,10 +7,10 @@ from modescope.report import scores as shared
 from modescope.report import trainings
 from modescope.report.page import GLANCE
 from modescope.report.results import Run
-from modescope.report.tables import Column, Table, Value
+from modescope.report.tables import Column, Table, Value, column, columns
 from modescope.studies.imbalance.rows import LOOKS, REAL, TEXTS, WITH_LABELS, ImbalanceRows
 
-SPLIT, RATIO, MODEL = Column("split", "split"), Column("ratio", "IR"), Column("model", "images of")
+SPLIT, RATIO, MODEL = columns("split", "ratio", "model")
 COMPARED = (shared.FID, shared.TV, shared.RECALL)
 REPORT_TABLES = {"gan": 2, "vae": 3}
 SAMPLER_NOTES = {
@@ -68,7 +68,7 @@ def scores(results: ImbalanceRows, name: str, shown: Sequence[str]) -> Table:
     shown = [model for model in results.models if model in shown]
     rows = [_row(results, model, split, scored=True) for split in results.splits for model in (*shown, REAL)]
     with_reported = any("fid_reported" in row for row in rows)
-    columns = [SPLIT, RATIO, MODEL, Column("num_samples", "n"), *(shared.REPORTED_COLUMNS if with_reported else ())]
+    columns = [SPLIT, RATIO, MODEL, column("num_samples"), *(shared.REPORTED_COLUMNS if with_reported else ())]
     columns += [*shared.extractor_columns(results.params), *shared.PRDC_COLUMNS]
     components = results.params.imbalance.mixture.components
     labels = " and ".join(LOOKS[model].label for model in shown)
@@ -82,13 +82,12 @@ def scores(results: ImbalanceRows, name: str, shown: Sequence[str]) -> Table:
 
 def tail(results: ImbalanceRows) -> Table:
     """The field's protocol: many, medium and few classes of the long-tailed splits against the balanced set."""
-    kl = Column("class_share_kl", "KL of class shares, nats ↓", digits=3)
     rows = [
         _row(results, model, split, scored=True) for split in results.long_tailed for model in (*results.models, REAL)
     ]
     labelled = [LOOKS[model].label for model in results.models if model in WITH_LABELS]
     others = f", those of {' and '.join(labelled)} by the label that they were drawn for" if labelled else ""
-    columns = [SPLIT, RATIO, MODEL, kl, *shared.TAIL_COLUMNS]
+    columns = [SPLIT, RATIO, MODEL, column("class_share_kl"), *shared.TAIL_COLUMNS]
     return TEXTS("long_tail", tail_note=shared.TAIL_NOTE, others=others).table(columns, rows, _facts(results))
 
 

@@ -8,20 +8,13 @@ from modescope.report import scores as shared
 from modescope.report import trainings
 from modescope.report.page import GLANCE
 from modescope.report.seeds import Repeated, spreads
-from modescope.report.tables import Column, Table, Value
+from modescope.report.tables import Column, Table, Value, column, columns
 from modescope.studies.two_stage.rows import HYBRID, STAGE1, TEXTS, Row, TwoStageRows
 
-GROUP, ROW = Column("group", "architecture"), Column("row", "row")
-GUIDES_VIEW = Column("guide_consistency", "class consistency, %", "guide", digits=1, scale=100)
-SETTINGS = (
-    *(Column("weight", "λ", "setting", digits=1), Column("n_gen", "n", "setting")),
-    *(Column("layers", "trained layers", "setting"), Column("prior", "prior", "setting")),
-    *(Column("batch_size", "batch", "setting"), Column("seed", "seed", "setting")),
-)
-GRADIENTS = (
-    Column("gradient_ratio", "class / adversarial", "gradients"),
-    Column("gradient_cosine", "cosine", "gradients"),
-)
+GROUP, ROW, GUIDES_VIEW = columns("group", "row", "guide_consistency")
+SETTINGS = columns("weight", "n_gen", "layers", "prior", "batch_size", "seed")
+GRADIENTS = columns("gradient_ratio", "gradient_cosine")
+CODE_TESTS = columns("ks_rejected", "ks_max", "mmd", "mmd_p")
 PRIORS = {
     "diagonal": "diagonal (the report's text): means 0.5 k 1, variance 1",
     "sphere": "sphere (its code): means of length 8 √d in random directions, variance 0.5, so that |z| is near {length:.0f}",
@@ -29,16 +22,20 @@ PRIORS = {
     "normal": "normal: N(0, I), which has no classes",
 }
 MOMENTS = {"untrained": "codes, untrained", "vae": "codes, VAE trained alone", "joint": "codes, trained jointly"}
-CODES = "codes against N(0, I)"
-CODE_TESTS = (
-    *(Column("ks_rejected", "KS rejects, % of dimensions", CODES, 0, 100), Column("ks_max", "largest KS", CODES, 3)),
-    *(Column("mmd", "MMD²", CODES, 4), Column("mmd_p", "p of MMD", CODES, 3)),
-)
 
 
 def summary(results: TwoStageRows) -> Table:
     """Rows that stand for an architecture, with their settings."""
-    columns = [GROUP, ROW, *SETTINGS[2:4], shared.CONSISTENCY, GUIDES_VIEW, shared.FID, shared.RECALL]
+    columns = [
+        GROUP,
+        ROW,
+        column("layers", group=""),
+        column("prior", group=""),
+        shared.CONSISTENCY,
+        GUIDES_VIEW,
+        shared.FID,
+        shared.RECALL,
+    ]
     rows = _summary_rows(results)
     return TEXTS("two_stage_summary").table(columns, rows, _facts(results))
 
@@ -118,7 +115,7 @@ def priors(results: TwoStageRows) -> Table:
         for prior, placed in chosen.items()
         for row in placed
     ]
-    columns = [Column("prior", "prior"), Column("row", "images of"), *shared.extractor_columns(results.params)]
+    columns = [column("prior", group=""), column("row", title="images of"), *shared.extractor_columns(results.params)]
     columns += [shared.CONSISTENCY, shared.TV, *shared.PRDC_COLUMNS[:2]]
     length = 8 * math.sqrt(results.params.latent_dim)
     notes = "; ".join(PRIORS[prior].format(length=length) for prior in chosen)
@@ -156,7 +153,7 @@ def over_seeds(results: TwoStageRows) -> list[Table]:
 
 def timings(results: TwoStageRows) -> Table:
     """What every run took, how many parameters its adapters have, and how far their start moved the images."""
-    more = (Column("adapter_parameters", "parameters", "adapters"), Column("start_mse", "start's MSE", "adapters", 4))
+    more = columns("adapter_parameters", "start_mse")
     note = "Start's MSE: between stage 1's images and the adapted generator's before training, pixels in [-1, 1]."
     runs = [*(row.run for row in results.rows), results.runs[HYBRID]]
     return trainings.timings("runs_two_stage", results, runs, more, note)
