@@ -22,7 +22,7 @@ class Metric:
     Attributes:
         key: its name in the metrics files; a list (a value for each class) stands for its mean.
         name: in a sentence. lower: whether lower is better. digits, scale, unit: as it is printed.
-        kind: `share` of `out_of` samples (None: of the run's own number), `distance` from real images, or another `size`.
+        kind: `share` of `out_of` samples (None: the run's number), `distance` from real images, or another `size`.
     """
 
     key: str

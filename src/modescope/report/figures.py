@@ -176,7 +176,7 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float]], names: Seque
 def image_sheet(
     cells: Sequence[Sequence[NDArray[np.uint8]]], rows: Sequence[str], columns: Sequence[str], scale: int = 2
 ) -> bytes:
-    """Pictures (H, W) or (H, W, 3) uint8, all of one size, as a labelled sheet; every pixel becomes `scale` x `scale`."""
+    """Pictures (H, W) or (H, W, 3) uint8, all of one size, as a labelled sheet; a pixel becomes `scale` x `scale`."""
     cell_height, cell_width = (side * scale for side in cells[0][0].shape[:2])
     left, top, gap = 30 + 13 * max(map(len, rows)), 44 if any(columns) else 4, 14
     width = left + len(cells[0]) * (cell_width + gap)

@@ -1,4 +1,4 @@
-"""What a study's page is made from: its runs' files, with values read from MLflow and held against the metrics files."""
+"""What a study's page is made from: its runs, with values from MLflow that agree with the metrics files."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -38,9 +38,9 @@ TAIL_COLUMNS = tuple(
 )
 TAIL_NOTE = (
     "Long-tailed training, class i of 10 with n_max rho^(-i/9) images (Cao et al. 2019), measured against the balanced "
-    "training set: many, medium and few are the three most frequent classes, the next three and the four rarest. KID is "
-    "the unbiased estimate over a group's images and can fall below 0, FID grows as a group's images get few. Recall: "
-    "real images of the group that any sample lies near to."
+    "training set: many, medium and few are the three most frequent classes, the next three and the four rarest. KID "
+    "is the unbiased estimate over a group's images and can fall below 0, FID grows as a group's images get few. "
+    "Recall: real images of the group that any sample lies near to."
 )
 
 

@@ -34,8 +34,8 @@ def table(results: Classifiers) -> Table:
         identity = {"classifier": name, "role": chosen.role, "network": chosen.network, "seed": chosen.seed}
         rows.append({**found.cells, **identity, "data": found.info.get("data", {}).get("name")})
     caption = (
-        "Classifiers on real test images. A guide may steer a generator's training; a judge, of another network and seed, "
-        "measures the result. ECE = expected calibration error before and after temperature scaling."
+        "Classifiers on real test images. A guide may steer a generator's training; a judge, of another network and "
+        "seed, measures the result. ECE = expected calibration error before and after temperature scaling."
     )
     return Table(NAME, "Classifiers on real test images", COLUMNS, rows, caption, {"profile": results.profile})
 

@@ -38,7 +38,7 @@ class Study:
         return self.rows(params, folders)
 
     def read(self, params: Params, folders: Folders, read_final: Reader) -> Results:
-        """Its rows with all their runs. Raises UserError for a missing run, or a number that MLflow and files disagree on."""
+        """Its rows with all their runs. Raises UserError for a missing run, or where MLflow and files disagree."""
         return self.planned(params, folders).read(read_final)
 
     def section(self, results: Results) -> Section:

@@ -82,7 +82,7 @@ def _same_values(one: Tensor, other: Tensor) -> bool:
 
 
 def _blocks(calls: Sequence[Call], flat: bool) -> list[Block]:
-    """A layer with weights opens a box; what follows joins it. Flatten goes with the layer after it, if there is one."""
+    """A layer with weights opens a box; what follows joins it. Flatten goes with the layer after it, if any."""
     calls = [call for call in calls if not isinstance(call[0], INVISIBLE)]
     parts = ["" if flat else name.split(".")[0] for _, name, _ in calls]
     groups: list[tuple[str, list[Call]]] = []

@@ -106,11 +106,12 @@ def _diversity(results: CganRows) -> Finding:
     pixels, recalls = spread(PIXEL_STD), spread(RECALL_WITHIN)
     verdict = ", pixel_std less" if recalls > pixels else " no more than pixel_std does"
     text = (
-        "Report 2 takes the standard deviation of a digit's pixels for its diversity, and finds the losses alike. As means "
-        f"over the digits it is {parts[PIXEL_STD]} (real images {PIXEL_STD.text(real)}), highest for {first[PIXEL_STD]}; "
-        f"recall within a digit is {parts[RECALL_WITHIN]} ({RECALL_WITHIN.text(real)}), highest for {first[RECALL_WITHIN]}, "
-        f"and MS-SSIM {parts[MS_SSIM]} ({MS_SSIM.text(real)}). Between the rows pixel_std differs by {pixels:.1%} of the "
-        f"real images' and recall by {recalls:.1%}: recall distinguishes them{verdict}."
+        "Report 2 takes the standard deviation of a digit's pixels for its diversity, and finds the losses alike. As "
+        f"means over the digits it is {parts[PIXEL_STD]} (real images {PIXEL_STD.text(real)}), highest for "
+        f"{first[PIXEL_STD]}; recall within a digit is {parts[RECALL_WITHIN]} ({RECALL_WITHIN.text(real)}), highest "
+        f"for {first[RECALL_WITHIN]}, and MS-SSIM {parts[MS_SSIM]} ({MS_SSIM.text(real)}). Between the rows "
+        f"pixel_std differs by {pixels:.1%} of the real images' and recall by {recalls:.1%}: recall distinguishes "
+        f"them{verdict}."
     )
     return Finding("Diversity", text)
 

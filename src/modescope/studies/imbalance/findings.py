@@ -63,8 +63,8 @@ def _lost_classes(results: ImbalanceRows) -> Finding:
     for model in results.models:
         pairs = [zip(results.class_share(model, name), share, strict=True) for name, share in wanted.items()]
         counts.append(f"{LOOKS[model].label} {sum(got < LOST * target for split in pairs for got, target in split)}")
-    text = f"Classes that keep less than {LOST:.0%} of their training share, of {total} over all splits: {', '.join(counts)}."
-    return Finding("Lost classes", text)
+    lead = f"Classes that keep less than {LOST:.0%} of their training share, of {total} over all splits"
+    return Finding("Lost classes", f"{lead}: {', '.join(counts)}.")
 
 
 def _quality(results: ImbalanceRows, model: str, other: str) -> Finding:

@@ -38,7 +38,7 @@ def samples(results: TwoStageRows) -> Picture:
 
 
 def adapter_starts(results: TwoStageRows) -> list[Picture]:
-    """The previews before stage 2's first step, of representatives and rows that start otherwise; none without adapters."""
+    """Previews before stage 2's first step, of representatives and rows that start otherwise; none without adapters."""
     chosen, usual = results.representatives, results.params.adapter_start
     adapted = [row for row in results.stage2_rows if row.stage2.has_adapters]
     adapted = [row for row in adapted if row in chosen.values() or row.stage2.adapter_start != usual]

@@ -35,9 +35,9 @@ def _guidance(results: TwoStageRows) -> Finding:
     text = (
         f"Of {len(rows)} guided rows, against the stage 1 that each starts from, {consistent.better} are more "
         f"class-consistent and {consistent.worse} less, {near.better} have a lower FID of the judge's features and "
-        f"{near.worse} a higher one, and {both} gain in both; differences within two standard errors of the samples, or "
-        f"within the floor's FID, do not count. Most consistent: {', '.join(peaks)}; {first.name} alone {_scores(first)}; "
-        f"chance is {1 / len(results.floor.classes):.0%}. {_seeds(results)}"
+        f"{near.worse} a higher one, and {both} gain in both; differences within two standard errors of the samples, "
+        f"or within the floor's FID, do not count. Most consistent: {', '.join(peaks)}; {first.name} alone "
+        f"{_scores(first)}; chance is {1 / len(results.floor.classes):.0%}. {_seeds(results)}"
     )
     return Finding("Guidance against stage 1 alone", text)
 
@@ -99,16 +99,18 @@ def _claim(results: TwoStageRows) -> Finding:
     best = [min(group, key=lambda row: FID.value(row.run)) for group in _groups(rows).values()]
     lowest = [f"{row.group} {FID.text(row.run)} ({row.name})" for row in best]
     controls = [
-        f" Without guidance {row.name} reaches FID {FID.text(row.run)} and class consistency {CONSISTENCY.text(row.run)}."
+        f" Without guidance {row.name} reaches FID {FID.text(row.run)} and class consistency "
+        f"{CONSISTENCY.text(row.run)}."
         for row in results.stage2_rows
         if not row.is_guided
     ]
     margin = max(FID.margin(*pair) for pair in claim.pairs)
     text = (
-        "Report 1 concludes that none of its approaches is superior to a vanilla DCGAN; but neither images nor the class "
-        f"loss reached its generators. With both, {claim.better} of {len(rows)} guided rows have a lower FID of the "
-        f"judge's features than {'the vanilla DCGAN' if vanilla else 'stage 1 alone'} ({FID.text(base.run)}) and "
-        f"{claim.worse} a higher one, by more than {margin:.3f}. {verdict} Lowest: {', '.join(lowest)}.{''.join(controls)}"
+        "Report 1 concludes that none of its approaches is superior to a vanilla DCGAN; but neither images nor the "
+        f"class loss reached its generators. With both, {claim.better} of {len(rows)} guided rows have a lower FID "
+        f"of the judge's features than {'the vanilla DCGAN' if vanilla else 'stage 1 alone'} ({FID.text(base.run)}) "
+        f"and {claim.worse} a higher one, by more than {margin:.3f}. {verdict} Lowest: "
+        f"{', '.join(lowest)}.{''.join(controls)}"
     )
     return Finding("Report 1's conclusion", text)
 
@@ -153,8 +155,9 @@ def _hybrid(results: TwoStageRows) -> Finding:
     numbers = [f"{values[f'ks_rejected_{m}']:.0%} and {values[f'mmd_p_{m}']:.3f} {name}" for m, name in MOMENTS.items()]
     beside = f", GAN {FID.text(gan)}" if gan else ""
     text = (
-        "Report 1 says that an untrained hybrid's codes cannot be distinguished from Gaussian noise, and that later codes "
-        f"regress towards it. At the level of {LEVEL:.0%} they are {listing(parts)} (dimensions that the KS test rejects, "
-        f"and the MMD's p-value: {'; '.join(numbers)}). FID of the judge's features: hybrid {FID.text(run)}{beside}."
+        "Report 1 says that an untrained hybrid's codes cannot be distinguished from Gaussian noise, and that later "
+        f"codes regress towards it. At the level of {LEVEL:.0%} they are {listing(parts)} (dimensions that the KS "
+        f"test rejects, and the MMD's p-value: {'; '.join(numbers)}). FID of the judge's features: hybrid "
+        f"{FID.text(run)}{beside}."
     )
     return Finding("VAE-GAN hybrid", text)

@@ -1,4 +1,4 @@
-"""Which runs study 2 has, which of them stand for an architecture, and which line of report 1's table 5 each repeats."""
+"""Which runs study 2 has, which of them stand for an architecture, and which line of table 5 each repeats."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ TABLE_5 = (
 
 @dataclass(frozen=True)
 class Row:
-    """A training run: its name in params.yaml, the stage 1 that it starts from (itself, for a stage 1), its settings."""
+    """A training run: its name in params.yaml, the stage 1 that it starts from (a stage 1: itself), its settings."""
 
     results: "TwoStageRows" = field(repr=False, compare=False)
     name: str
@@ -150,7 +150,7 @@ class TwoStageRows(Results):
 
     @cached_property
     def representatives(self) -> dict[str, Row]:
-        """Of every architecture the row nearest to the top of params.yaml, after the stage 1 that the first starts from."""
+        """Of every architecture the row nearest to the top of params.yaml, after the stage 1 of the first."""
 
         def nearness(row: Row) -> int:
             return sum(getattr(row.settings, key) == getattr(self.params, key) for key in GANConfig.model_fields)
@@ -162,7 +162,7 @@ class TwoStageRows(Results):
         return {STAGE1: next(row for row in self.stage1_rows if row.name == start), **chosen}
 
     def placements(self) -> dict[str, list[Row]]:
-        """Prior -> the first stage 1 that has it, and rows from there that differ from the last representative in it alone."""
+        """Prior -> its first stage 1, and rows from there that differ from the last representative in it alone."""
         *_, last = self.representatives.values()
         found: dict[str, list[Row]] = {}
         for first in self.stage1_rows:

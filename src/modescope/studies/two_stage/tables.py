@@ -17,7 +17,7 @@ GRADIENTS = columns("gradient_ratio", "gradient_cosine")
 CODE_TESTS = columns("ks_rejected", "ks_max", "mmd", "mmd_p")
 PRIORS = {
     "diagonal": "diagonal (the report's text): means 0.5 k 1, variance 1",
-    "sphere": "sphere (its code): means of length 8 √d in random directions, variance 0.5, so that |z| is near {length:.0f}",
+    "sphere": "sphere (its code): means of length 8 √d in random directions, variance 0.5; |z| is near {length:.0f}",
     "orthogonal": "orthogonal (ours): pairwise orthogonal means of one length, second moment 1 per dimension",
     "normal": "normal: N(0, I), which has no classes",
 }
