@@ -188,6 +188,15 @@ def test_our_rows_stand_under_their_losses_published_row(results):
         assert rows[name]["fixed_z_all"] == results.runs[name].values["fixed_z_classes"].count(10)
 
 
+def test_the_initialisation_of_report_2s_text_is_a_row_of_ours(project):
+    text = {"cgan-bce-text": {"loss": "bce", "initialization": "text"}}
+    folder = project.folders.models / "cgan" / "cgan-bce-text"
+    project.add_run("cgan", "cgan-bce-text", folder, dict(project.read("cgan").runs["cgan-bce"].values), "mnist")
+    rows = by(tables.ours(reduced(project, ours=OURS | text)), "row")
+    assert rows["cgan-bce-text"]["changes"] == "initialization text" and rows["cgan-bce"]["changes"] is None
+    assert list(rows).index("cgan-bce") < list(rows).index("cgan-bce-text")
+
+
 def test_our_rows_of_an_unpublished_loss_stand_alone(project):
     assert list(by(tables.ours(reduced(project, losses=["bce"])), "row")) == list(OURS)
 
