@@ -16,9 +16,9 @@ import yaml
 
 from modescope import cli
 from modescope.config import load_params, parse_params, profile_values
+from modescope.config.profiles import differences
 from modescope.evaluation.samplers import check_wanted
 from modescope.files import read_json, write_json
-from modescope.profile import differences
 
 REPOSITORY = Path(__file__).parents[1]
 

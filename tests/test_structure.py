@@ -1,6 +1,7 @@
-"""The house rules: limits of size, imports that point down, stages that depend on their own code."""
+"""The house rules: limits of size, imports that point down and form no circle, stages that depend on their own code."""
 
 import ast
+import graphlib
 import re
 from pathlib import Path
 
@@ -18,7 +19,21 @@ STAGES = {
 }
 MODULES = {name: re.match(r"\$\{run\}\.(\w+) ", stage["cmd"])[1] for name, stage in STAGES.items()}
 # A package may import packages further down this list, and itself.
-LAYERS = [{"cli", "stages", "doctor"}, {"studies"}, {"report", "mlflow"}, {"evaluation"}, {"training"}, {"models"}, {"data"}, {"runs"}, {"pictures", "process", "profile", "vision"}, {"config", "dotted", "errors", "files"}]  # fmt: skip
+LAYERS = [
+    {"cli"},
+    {"stages", "doctor"},
+    {"studies"},
+    {"report", "mlflow"},
+    {"evaluation"},
+    {"training"},
+    {"models"},
+    {"data"},
+    {"runs"},
+    {"pictures", "process", "vision"},
+    {"config"},
+    {"dotted", "files"},
+    {"errors"},
+]
 
 
 def functions(path):
@@ -46,29 +61,43 @@ def test_no_function_stands_twice():
                 assert other == f"{path}:{node.name}", f"{path}:{node.name} repeats {other}"
 
 
+def dotted(path):
+    return ".".join(path.relative_to("src").with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported(path):
+    """Names of modules, and of what is taken from them; imports inside functions count."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: a relative import"
+            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+
+
+IMPORTS = {dotted(path): set(imported(path)) for path in FILES}
+GRAPH = {module: names & IMPORTS.keys() - {module} for module, names in IMPORTS.items()}  # our own modules alone
+
+
 def layer(module):
-    name = module.split(".")[1] if "." in module else "config"
-    return next(index for index, layer in enumerate(LAYERS) if name in layer)
+    return next(index for index, layer in enumerate(LAYERS) if module.split(".")[1] in layer)
 
 
-@pytest.mark.parametrize("path", FILES, ids=str)
-def test_imports_point_down(path):
-    module = ".".join(path.relative_to("src").with_suffix("").parts)
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = (
-            [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else [a.name for a in node.names]
-            if isinstance(node, ast.Import)
-            else []
-        )
-        for name in names:
-            if name.startswith("modescope."):
-                same_package = module.split(".")[1] == name.split(".")[1]
-                assert same_package or layer(name) > layer(module) or layer(module) == len(LAYERS) - 1, (
-                    f"{module} imports {name}"
-                )
-            assert name.split(".")[0] != "mlflow" or module.startswith("modescope.mlflow."), f"{module} imports mlflow"
+def test_imports_point_down():
+    of_packages = {(one, other) for one, names in GRAPH.items() for other in names if "." in one and "." in other}
+    same = {(one, other) for one, other in of_packages if one.split(".")[1] == other.split(".")[1]}
+    assert [(one, other) for one, other in sorted(of_packages - same) if layer(other) <= layer(one)] == []
+
+
+def test_imports_form_no_circle():
+    """Between modules; a package's `__init__` may gather the modules below it."""
+    graph = {module: {name for name in names if not module.startswith(f"{name}.")} for module, names in GRAPH.items()}
+    assert len([*graphlib.TopologicalSorter(graph).static_order()]) == len(GRAPH)
+
+
+def test_mlflow_stays_in_its_package():
+    users = {module for module, names in IMPORTS.items() for name in names if name.split(".")[0] == "mlflow"}
+    assert users and all(module.startswith("modescope.mlflow") for module in users)
 
 
 def test_the_loop_names_no_model():

@@ -33,7 +33,7 @@ def main() -> None:
 @app.command()
 def use(profile: Annotated[str, typer.Argument(help="demo, standard or paper: a file in profiles/")]) -> None:
     """Write a profile's values to params.yaml and say what changed."""
-    from modescope.profile import use_profile
+    from modescope.config.profiles import use_profile
 
     changes = use_profile(profile)
     print("\n".join(changes) if changes else "nothing changed")

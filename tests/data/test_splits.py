@@ -5,9 +5,10 @@ import pyarrow.parquet
 import pytest
 import torch
 
+from modescope.data.order import random_order
 from modescope.data.prepared import Dataset
 from modescope.data.sources import CIFAR10, fetch
-from modescope.data.splits import Split, draw_split, draw_splits, long_tailed_counts, random_order
+from modescope.data.splits import Split, draw_split, draw_splits, long_tailed_counts
 from modescope.errors import UserError
 
 CLASSES = ("ant", "bee", "cow", "dog")

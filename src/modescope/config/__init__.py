@@ -3,6 +3,7 @@ here.
 """
 
 from modescope.config.cgan import CganConfig
+from modescope.config.imbalance import Gan, ResidualGan, Vae
 from modescope.config.params import (
     PARAMS,
     PROFILES,
@@ -15,7 +16,7 @@ from modescope.config.params import (
     profile_values,
     read_yaml,
 )
-from modescope.config.sections import Classifier, Evaluation, Gan, ResidualGan, Vae
+from modescope.config.sections import Classifier, Evaluation
 from modescope.config.two_stage import GANConfig, Stage1Config
 
 __all__ = [

@@ -11,7 +11,8 @@ from ruamel.yaml.error import YAMLError
 
 from modescope.config.base import Section, first_problem, resolve
 from modescope.config.cgan import Cgan, CganConfig, Stacked
-from modescope.config.sections import Classifier, Datasets, Evaluation, Hybrid, Imbalance, Seeds, Split
+from modescope.config.imbalance import Hybrid, Imbalance
+from modescope.config.sections import Classifier, Datasets, Evaluation, Seeds, Split
 from modescope.config.two_stage import GANConfig, Stage1Config, TwoStage
 from modescope.errors import UserError
 

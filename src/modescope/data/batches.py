@@ -5,7 +5,7 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor
 
-from modescope.data.splits import random_order
+from modescope.data.order import random_order
 from modescope.errors import UserError
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from modescope.data.order import random_order
 from modescope.data.prepared import Dataset
 from modescope.errors import UserError
 from modescope.files import read_json, write_json
@@ -100,27 +100,6 @@ class Split:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path} is no split ({error!r}): delete it and run `dvc repro split`") from None
-
-
-def random_order(count: int, seed: int, *stream: int) -> Tensor:
-    """A permutation of 0 ... count - 1 as (count,) int64: the same on every machine and under every version.
-
-    Each number gets a 64-bit key from PCG64 (O'Neill 2014), and the numbers are sorted by key. NumPy promises that
-    PCG64's raw output for a seed never changes; neither `numpy.random.Generator.permutation` nor `torch.randperm`
-    promise that much.
-
-    Args:
-        count: how many numbers.
-        seed: >= 0.
-        stream: further numbers >= 0, such as an epoch, that tell apart the permutations of one seed.
-
-    Raises:
-        UserError: the seed is negative.
-    """
-    if seed < 0:
-        raise UserError(f"seed {seed} is negative: seeds start at 0")
-    keys = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=stream)).random_raw(count)
-    return torch.from_numpy(np.argsort(keys, kind="stable"))
 
 
 def draw_split(

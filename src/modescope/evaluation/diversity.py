@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from modescope.data.batches import to_signed, to_unit
-from modescope.data.splits import random_order
+from modescope.data.order import random_order
 from modescope.errors import UserError
 from modescope.evaluation.class_share import class_counts
 from modescope.evaluation.features import check_same_width

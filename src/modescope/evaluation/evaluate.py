@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from modescope.config import Evaluation
-from modescope.data.splits import random_order
+from modescope.data.order import random_order
 from modescope.evaluation import class_share
 from modescope.evaluation.consistency import class_consistency, confusion
 from modescope.evaluation.diversity import class_diversity

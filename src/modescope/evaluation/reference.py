@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from modescope.config import Evaluation
-from modescope.data.splits import random_order
+from modescope.data.order import random_order
 from modescope.errors import UserError
 from modescope.evaluation.class_share import class_counts
 from modescope.evaluation.features import Extractor, extract_features

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from modescope.config import Vae
 from modescope.data.batches import to_uint8
-from modescope.data.splits import random_order
+from modescope.data.order import random_order
 from modescope.evaluation.samplers import BATCH_SIZE, Samples, check_wanted
 from modescope.models.vae import build_vae
 

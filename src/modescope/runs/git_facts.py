@@ -11,8 +11,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from modescope.config import PARAMS, load_params, profile_name, profile_names, profile_values, read_yaml
+from modescope.config.profiles import show
 from modescope.dotted import dotted
-from modescope.profile import show
 
 OUTPUTS = ("dvc.lock", "metrics", "reports")  # what the pipeline itself writes into git
 SET_BY_HAND = 20  # at most so many values are changed by `-S`; more of them are another profile

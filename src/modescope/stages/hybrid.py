@@ -10,9 +10,9 @@ from pythae.models import VAE
 from torch import Tensor
 
 from modescope.config import Vae, load_params, merge
-from modescope.config.sections import Hybrid
+from modescope.config.imbalance import Hybrid
 from modescope.data.batches import to_unit
-from modescope.data.splits import random_order
+from modescope.data.order import random_order
 from modescope.errors import UserError
 from modescope.evaluation.features import FULL_FLOAT32
 from modescope.evaluation.loaders import load_sampler

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from modescope.config import Classifier as Settings
 from modescope.data.batches import BatchStream, to_unit
+from modescope.data.order import random_order
 from modescope.data.prepared import Dataset
-from modescope.data.splits import random_order
 from modescope.errors import UserError
 from modescope.models.airbench import WHITENING_IMAGES, LookaheadState, whiten
 from modescope.models.classifiers import Classifier, build_classifier

@@ -6,9 +6,9 @@ import torch
 from pythae.models import VAE
 from torch import Tensor, nn
 
-from modescope.config.sections import Gan, Hybrid, Vae
+from modescope.config.imbalance import Gan, Hybrid, Vae
 from modescope.data.batches import to_uint8, to_unit
-from modescope.data.splits import random_order
+from modescope.data.order import random_order
 from modescope.training.adversarial import AdversarialObjective, frozen
 from modescope.training.gan import gan_training
 from modescope.training.objective import PREVIEW_COUNT, Batch, Objective, Phase, Training, adam_phase

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from modescope.config import Vae
 from modescope.data.batches import BatchStream, to_uint8, to_unit
-from modescope.data.splits import random_order
+from modescope.data.order import random_order
 from modescope.models.vae import build_vae
 from modescope.training.objective import PREVIEW_COUNT, Batch, Objective, Phase, Training, adam_phase, count_steps
 

@@ -1,0 +1,113 @@
+"""The settings of study 1, and of 1b, which joins two of its models."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from modescope.config.base import Betas, Count, EmaDecay, Fraction, LrSchedule, Names, NonNegative, Positive, Section
+
+
+class Gan(Section):
+    """Study 1's GAN. BatchNorm momenta in PyTorch's sense: the weight of the newest batch."""
+
+    latent_dim: Count
+    width: Count
+    batch_size: Annotated[int, Field(ge=2)]
+    epochs: Count
+    max_steps: Count
+    lr: Positive
+    betas: Betas
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    generator_momentum: Fraction
+    discriminator_momenta: Annotated[list[Fraction], Field(min_length=3, max_length=3)]
+    loss: str
+    d_loss_scale: Positive
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None
+
+    n_critic: ClassVar[int] = 1
+    lr_schedule: ClassVar[LrSchedule] = "constant"
+    flip: ClassVar[bool] = False
+
+    @property
+    def lr_discriminator(self) -> float:
+        """Both networks learn at one rate."""
+        return self.lr
+
+    @property
+    def lr_generator(self) -> float:
+        """Both networks learn at one rate."""
+        return self.lr
+
+
+class ResidualGan(Section):
+    """Our GAN of study 1, which is given labels. A step is one update of the generator.
+
+    Attributes:
+        generator_width, discriminator_width: channels of all maps of each network.
+        n_critic: updates of the discriminator a step.
+        lr_schedule: `linear`: both rates fall to 0 over the training.
+        flip: the mirror images belong to the training set, too.
+        diff_augment: the discriminator sees translated and cut images, real and generated alike (Zhao et al. 2020).
+    """
+
+    latent_dim: Count
+    generator_width: Count
+    discriminator_width: Count
+    batch_size: Annotated[int, Field(ge=2)]
+    generator_steps: Count
+    n_critic: Count
+    lr_generator: Positive
+    lr_discriminator: Positive
+    lr_schedule: LrSchedule
+    betas: Betas
+    loss: str
+    d_loss_scale: Positive
+    ema_decay: EmaDecay
+    flip: bool
+    diff_augment: bool
+
+
+class Vae(Section):
+    """pythae's ResNet VAE: AdamW; `eval_fraction` of the images choose the best epoch."""
+
+    latent_dim: Count
+    batch_size: Count
+    epochs: Count
+    max_steps: Count
+    lr: Positive
+    betas: Betas
+    weight_decay: NonNegative
+    eval_fraction: Annotated[float, Field(gt=0, lt=1)]
+
+
+class Mixture(Section):
+    """The Gaussian mixture fitted to the VAE's codes."""
+
+    components: Count
+
+
+class Imbalance(Section):
+    """Study 1: which models are trained on which splits, and how."""
+
+    splits: Names
+    trained: Annotated[list[Literal["gan", "gan-ours", "vae"]], Field(min_length=1)]
+    evaluated: Annotated[list[Literal["gan", "gan-ours", "vae", "vae-gmm"]], Field(min_length=1)]
+    gan: Gan
+    gan_ours: ResidualGan = Field(alias="gan-ours")
+    vae: Vae
+    mixture: Mixture
+
+    def of_model(self, model: str) -> Gan | ResidualGan | Vae:
+        """The settings of one of `trained`."""
+        return getattr(self, model.replace("-", "_"))
+
+
+class Hybrid(Section):
+    """Study 1b: study 1's VAE and GAN trained as one, and the tests of its codes against N(0, I)."""
+
+    batch_size: Annotated[int, Field(ge=2)]
+    epochs: Count
+    max_steps: Count
+    adversarial_weight: NonNegative
+    num_codes: Annotated[int, Field(ge=20)]
+    permutations: Annotated[int, Field(ge=19)]
