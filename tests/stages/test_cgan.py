@@ -39,7 +39,7 @@ def project(make_project):
         "losses": ["bce", "wgan-gp"],
         "training": params["cgan"]["training"] | TRAINING,
     }
-    params["cgan"]["ours"]["cgan-ours"]["generator_steps"] = 2
+    params["cgan"]["ours"]["cgan-ours"] |= {"generator_steps": 2, "generator_momentum": 1.0}  # images with contrast
     params["stacked"] |= {"num_images": 40, "num_samples": 60, "training": {"generator_steps": 2}}
     params["evaluation"] |= EVALUATION | {"neighbours": 2}
     make_project(params)
