@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-SLOW = {"pipeline", "stages", "test_doctor.py", "test_process.py", "test_start_up.py"}  # whole runs, many processes
+SLOW = {"pipeline", "stages", "test_doctor.py", "test_promote.py", "test_start_up.py", "test_ui.py", "test_vision.py"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow. The demo begins: one worker makes it while the other runs units. Tests of its clones end."""
+    """Mark whole runs and many processes as slow. Units run while one worker makes the demo; tests of its clones end."""
     places = {item: item.path.relative_to(TESTS).parts for item in items}
     for item, place in places.items():
-        if place[0] in SLOW:
+        if SLOW & set(place):
             item.add_marker("slow")
     items.sort(key=lambda item: 0 if places[item][-1] == "test_demo.py" else 1 + (places[item][0] == "pipeline"))
 
