@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-fast lint hooks ui bench gpu-check results clean help
+.PHONY: demo test test-fast lint hooks ui bench gpu-check lock results clean help
 .DEFAULT_GOAL := demo
 
 .venv/installed: requirements.lock pyproject.toml
@@ -43,6 +43,9 @@ MINUTES ?= 9
 gpu-check: .venv/installed  ## CUDA's tests, the benchmark and the paper's rows, in MINUTES=9
 	python benchmarks/gpu_check.py pack
 	python .gpu-check/benchmarks/gpu_check.py run --minutes $(MINUTES)
+
+lock: .venv/installed  ## dvc.lock at the code of today, if a run of each kind ends in the same weights
+	python -m benchmarks.lock
 
 results: .venv/installed  ## write the results in README.md and docs/results.md anew from reports/
 	python -m modescope.studies.documents README.md docs/results.md
