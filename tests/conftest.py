@@ -11,7 +11,7 @@ SLOW = {"pipeline", "stages", "test_doctor.py", "test_promote.py", "test_start_u
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark whole runs and many processes as slow. Units run while one worker makes the demo; tests of its clones end."""
+    """Mark whole runs and many processes as slow. Units run while one worker makes the demo; its clones come last."""
     places = {item: item.path.relative_to(TESTS).parts for item in items}
     for item, place in places.items():
         if SLOW & set(place):

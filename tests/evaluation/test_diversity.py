@@ -151,7 +151,8 @@ def test_classes_are_told_apart_by_label_and_not_by_place(classes):
             {},
             61,
             UserError,
-            "class 0 has 60 generated images, 61 are compared: raise evaluation.num_samples or lower cgan.per_class_samples",
+            "class 0 has 60 generated images, 61 are compared: raise evaluation.num_samples or lower "
+            "cgan.per_class_samples",
         ),
         (
             {"real_labels": lambda labels: labels * (torch.arange(120) > 1)},

@@ -10,7 +10,7 @@ COUNTS = torch.tensor([5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50])
 
 
 def measure(per_class, labels=None, seed=0):
-    """Ten classes, far apart in 12 dimensions; a generator with `per_class` images of each, drawn as the real 40 are."""
+    """Ten classes, far apart in 12 dimensions; a generator with `per_class` images of each, drawn like the real 40."""
     random = torch.Generator().manual_seed(seed)
     centres = 20 * torch.eye(10, 12)
     real_labels = torch.arange(10).repeat_interleave(40)

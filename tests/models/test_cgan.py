@@ -147,7 +147,7 @@ def test_the_codes_embedding_and_normalised_layers_start_at_torchs_default():
 
 @torch.no_grad()
 def test_different_z_differ_at_the_start_by_more_than_a_few_steps_of_training_move_all():
-    """BatchNorm hides how small z times an embedding is, Adam does not: a bias of the first layer moves by lr a step."""
+    """BatchNorm hides how small z times an embedding is, Adam does not: the first layer's bias moves by lr a step."""
     spread, lr = {}, 1e-4
     for init in ("code", "text"):
         torch.manual_seed(0)

@@ -112,7 +112,7 @@ def package(tmp_path_factory):
 
 @pytest.fixture
 def changed(package, tmp_path):
-    """Calls a function that changes the package, undoes it, and gives the names of stage `code`'s files that changed."""
+    """Calls a function that changes the package, undoes it, and gives the names of stage `code`'s changed files."""
 
     def digests(name):
         code.main(package, tmp_path / name)

@@ -104,8 +104,14 @@ HYBRID = {f"mmd_p_{moment}": 0.5 for moment in ("untrained", "vae", "joint")}
 # Finding -> changes of runs, and what the sentence then says; twice, with the numbers turned round.
 FLIPS = {
     ("imbalance", "Class coverage"): [
-        (on_splits(gan={"class_share_tv": 0.3}, vae={"class_share_tv": 0.1}), "closer on 2 of 2 splits and the GAN on 0"),
-        (on_splits(gan={"class_share_tv": 0.1}, vae={"class_share_tv": 0.3}), "closer on 0 of 2 splits and the GAN on 2"),
+        (
+            on_splits(gan={"class_share_tv": 0.3}, vae={"class_share_tv": 0.1}),
+            "closer on 2 of 2 splits and the GAN on 0",
+        ),
+        (
+            on_splits(gan={"class_share_tv": 0.1}, vae={"class_share_tv": 0.3}),
+            "closer on 0 of 2 splits and the GAN on 2",
+        ),
     ],
     ("imbalance", "Rarest class"): [
         (of("imbalance", gan_split1={"class_share": SHARES}), "GAN 40.0%"),
@@ -116,24 +122,42 @@ FLIPS = {
         (of("imbalance", gan_balanced={"class_share": SHARES}, gan_split1={"class_share": SHARES}), "GAN 0,"),
     ],
     ("imbalance", "GAN against VAE"): [
-        (on_splits(gan={"fid_classifier": 1.0}, vae={"fid_classifier": 9.0}), "is lower on 2 of 2 splits (1.00 against 9.00)"),
-        (on_splits(gan={"fid_classifier": 9.0}, vae={"fid_classifier": 1.0}), "is higher on 2 of 2 splits (9.00 against 1.00)"),
+        (
+            on_splits(gan={"fid_classifier": 1.0}, vae={"fid_classifier": 9.0}),
+            "is lower on 2 of 2 splits (1.00 against 9.00)",
+        ),
+        (
+            on_splits(gan={"fid_classifier": 9.0}, vae={"fid_classifier": 1.0}),
+            "is higher on 2 of 2 splits (9.00 against 1.00)",
+        ),
     ],
     ("imbalance", "VAE-GMM against VAE"): [
         ({**on_splits(vae={"recall": 0.5}), **on_splits(**{"vae-gmm": {"recall": 0.9}})}, "recall is higher on 2 of 2"),
-        ({**on_splits(vae={"recall": 0.0}), **on_splits(**{"vae-gmm": {"recall": 0.0}})}, "recall differs on none of 2"),
+        (
+            {**on_splits(vae={"recall": 0.0}), **on_splits(**{"vae-gmm": {"recall": 0.0}})},
+            "recall differs on none of 2",
+        ),
     ],
     ("imbalance", "Long tail, lt100"): [
         (of("imbalance", gan_lt100={"num_few": 1000, "recall_few": 0.2}), "GAN 10.0%"),
         (of("imbalance", gan_lt100={"num_few": 4000, "recall_few": 0.1}), "GAN 40.0%"),
     ],
     ("two-stage", "Guidance against stage 1 alone"): [
-        (guided(class_consistency=0.9, fid_classifier=1.0), "23 are more class-consistent and 0 less, 23 have a lower FID"),
-        (guided(class_consistency=0.0, fid_classifier=99.0), "0 are more class-consistent and 23 less, 0 have a lower FID"),
+        (
+            guided(class_consistency=0.9, fid_classifier=1.0),
+            "23 are more class-consistent and 0 less, 23 have a lower FID",
+        ),
+        (
+            guided(class_consistency=0.0, fid_classifier=99.0),
+            "0 are more class-consistent and 23 less, 0 have a lower FID",
+        ),
     ],
     ("two-stage", "Guide against judge"): [
         (guided(class_consistency=0.1, guide_consistency=0.9), "In 23 of 23 guided rows the guide sees more"),
-        (guided(class_consistency=0.5, guide_consistency=0.5), "In no guided row does the guide see more than the judge"),
+        (
+            guided(class_consistency=0.5, guide_consistency=0.5),
+            "In no guided row does the guide see more than the judge",
+        ),
     ],
     ("two-stage", "Report 1's conclusion"): [
         (guided(fid_classifier=1.0), "Here it does not hold."),
@@ -148,42 +172,84 @@ FLIPS = {
         (of("two-stage", stage1_sphere={"class_consistency": 0.1}), "sphere 10.0%, "),
     ],
     ("two-stage", "VAE-GAN hybrid"): [
-        (of("two-stage", hybrid={**HYBRID, **{f"ks_rejected_{m}": 0.0 for m in ("untrained", "vae", "joint")}}), "they are not distinguishable from N(0, I) before training, after"),
-        (of("two-stage", hybrid={"mmd_p_joint": 0.01}), "they are distinguishable from N(0, I) after joint training and not"),
+        (
+            of("two-stage", hybrid={**HYBRID, **{f"ks_rejected_{m}": 0.0 for m in ("untrained", "vae", "joint")}}),
+            "they are not distinguishable from N(0, I) before training, after",
+        ),
+        (
+            of("two-stage", hybrid={"mmd_p_joint": 0.01}),
+            "they are distinguishable from N(0, I) after joint training and not",
+        ),
     ],
     ("cgan", "Losses by FID, the lowest first"): [
-        (of("cgan", cgan_bce={"fid_classifier": 1.0}, cgan_hinge={"fid_classifier": 2.0}), "judge's features: bce 1.000, hinge 2.000"),
-        (of("cgan", cgan_bce={"fid_classifier": 1.0}, cgan_hinge={"fid_classifier": 1.01}), "judge's features: bce 1.000 ≈ hinge 1.010"),
+        (
+            of("cgan", cgan_bce={"fid_classifier": 1.0}, cgan_hinge={"fid_classifier": 2.0}),
+            "judge's features: bce 1.000, hinge 2.000",
+        ),
+        (
+            of("cgan", cgan_bce={"fid_classifier": 1.0}, cgan_hinge={"fid_classifier": 1.01}),
+            "judge's features: bce 1.000 ≈ hinge 1.010",
+        ),
     ],
     ("cgan", "Class consistency"): [
-        (of("cgan", cgan_ours={"class_consistency": 0.99}, cgan_bce={"class_consistency": 0.95}), "our cgan-ours 99.00 % (+4.00"),
-        (of("cgan", cgan_ours={"class_consistency": 0.95}, cgan_bce={"class_consistency": 0.951}), "report's rows, within the margin"),
+        (
+            of("cgan", cgan_ours={"class_consistency": 0.99}, cgan_bce={"class_consistency": 0.95}),
+            "our cgan-ours 99.00 % (+4.00",
+        ),
+        (
+            of("cgan", cgan_ours={"class_consistency": 0.95}, cgan_bce={"class_consistency": 0.951}),
+            "report's rows, within the margin",
+        ),
     ],
     ("cgan", "With labels against without"): [
         (of("cgan", cgan_bce={"fid_classifier": 1.0}, dcgan_bce={"fid_classifier": 2.0}), "bce 1.000 against 2.000"),
-        (of("cgan", cgan_bce={"fid_classifier": 2.0}, dcgan_bce={"fid_classifier": 2.0}), "within the margin for bce (2.000"),
+        (
+            of("cgan", cgan_bce={"fid_classifier": 2.0}, dcgan_bce={"fid_classifier": 2.0}),
+            "within the margin for bce (2.000",
+        ),
     ],
     ("cgan", "Diversity"): [
         (of("cgan", cgan_lsgan={"recall_per_class": [0.99] * 10}), "highest for lsgan, and"),
-        (of("cgan", cgan_lsgan={"recall_per_class": [0.99] * 10}, cgan_bce={"recall_per_class": [0.99] * 10}), "highest for bce and lsgan, and"),
+        (
+            of("cgan", cgan_lsgan={"recall_per_class": [0.99] * 10}, cgan_bce={"recall_per_class": [0.99] * 10}),
+            "highest for bce and lsgan, and",
+        ),
     ],
     ("cgan", "Fixed z, every label"): [
         (of("cgan", cgan_bce={"fixed_z_classes": [10] * 8}), "bce 8 of 8"),
         (of("cgan", cgan_bce={"fixed_z_classes": [9] * 8}), "bce 0 of 8"),
     ],
     ("cgan", "Stacked digits"): [
-        ({("cgan", f"stacked-{loss}"): {"modes_covered": modes} for loss, modes in {"bce": 900, "lsgan": 1, "hinge": 2, "wgan-gp": 3}.items()}, "bce covers most."),
-        (of("cgan", stacked_lsgan={"modes_covered": 899}), "bce and lsgan cover most, with differences within the margin."),
+        (
+            {
+                ("cgan", f"stacked-{loss}"): {"modes_covered": modes}
+                for loss, modes in {"bce": 900, "lsgan": 1, "hinge": 2, "wgan-gp": 3}.items()
+            },
+            "bce covers most.",
+        ),
+        (
+            of("cgan", stacked_lsgan={"modes_covered": 899}),
+            "bce and lsgan cover most, with differences within the margin.",
+        ),
     ],
     ("cgan", "Speed"): [
-        ({("cgan", "cgan-wgan-gp"): {"seconds": 200.0}, ("cgan", "cgan-bce"): {"seconds": 100.0}}, "with labels (cgan) 2.0 times"),
+        (
+            {("cgan", "cgan-wgan-gp"): {"seconds": 200.0}, ("cgan", "cgan-bce"): {"seconds": 100.0}},
+            "with labels (cgan) 2.0 times",
+        ),
         ({("cgan", "cgan-wgan-gp"): {"seconds": 50.0}}, "with labels (cgan) 0.5 times"),
     ],
     ("classifiers", "Accuracy"): [
-        (of("classifiers", rgb_guide={"accuracy": 0.5}), "right on 50.0% to 85.0% of the real test images, rgb-guide least often"),
-        (of("classifiers", rgb_guide={"accuracy": 0.9}, grey_judge={"accuracy": 0.4}), "on 40.0% to 90.0% of the real test images, grey-judge"),
+        (
+            of("classifiers", rgb_guide={"accuracy": 0.5}),
+            "right on 50.0% to 85.0% of the real test images, rgb-guide least often",
+        ),
+        (
+            of("classifiers", rgb_guide={"accuracy": 0.9}, grey_judge={"accuracy": 0.4}),
+            "on 40.0% to 90.0% of the real test images, grey-judge",
+        ),
     ],
-}  # fmt: skip
+}
 
 
 def change(project, changes):

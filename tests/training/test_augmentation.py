@@ -28,7 +28,7 @@ def test_flips_alternate_between_epochs():
 
 
 def test_translation_reflects_the_border():
-    """A ramp moved by s shows the ramp's value at the reflected place: every result is one of the five possible shifts."""
+    """A ramp moved by s shows the ramp's value at the reflected place: each result is one of five possible shifts."""
     ramp = torch.arange(6, dtype=torch.uint8).view(1, 1, 1, 6).expand(200, 1, 6, 6)
     rows = {tuple(row) for row in translate(ramp, 2, generator())[:, 0, 0].tolist()}
     assert rows == {(2, 1, 0, 1, 2, 3), (1, 0, 1, 2, 3, 4), (0, 1, 2, 3, 4, 5), (1, 2, 3, 4, 5, 4), (2, 3, 4, 5, 4, 3)}

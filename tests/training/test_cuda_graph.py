@@ -202,8 +202,8 @@ def test_what_cannot_be_recorded_is_trained_all_the_same(monkeypatch, capsys):
     assert done == [1]
     printed = capsys.readouterr().out
     assert (
-        printed
-        == "no CUDA graph of the iteration, every operation is launched on its own: operation not permitted when stream is capturing\n"
+        printed == "no CUDA graph of the iteration, every operation is launched on its own: "
+        "operation not permitted when stream is capturing\n"
     )
 
 

@@ -51,11 +51,12 @@ def test_losses_are_ranked_by_fid_beside_the_reports(project):
         "Report 2 has, with labels, of Inception's features: wgan-gp 4.79, bce 5.06, lsgan 5.22, hinge 6.84. "
     )
     assert (
-        "Here, with labels (cgan), of the judge's features: lsgan 1.000, bce 2.000, wgan-gp 3.000, hinge 4.000 (real images 0.020); "
-        in text
+        "Here, with labels (cgan), of the judge's features: lsgan 1.000, bce 2.000, wgan-gp 3.000, hinge 4.000 "
+        "(real images 0.020); " in text
     )
     assert text.endswith(
-        "without labels (dcgan), of the judge's features: lsgan 2.000, bce 4.000, wgan-gp 6.000, hinge 8.000 (real images 0.020)."
+        "without labels (dcgan), of the judge's features: lsgan 2.000, bce 4.000, wgan-gp 6.000, hinge 8.000 "
+        "(real images 0.020)."
     )
 
 
@@ -85,11 +86,13 @@ def test_consistency_of_ours_stands_beside_the_best_published_row(project):
     [
         (
             8.0,
-            "for 4 of 4 losses: bce 2.000 against 4.000, lsgan 1.000 against 2.000, hinge 4.000 against 8.000 and wgan-gp 3.000 against 6.000.",
+            "for 4 of 4 losses: bce 2.000 against 4.000, lsgan 1.000 against 2.000, hinge 4.000 against 8.000 "
+            "and wgan-gp 3.000 against 6.000.",
         ),
         (
             3.75,
-            "for 3 of 4 losses: bce 2.000 against 4.000, lsgan 1.000 against 2.000 and wgan-gp 3.000 against 6.000. It is not for hinge (4.000 against 3.750, 0.250 higher).",
+            "for 3 of 4 losses: bce 2.000 against 4.000, lsgan 1.000 against 2.000 and wgan-gp 3.000 against "
+            "6.000. It is not for hinge (4.000 against 3.750, 0.250 higher).",
         ),
     ],
 )
@@ -97,8 +100,8 @@ def test_labels_that_do_not_help_are_named(project, fid, wording):
     project.change("dcgan-hinge", "cgan", fid_classifier=fid)
     text = texts(project)["With labels against without"]
     assert (
-        text
-        == f"Report 2 has a lower FID with labels for bce, lsgan and wgan-gp, and a higher one for hinge. The judge's FID is lower with labels {wording}"
+        text == "Report 2 has a lower FID with labels for bce, lsgan and wgan-gp, and a higher one for hinge. "
+        f"The judge's FID is lower with labels {wording}"
     )
 
 
@@ -107,11 +110,13 @@ def test_labels_that_do_not_help_are_named(project, fid, wording):
     [
         (
             {"recall_per_class": [0.05] * 10},
-            "pixel_std differs by 0.0% of the real images' and recall by 50.0%: recall distinguishes them, pixel_std less.",
+            "pixel_std differs by 0.0% of the real images' and recall by 50.0%: recall distinguishes them, "
+            "pixel_std less.",
         ),
         (
             {"pixel_std": [0.3] * 10},
-            "pixel_std differs by 50.0% of the real images' and recall by 0.0%: recall distinguishes them no more than pixel_std does.",
+            "pixel_std differs by 50.0% of the real images' and recall by 0.0%: recall distinguishes them no "
+            "more than pixel_std does.",
         ),
     ],
 )
@@ -155,7 +160,8 @@ def test_speed_is_a_multiple_of_bces(project):
     project.change("cgan-wgan-gp", "cgan", seconds=250.0)
     project.change("dcgan-wgan-gp", "cgan", seconds=320.0)
     assert texts(project)["Speed"].endswith(
-        "takes bce's time with labels (cgan) 2.5 times (report 2: 3.7) and without labels (dcgan) 3.2 times (report 2: 3.8)."
+        "takes bce's time with labels (cgan) 2.5 times (report 2: 3.7) and without labels (dcgan) 3.2 times "
+        "(report 2: 3.8)."
     )
 
 

@@ -92,7 +92,8 @@ def test_another_seed_is_held_against_its_own_stage_1(project):
     set_rows(project, [rows["stage1-seed43"]], 0.2, 6.0)
     set_rows(project, [rows["d-ff-0.5"], rows["d-ff-0.5-again"]], 0.5, 4.0)
     assert (
-        "With more than one seed: +0.0 points and FID +0.00 (c-conv-0.5, seed 42) and +0.0 points and FID +0.00 (c-conv256, seed 44); "
+        "With more than one seed: +0.0 points and FID +0.00 (c-conv-0.5, seed 42) and +0.0 points and FID +0.00 "
+        "(c-conv256, seed 44); "
         "+40.0 points and FID -1.00 (d-ff-0.5, seed 42) and +30.0 points and FID -2.00 (d-ff-0.5-again, seed 43); "
     ) in texts(project)["Guidance against stage 1 alone"]
 
@@ -136,11 +137,13 @@ def test_every_prior_is_named_at_both_stages(project):
     [
         (
             {},
-            "they are not distinguishable from N(0, I) before training, after training the VAE alone and after joint training (",
+            "they are not distinguishable from N(0, I) before training, after training the VAE alone and after "
+            "joint training (",
         ),
         (
             {"ks_rejected_vae": 0.25, "mmd_p_joint": 0.002},
-            "they are distinguishable from N(0, I) after training the VAE alone and after joint training and not distinguishable from N(0, I) before training (",
+            "they are distinguishable from N(0, I) after training the VAE alone and after joint training and not "
+            "distinguishable from N(0, I) before training (",
         ),
     ],
 )
