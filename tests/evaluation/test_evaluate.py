@@ -11,8 +11,9 @@ from modescope.evaluation.reference import build_reference
 
 SHARES = [0.6, 0.2, 0.2, 0.0]
 KEYS = {
-    "num_samples", "num_reference", "fid_classifier", "kid_classifier_mean", "kid_classifier_std",
-    "is_classifier_mean", "is_classifier_std", "precision", "recall", "density", "coverage", "class_share", "reference_share", "class_share_kl", "class_share_tv",
+    "num_samples", "num_reference", "fid_classifier", "kid_classifier_mean",
+    "kid_classifier_std", "is_classifier_mean", "is_classifier_std", "precision", "recall",
+    "density", "coverage", "class_share", "reference_share", "class_share_kl", "class_share_tv",
 }  # fmt: skip
 
 
