@@ -34,8 +34,8 @@ def test_a_taken_port_is_said(project):
 def test_links_land_on_the_charts_and_on_a_table_with_columns(project):
     assert "no runs yet" in page_links(open_store(), 5000)[0]
     for key, lr in (("00000000000000aa", 0.1), ("00000000000000bb", 0.2)):
-        train_run(Path("out"), key=key, params={"seed": 0, "gan": {"lr": lr}})
-        push(Path("out"), {"fid_classifier": 1 / lr, "recall": lr})
+        train_run(Path("models/out"), key=key, params={"seed": 0, "gan": {"lr": lr}})
+        push(Path("models/out"), {"fid_classifier": 1 / lr, "recall": lr})
     number = open_store().experiments()["imbalance"]
     page = f"http://127.0.0.1:5007/#/experiments/{number}/runs?workflowType=machine_learning&compareRunsMode="
     assert page_links(open_store(), 5007) == [
