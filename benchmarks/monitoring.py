@@ -11,9 +11,8 @@ from pathlib import Path
 
 from modescope.config import load_params
 from modescope.mlflow.filing import push
-from modescope.runs.key import describe_run
 from modescope.runs.log import RunLog
-from modescope.stages.trained_run import hardware, load_training_data
+from modescope.stages.trained_run import describe_training, load_training_data
 from modescope.training import loop
 from modescope.training.cgan import cgan_training
 from modescope.training.checkpoints import Checkpoint
@@ -39,16 +38,7 @@ def main(row: str) -> None:
     params, device = load_params(), training_device()
     config = params.cgan.config(row)
     given = load_training_data(Path("data/grey"), Path("data/splits-grey/balanced.json"), device)
-    info = describe_run(
-        "modescope.stages.cgan",
-        "monitoring",
-        row,
-        "cgan",
-        config.model_dump(),
-        given.files,
-        given.described,
-        hardware(device, params),
-    )
+    info = describe_training("cgan", "monitoring", row, "cgan", config.model_dump(), params, given)
     training = cgan_training(config, given.images, given.labels, given.num_classes, params.seed)
     timed(training.objective, "preview")
     timed(loop, "gradient_norm")

@@ -28,9 +28,7 @@ def noise(*shape, seed=0):
 
 
 def by_hand(one, other, weights):
-    """Wang et al.'s formula with SciPy's filter: contrast and structure at full size inside the border, all of SSIM at
-    half size.
-    """
+    """Wang et al.'s formula with SciPy: contrast and structure at full size inside the border, SSIM at half size."""
     factors = []
     for scale in (0, 1):
         x, y = (image.double().numpy() / 255 for image in (one, other))

@@ -168,9 +168,7 @@ def test_batchnorm_starts_around_one_with_the_reports_momentum():
 
 @pytest.mark.parametrize("labels", ["map", "projection"])
 def test_spectral_normalisation_starts_from_the_initial_weights(labels):
-    """Of weights that were initialised afterwards the norm would be several times off; torch's own 15 rounds leave a
-    few percent.
-    """
+    """Of other weights the norm would be several times off; torch's own 15 rounds leave a few percent."""
     torch.manual_seed(0)
     network = SpectralDiscriminator(32, 0.25, 1, 10, labels).eval()
     layers = [layer for layer in network.modules() if hasattr(layer, "parametrizations")]

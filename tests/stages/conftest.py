@@ -13,9 +13,7 @@ from modescope.data.splits import draw_splits
 
 @pytest.fixture(scope="module")
 def make_project(tmp_path_factory):
-    """Makes a working folder with digits, their splits and the given values in params.yaml, where a module's tests then
-    run.
-    """
+    """Makes a working folder with digits, their splits and the given params.yaml; a module's tests then run there."""
     with pytest.MonkeyPatch.context() as patch:
 
         def make(params: dict) -> Path:

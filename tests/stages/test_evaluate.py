@@ -35,9 +35,7 @@ def noise(count: int, seed: int) -> torch.Tensor:
 
 @pytest.fixture
 def pushed(tmp_path, monkeypatch):
-    """A working folder with an untrained judge, a reference set of noise and a run that draws noise; collects what is
-    filed.
-    """
+    """A working folder with an untrained judge, a reference set and a run of noise; collects what is filed."""
     params = yaml.safe_load(PARAMS.read_text())
     params["evaluation"] |= EVALUATION
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))

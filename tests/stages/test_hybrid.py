@@ -8,8 +8,9 @@ import torch
 
 from modescope.config import load_params, profile_values
 from modescope.errors import UserError
+from modescope.evaluation import normality
 from modescope.evaluation.loaders import load_sampler
-from modescope.evaluation.normality import flat
+from modescope.evaluation.normality import draw_codes, flat
 from modescope.files import read_json, write_json
 from modescope.models.vae import build_vae
 from modescope.stages import hybrid, imbalance
@@ -83,10 +84,10 @@ def test_codes_are_draws_of_the_posterior_in_batches_of_any_size(monkeypatch):
         vae.encoder.log_var.bias.fill_(-2 * 2.0)  # sigma = exp(-2)
         mean = vae.encoder(images / 255).embedding
     noise = torch.randn(7, 4, generator=torch.Generator().manual_seed(3))
-    codes = hybrid.draw_codes(vae, images, seed=3)
+    codes = draw_codes(vae, images, seed=3)
     assert torch.allclose(codes, mean + torch.exp(torch.tensor(-2.0)) * noise, atol=1e-6)
-    monkeypatch.setattr(hybrid, "BATCH_SIZE", 3)
-    assert torch.allclose(hybrid.draw_codes(vae, images, seed=3), codes, atol=1e-6)
+    monkeypatch.setattr(normality, "BATCH_SIZE", 3)
+    assert torch.allclose(draw_codes(vae, images, seed=3), codes, atol=1e-6)
 
 
 def test_what_is_no_vae_of_this_split_is_said(tmp_path):

@@ -46,9 +46,7 @@ CURVES = {
 
 @pytest.fixture(scope="module", autouse=True)
 def project(make_project):
-    """Small networks and few steps, a row of every architecture (A's weight of the guide is its own), an untrained
-    guide, a stage 1.
-    """
+    """Small networks, few steps, a row of every architecture, an untrained guide, a stage 1."""
     params = (
         profile_values("demo")
         | SMALL
@@ -221,8 +219,8 @@ def test_a_checkpoint_that_changes_is_another_setting(change_params, tmp_path):
     found = []
     for content in (b"one", b"two"):
         (tmp_path / WEIGHTS).write_bytes(content)
-        settings.main(tmp_path / "given")
-        found.append(texts(tmp_path / "given"))
+        settings.main(Path("data/given"))
+        found.append(texts(Path("data/given")))
     assert not found[0].items() & found[1].items()
 
 

@@ -111,9 +111,7 @@ def test_a_replay_is_given_the_batches_of_its_step_and_adds_to_the_same_sums(nam
 
 
 class NothingFromTheHost(TorchDispatchMode):
-    """Refuses what a CUDA graph cannot hold, or would freeze: numbers read back, tensors made of host numbers, sizes
-    that depend on values.
-    """
+    """Refuses what a CUDA graph cannot hold or would freeze: host numbers, and sizes that depend on values."""
 
     REFUSED = {
         "_local_scalar_dense",

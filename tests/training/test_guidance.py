@@ -1,6 +1,4 @@
-"""Guidance by a frozen classifier: its value, whom its gradient reaches, and the report's two mistakes (study, erratum
-1).
-"""
+"""Guidance by a frozen classifier: its value, whom its gradient reaches, the report's two mistakes (erratum 1)."""
 
 from math import exp, log
 
@@ -38,9 +36,7 @@ def is_unchanged(module, before):
 
 
 def biases_before_a_batchnorm(network):
-    """A BatchNorm in training mode takes the mean away, and these biases with it: theirs are gradients of rounding
-    errors.
-    """
+    """BatchNorm in training mode takes the mean away: the gradients of these biases are rounding errors."""
     modules = list(network.named_modules())
     return {
         f"{name}.bias"
@@ -63,9 +59,7 @@ def test_the_guide_sees_images_in_0_1():
 
 @pytest.mark.parametrize("row", ROWS)
 def test_the_class_loss_reaches_everything_that_is_trained(row):
-    """Without the adversarial loss: in architecture A the generator itself, which the report's logits under no_grad
-    never did.
-    """
+    """Without the adversarial loss; the report's logits under no_grad reach nothing."""
     training = stage2(row)
     objective = training.objective
     objective.loss = AdversarialLoss(LOSSES["bce"].discriminator, lambda fake_logits: 0 * fake_logits.sum())

@@ -59,9 +59,7 @@ def test_every_phase_trains_its_own_network(objective, batch):
 
 
 def test_the_encoder_gets_the_generators_gradient(objective, batch):
-    """It is that of weight * -log D(G(z)), on top of the ELBO's, which it leaves as it was; the decoder gets none of
-    it.
-    """
+    """That of weight * -log D(G(z)), on top of the ELBO's, which it leaves as it was; the decoder gets none."""
     found = {}
     for weight in (0.0, 1.0, 3.0):
         objective.adversarial_weight = weight

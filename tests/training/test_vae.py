@@ -35,9 +35,7 @@ def test_losses_are_pythaes():
 
 
 def test_the_loop_gives_the_losses_of_pythaes_trainer(tmp_path, monkeypatch):
-    """One batch an epoch and noise of zeros, so that neither order nor random numbers can differ: three AdamW steps
-    agree.
-    """
+    """One batch an epoch and noise of zeros: no order or random number can differ, three AdamW steps agree."""
     monkeypatch.setattr(torch, "randn_like", torch.zeros_like)
     training = vae_training(SETTINGS, images(40), torch.zeros(40, dtype=torch.int64), seed=3)
     objective = training.objective

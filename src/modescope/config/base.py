@@ -1,7 +1,7 @@
 """What every section of params.yaml is made of: validated, frozen, and without defaults."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,6 +20,11 @@ class Section(BaseModel):
     """A part of params.yaml: unknown keys and wrong types are refused, values cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """The section whose values stand among `values`, a run's parameters, say."""
+        return cls(**{name: values[name] for name in cls.model_fields})
 
 
 Resolved = TypeVar("Resolved", bound=Section)

@@ -37,18 +37,16 @@ def _hybrid(params: Params, _: int | None) -> nn.Module:
 
 
 def _stage1(params: Params, _: int | None) -> nn.Module:
-    config = Stage1Config(**{name: params[name] for name in Stage1Config.model_fields})
-    return stage1_generator(config, channels=3)
+    return stage1_generator(Stage1Config.of(params), channels=3)
 
 
 def _stage2(params: Params, _: int | None) -> nn.Module:
-    config = GANConfig(**{name: params[name] for name in GANConfig.model_fields})
+    config = GANConfig.of(params)
     return adapt(stage1_generator(config, channels=3), config, channels=3, pixels=32)
 
 
 def _cgan(params: Params, num_classes: int | None, channels: int = 1) -> nn.Module:
-    config = CganConfig(**{name: params[name] for name in CganConfig.model_fields})
-    return build_cgan_generator(config, channels, num_classes)
+    return build_cgan_generator(CganConfig.of(params), channels, num_classes)
 
 
 # `model` of a run -> its generator, from the run's parameters and how many labels it knows

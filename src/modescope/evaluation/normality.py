@@ -7,9 +7,14 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from modescope.evaluation.features import check_features, check_same_width
+from modescope.config.imbalance import Hybrid
+from modescope.data.batches import to_unit
+from modescope.data.order import random_order
+from modescope.errors import UserError
+from modescope.evaluation.features import FULL_FLOAT32, check_features, check_same_width
+from modescope.evaluation.samplers import BATCH_SIZE
 
 ALPHA = 0.05
 
@@ -98,6 +103,28 @@ def normality(codes: Tensor, permutations: int, seed: int) -> dict[str, float]:
         "mmd": mmd,
         "mmd_p": mmd_p,
     }
+
+
+def code_normality(vae: nn.Module, images: Tensor, settings: Hybrid, seed: int) -> dict[str, float]:
+    """`normality` of a VAE's codes of settings.num_codes out of images (N, 3, 32, 32) uint8; the seed decides which.
+
+    Raises UserError if there are fewer images.
+    """
+    if settings.num_codes > len(images):
+        raise UserError(f"hybrid.num_codes is {settings.num_codes}, but there are {len(images)} images: lower it")
+    chosen = random_order(len(images), seed, 1)[: settings.num_codes].to(images.device)
+    return normality(draw_codes(vae, images[chosen], seed), settings.permutations, seed)
+
+
+@torch.inference_mode()
+def draw_codes(vae: nn.Module, images: Tensor, seed: int) -> Tensor:
+    """z = mu(x) + sigma(x) * eps of images x (N, 3, 32, 32) uint8, eps by the seed: (N, D) float32 on the CPU."""
+    with FULL_FLOAT32():
+        outputs = [vae.encoder(to_unit(batch)) for batch in images.split(BATCH_SIZE)]
+    mean, log_variance = (
+        torch.cat([output[name] for output in outputs]).cpu() for name in ("embedding", "log_covariance")
+    )
+    return mean + torch.exp(0.5 * log_variance) * torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed))
 
 
 def flat(moments: Mapping[str, Mapping[str, float]]) -> dict[str, float]:

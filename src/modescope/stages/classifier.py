@@ -25,9 +25,7 @@ from modescope.training.loop import Timing, train
 
 
 def main(name: str, data: Path, out: Path, metrics: Path) -> None:
-    """Train the classifier NAME of params.yaml on DATA's train images; write the run's folder OUT, its scores to
-    METRICS.
-    """
+    """Train the classifier NAME of params.yaml on DATA's train images; write its folder OUT, its scores to METRICS."""
     params, device = load_params(), training_device()
     settings, files = choose(params, name), {split: data / f"{split}.safetensors" for split in ("train", "test")}
     train_set, test_set = load_prepared(files["train"]), load_prepared(files["test"])

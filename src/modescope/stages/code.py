@@ -9,9 +9,7 @@ from modescope.runs.code import PACKAGE, TRAININGS, stage_code
 
 
 def main(package: Path, out: Path) -> None:
-    """Write MODULE.txt for every stage module of the folder PACKAGE to OUT; MODULE-MODEL.txt for one whose models have
-    code of their own.
-    """
+    """Write MODULE.txt for every stage module of PACKAGE to OUT, MODULE-MODEL.txt for models with code of their own."""
     with atomic_path(out) as folder:
         folder.mkdir()
         for stage in stage_modules(package):

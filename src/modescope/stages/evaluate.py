@@ -23,33 +23,28 @@ from modescope.training.priors import FIXED_LATENTS
 def main(
     run: Path, reference: Path, judge: Path, metrics: Path, guide: Path | None = None, per_class: int | None = None
 ) -> None:
-    """Sample RUN, measure the samples against REFERENCE as JUDGE (and its --guide) see them, write METRICS and complete
-    the run's record.
+    """Sample RUN, measure the samples against REFERENCE as JUDGE (and its --guide) see them, write METRICS.
 
-    With --per-class N a run with labels is measured class by class, too, on N images of each, and with fixed latent
-    vectors.
+    The run's record is completed. With --per-class N a run with labels is measured class by class, too, on N images of
+    each, and with fixed latent vectors.
     """
-    settings = load_params().evaluation
-    info = read_json(run / "run.json")
-    extractors = load_extractors(settings.extractors, judge, training_device())
+    settings, device, info = load_params().evaluation, training_device(), read_json(run / "run.json")
+    extractors = load_extractors(settings.extractors, judge, device)
     real = load_reference(reference, extractors)
     if info["data"]["split"] != real.split:
-        raise UserError(
-            f"{run} was trained on {info['data']['split']}, {reference} holds {real.split}: name that split's reference"
-        )
-    sampler = load_sampler(run, training_device())
+        trained = f"{run} was trained on {info['data']['split']}"
+        raise UserError(f"{trained}, {reference} holds {real.split}: name that split's reference")
+    sampler = load_sampler(run, device)
     drawn = sampler.sample(settings.num_samples, settings.seed)
     measured = evaluate_images(drawn.images, real, extractors, settings, drawn.labels, per_class)
     if per_class and drawn.labels is not None:
         seen_by = next(extractor for extractor in extractors if extractor.name == "judge")
         measured["fixed_z_classes"] = distinct_classes(sampler, seen_by, sampler.num_classes, FIXED_LATENTS, seed=0)
-    measured |= {name: info[name] for name in ("seconds", "steps_per_second") if name in info} | flat(
-        info.get("normality", {})
-    )
+    measured |= {name: info[name] for name in ("seconds", "steps_per_second") if name in info}
+    measured |= flat(info.get("normality", {}))
     if guide is not None:
-        measured["guide_consistency"] = class_consistency(
-            confusion(predict(load_classifier(guide, training_device()), drawn.images), drawn.labels)
-        )["class_consistency"]
+        logits = predict(load_classifier(guide, device), drawn.images)
+        measured["guide_consistency"] = class_consistency(confusion(logits, drawn.labels))["class_consistency"]
     write_json(metrics, measured)
     push(run, measured)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from modescope.config import load_params
+from modescope.config import load_params, merge
 from modescope.data.batches import to_unit
 from modescope.evaluation.loaders import load_sampler
 from modescope.evaluation.vae_samplers import VaeSampler, fit_mixture, mixture_weights
@@ -29,15 +29,11 @@ def main(vae: Path, data: Path, split: Path, out: Path) -> None:
     info = describe_run(
         module="modescope.stages.mixture",
         study="imbalance",
-        run=f"vae-gmm-{given.described['split']}",
+        run=f"vae-gmm-{given.split}",
         model="vae-gmm",
-        params={
-            **params.subset("seed"),
-            "imbalance": {
-                "vae": trained["params"]["imbalance"]["vae"],
-                **params.subset("imbalance.mixture")["imbalance"],
-            },
-        },
+        params=merge(
+            params.subset("seed", "imbalance.mixture"), {"imbalance": {"vae": trained["params"]["imbalance"]["vae"]}}
+        ),
         inputs={**given.files, "vae": weights},
         data=given.described,
         hardware={"device": "cpu", "precision": "fp32"},

@@ -1,4 +1,4 @@
-"""Stage `settings`: every training of study 2 with all its settings, so that only those that changed are trained again."""
+"""Stage `settings`: every training of study 2 with all its settings, so that only those that changed run."""
 
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,7 @@ TOP = "top"  # among the runs' names
 
 
 def main(out: Path) -> None:
-    """Write one JSON file per training of params.yaml's two_stage to OUT: what the run's name says, and nothing that it
-    does not read.
-    """
+    """Write one JSON file per training of params.yaml's two_stage to OUT: what it reads, and nothing else."""
     files = resolve(load_params())
     with atomic_path(out) as folder:
         for run, settings in files.items():
@@ -23,8 +21,9 @@ def main(out: Path) -> None:
 
 
 def resolve(params: Params) -> dict[str, dict[str, Any]]:
-    """Settings by run name, and as they stand at the top of params.yaml. A stage-1 checkpoint is named by its content,
-    too.
+    """Settings by run name, and as they stand at the top of params.yaml.
+
+    A stage-1 checkpoint is named by its content, too.
     """
     files = {TOP: {name: getattr(params, name) for name in GANConfig.model_fields}}
     files |= {name: params.stage1_config(name).model_dump() for name in params.two_stage.stage1}
@@ -37,7 +36,8 @@ def _checkpoint_digest(named: str | None) -> dict[str, str]:
         return {}
     if not (root() / named).is_file():
         raise UserError(
-            f"stage1_checkpoint={named}: {root() / named} is no file; name a model.safetensors of stage 1, or set it to null"
+            f"stage1_checkpoint={named}: {root() / named} is no file; "
+            "name a model.safetensors of stage 1, or set it to null"
         )
     return {"checkpoint_sha256": sha256(root() / named)}
 

@@ -7,32 +7,23 @@ from modescope.errors import UserError
 from modescope.files import read_json
 from modescope.models.weights import WEIGHTS
 from modescope.process import run_stage
-from modescope.runs.key import describe_run
-from modescope.stages.trained_run import hardware, load_training_data, train_run
+from modescope.stages.trained_run import describe_training, load_training_data, train_run
 from modescope.training.device import training_device
 from modescope.training.guidance import ClassGuidance, load_guide
 from modescope.training.two_stage import adapted_generator, load_stage1, stage2_training
 
 
 def main(settings: Path, stage1: Path, guide: Path, data: Path, split: Path, out: Path) -> None:
-    """Train what SETTINGS describe from the run STAGE1, guided by GUIDE, on the images of DATA that SPLIT names; write
-    the run's folder OUT.
+    """Train what SETTINGS describe from the run STAGE1, guided by GUIDE, on the images of DATA that SPLIT names.
+
+    The run's folder is OUT.
     """
-    named, device, params = read_json(settings), training_device(), load_params()
-    config = GANConfig(**{name: named[name] for name in GANConfig.model_fields})
+    named, params, device = read_json(settings), load_params(), training_device()
+    config = GANConfig.of(named)
     refuse_other_prior(stage1, config)
-    given = load_training_data(data, split, device)
-    info = describe_run(
-        module="modescope.stages.stage2",
-        study="two-stage",
-        run=settings.stem,
-        model="stage2",
-        params={**params.subset("precision", "deterministic"), **named},
-        inputs={**given.files, "stage1": stage1 / WEIGHTS, "guide": guide / WEIGHTS},
-        data=given.described,
-        hardware=hardware(device, params),
-    )
-    start = load_stage1(stage1 / WEIGHTS, config, given.images.shape[1])
+    given, files = load_training_data(data, split, device), {"stage1": stage1 / WEIGHTS, "guide": guide / WEIGHTS}
+    info = describe_training("stage2", "two-stage", settings.stem, "stage2", named, params, given, **files)
+    start = load_stage1(files["stage1"], config, given.images.shape[1])
     generator, facts = adapted_generator(config, start, given.images)
     guidance = ClassGuidance(load_guide(guide, given.described["name"], device), config.ce_loss_weight)
     training = stage2_training(config, start._replace(generator=generator), guidance, given[:2])
@@ -44,7 +35,8 @@ def refuse_other_prior(stage1: Path, config: GANConfig) -> None:
     found = read_json(stage1 / "run.json")["params"].get("prior")
     if found != config.prior:
         raise UserError(
-            f"{stage1} was trained on the prior {found}, the settings say {config.prior}: name the stage 1 of that prior"
+            f"{stage1} was trained on the prior {found}, the settings say {config.prior}: "
+            "name the stage 1 of that prior"
         )
 
 

@@ -1,6 +1,4 @@
-"""What every training stage does around its training: open the run, train by the one loop, keep the weights, file the
-run.
-"""
+"""What every training stage does around its training: describe the run, train, keep the weights, file the run."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +12,7 @@ from modescope.data.prepared import load_prepared
 from modescope.data.splits import Split
 from modescope.mlflow.filing import push
 from modescope.models.weights import save_weights
-from modescope.runs.key import work_folder
+from modescope.runs.key import describe_run, work_folder
 from modescope.runs.log import RunLog
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.device import arithmetic, usable_precision
@@ -23,9 +21,7 @@ from modescope.training.objective import Training
 
 
 class TrainingData(NamedTuple):
-    """images: (N, C, H, W) uint8, labels: (N,) int64, on the device; `described` and `files` are what `describe_run`
-    says of them.
-    """
+    """A split's images (N, C, H, W) uint8 and labels (N,) int64, on one device, and how `describe_run` has them."""
 
     images: Tensor
     labels: Tensor
@@ -36,16 +32,49 @@ class TrainingData(NamedTuple):
     def num_classes(self) -> int:
         return len(self.described["classes"])
 
+    @property
+    def split(self) -> str:
+        return self.described["split"]
+
 
 def load_training_data(data: Path, split: Path, device: torch.device) -> TrainingData:
-    """The images of the prepared folder `data` that the file `split` names. Raises UserError for missing or unmatched
-    files.
+    """The images of the prepared folder `data` that the file `split` names.
+
+    Raises UserError for missing or unmatched files.
     """
     files = {"train": data / "train.safetensors", "split": split}
     train_set, chosen = load_prepared(files["train"]), Split.load(split)
     images, labels = (tensor.to(device) for tensor in chosen.select(train_set))
-    return TrainingData(
-        images, labels, {"name": train_set.name, "classes": list(train_set.classes), "split": chosen.name}, files
+    described = {"name": train_set.name, "classes": list(train_set.classes), "split": chosen.name}
+    return TrainingData(images, labels, described, files)
+
+
+def describe_training(
+    stage: str,
+    study: str,
+    run: str,
+    model: str,
+    settings: Mapping[str, Any],
+    params: Params,
+    given: TrainingData,
+    **inputs: Path,
+) -> dict[str, Any]:
+    """`describe_run` of a training run on `given`, in the arithmetic that `params` asks for.
+
+    Args:
+        stage: name of the stage's module.
+        settings: the parameters that it reads besides.
+        inputs: the files that it reads besides, by role.
+    """
+    return describe_run(
+        module=f"modescope.stages.{stage}",
+        study=study,
+        run=run,
+        model=model,
+        params={**params.subset("precision", "deterministic"), **settings},
+        inputs={**given.files, **inputs},
+        data=given.described,
+        hardware=hardware(given.images.device, params),
     )
 
 
@@ -76,10 +105,8 @@ def train_run(
         start: another training's checkpoint to begin with.
         keep_checkpoint: keep the last state, with the optimisers', as `out`/trained.pt.
     """
-    with (
-        RunLog(info, work_folder(info), push) as log,
-        arithmetic(info["device"], info["precision"], info["deterministic"]),
-    ):
+    settings = arithmetic(info["device"], info["precision"], info["deterministic"])
+    with RunLog(info, work_folder(info), push) as log, settings:
         if show_start:
             log_preview(training, log, 0, info["precision"])
         checkpoint = Checkpoint(log.folder, hyperparameters=info["params"], start=start, keep=keep_checkpoint)
