@@ -62,7 +62,8 @@ class Params(GANConfig):
             unknown = sorted(set(getattr(self.seeds, name)) - set(known)) if self.seeds.more else []
             if unknown:
                 raise ValueError(
-                    f"seeds.{name} names {unknown[0]}, which is not trained: name some of {', '.join(known)}, or set seeds.more to []"
+                    f"seeds.{name} names {unknown[0]}, which is not trained: "
+                    f"name some of {', '.join(known)}, or set seeds.more to []"
                 )
         return self
 
@@ -73,7 +74,8 @@ class Params(GANConfig):
         for name in self.two_stage.rows:
             if self.stage2_config(name).prior == "normal":
                 raise ValueError(
-                    f"two_stage.rows.{name}: the normal prior has no classes to guide towards: start from a stage 1 with a mixture"
+                    f"two_stage.rows.{name}: the normal prior has no classes to guide towards: "
+                    "start from a stage 1 with a mixture"
                 )
         return self
 

@@ -98,7 +98,7 @@ def _change_lock(old: str | None, new: str) -> None:
 
 
 def _write(values: dict[str, Any]) -> None:
-    """The text of the standard profile with `values` in place of its own; checked before it takes params.yaml's place."""
+    """The text of the standard profile with `values` in place of its own, checked before params.yaml is replaced."""
     editor = YAML()
     editor.width = 10_000
     editor.representer.add_representer(

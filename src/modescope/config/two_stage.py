@@ -23,7 +23,7 @@ STAGE1_ALONE = {
 class Stage1Config(Section):
     """What stage 1 (adversarial training alone) reads. A step of a phase is one optimiser update.
 
-    `network`, `loss`, `ema_decay`, `lr_schedule`, `flip` and `diff_augment` (as of `ResidualGan`) are ours; the report's
+    `network`, `loss`, `ema_decay`, `lr_schedule`, `flip`, `diff_augment` (as of `ResidualGan`) are ours; the report's
     values are dcgan, bce, null, constant, false and false.
     """
 
@@ -74,7 +74,8 @@ class GANConfig(Stage1Config):
             )
         if self.sft_input_dim != self.latent_dim:
             raise ValueError(
-                f"sft_input_dim is {self.sft_input_dim} and latent_dim {self.latent_dim}: the input layer maps one onto the other, make them equal"
+                f"sft_input_dim is {self.sft_input_dim} and latent_dim {self.latent_dim}: "
+                "the input layer maps one onto the other, make them equal"
             )
         return self
 
@@ -124,12 +125,14 @@ class TwoStage(Section):
             fixed = sorted(key for key in row if key in STAGE1_ALONE)
             if fixed:
                 raise ValueError(
-                    f"two_stage.rows.{name}: {', '.join(fixed)} is what stage 1 was trained with: set it in two_stage.stage1"
+                    f"two_stage.rows.{name}: {', '.join(fixed)} is what stage 1 was trained with: "
+                    "set it in two_stage.stage1"
                 )
             budget = row.get("budget", 1)
             if type(budget) not in (int, float) or not 0 < budget <= 1000:
                 raise ValueError(
-                    f"two_stage.rows.{name}: `budget` = {budget!r}: input should be a number above 0, the row's part of stage2_max_generator_steps"
+                    f"two_stage.rows.{name}: `budget` = {budget!r}: input should be a number above 0, "
+                    "the row's part of stage2_max_generator_steps"
                 )
         return self
 

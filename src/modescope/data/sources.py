@@ -1,4 +1,4 @@
-"""Where images come from: one function per dataset, each giving the same thing, a `Dataset` for "train" and for "test"."""
+"""Where images come from: one function per dataset, each giving a `Dataset` for "train" and one for "test"."""
 
 import io
 import tempfile

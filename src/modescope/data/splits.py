@@ -73,7 +73,7 @@ class Split:
         return train.images[self.indices], labels
 
     def save(self, path: Path) -> None:
-        """Write JSON with the keys name, classes, counts, ratio, seed, indices, and rho where there is one, atomically."""
+        """Write JSON, atomically: name, classes, counts, ratio, seed, indices, and rho where there is one."""
         content = {
             "name": self.name,
             "classes": list(self.classes),
