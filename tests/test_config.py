@@ -1,7 +1,10 @@
 """params.yaml and profiles: what is refused, and that the committed file is the standard profile."""
 
+from pathlib import Path
+
 import pytest
 import yaml
+from ruamel.yaml import YAML
 
 from modescope.config import (
     PARAMS,
@@ -340,3 +343,19 @@ def test_a_file_that_is_read_again_is_as_new(tmp_path):
     assert read_yaml(file) == {"lr": 1e-5, "betas": [0.5]}
     file.write_text("lr: 2e-05\n")
     assert read_yaml(file) == {"lr": 2e-5}
+
+
+def typed(value):
+    """A value with the types of all that is in it: 1 and 1.0 differ."""
+    if isinstance(value, dict):
+        return {key: typed(entry) for key, entry in value.items()}
+    return [typed(entry) for entry in value] if isinstance(value, list) else (type(value), value)
+
+
+@pytest.mark.parametrize("file", ["dvc.yaml", PARAMS, *Path("profiles").glob("*.yaml")], ids=str)
+def test_libyaml_which_is_five_times_as_fast_reads_the_same(file):
+    fast, slow = YAML(typ="safe"), YAML(typ="safe", pure=True)
+    assert fast.Parser is not slow.Parser, (
+        "ruamel.yaml.clib is not installed, and every command of DVC takes twice as long"
+    )
+    assert typed(fast.load(Path(file))) == typed(slow.load(Path(file)))

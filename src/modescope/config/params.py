@@ -137,7 +137,7 @@ def read_yaml(path: Path) -> Any:
 @cache
 def _parse_yaml(text: str) -> Any:
     """Kept, because the standard profile is read for every profile that lies over it."""
-    return YAML(typ="safe", pure=True).load(text)
+    return YAML(typ="safe").load(text)
 
 
 def load_params(path: Path = PARAMS) -> Params:

@@ -1,5 +1,6 @@
 """Writing a profile to params.yaml, comments kept."""
 
+import shutil
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
@@ -98,16 +99,23 @@ def _change_lock(old: str | None, new: str) -> None:
 
 
 def _write(values: dict[str, Any]) -> None:
-    """The text of the standard profile with `values` in place of its own, checked before params.yaml is replaced."""
+    """The text of the standard profile, with `values` in place of its own where they differ.
+
+    It is checked before params.yaml is replaced.
+    """
+    standard = PROFILES / "standard.yaml"
     editor = YAML()
     editor.width = 10_000
     editor.representer.add_representer(
         type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
     )
-    document = editor.load((PROFILES / "standard.yaml").read_text())
+    document = editor.load(standard.read_text(encoding="utf-8"))
     lay_over(document, values)
     with atomic_path(PARAMS) as temporary:
-        editor.dump(document, temporary)
+        if values == read_yaml(standard):
+            shutil.copyfile(standard, temporary)  # the editor would join lines
+        else:
+            editor.dump(document, temporary)
         load_params(temporary)
 
 

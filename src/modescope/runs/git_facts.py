@@ -46,7 +46,7 @@ def _changes(baseline: str) -> str:
     After a `modescope use` that was not committed, what differs from that profile, the nearest one.
     """
     try:
-        before, now = YAML(typ="safe", pure=True).load(_git("show", f"{baseline}:./{PARAMS}")), read_yaml(PARAMS)
+        before, now = YAML(typ="safe").load(_git("show", f"{baseline}:./{PARAMS}")), read_yaml(PARAMS)
     except (YAMLError, FileNotFoundError):
         return ""
     changed = differing(before or {}, now)
