@@ -28,7 +28,7 @@ def test_no_test_image_of_a_class():
 
 
 def dataset(per_class: int, first: int) -> Dataset:
-    """Every image is told apart by its value; classes take turns."""
+    """Every image has a value of its own; classes take turns."""
     count = per_class * len(CLASSES)
     images = torch.arange(first, first + count, dtype=torch.uint8).reshape(-1, 1, 1, 1)
     return Dataset("toy", "toy", images, torch.arange(count) % len(CLASSES), CLASSES)
@@ -43,8 +43,8 @@ def test_floor_is_test_images_in_the_splits_proportions():
     assert set(drawn.tolist()) <= set(test.images.flatten().tolist())
     assert torch.bincount((drawn - 100).long() % 3, minlength=3).tolist() == [3, 0, 10]
     assert torch.equal(floor.labels, (drawn - 100).long() % 3)
-    again, other = (floor_images(test, split, 1000, seed) for seed in (0, 1))
-    assert torch.equal(floor.images, again.images) and torch.equal(floor.labels, again.labels)
+    repeated, other = (floor_images(test, split, 1000, seed) for seed in (0, 1))
+    assert torch.equal(floor.images, repeated.images) and torch.equal(floor.labels, repeated.labels)
     assert not torch.equal(floor.images, other.images)
 
 

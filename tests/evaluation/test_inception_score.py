@@ -45,8 +45,8 @@ def test_agrees_with_the_definition():
 def test_seed_decides_and_leaves_the_global_state():
     logits = torch.randn(50, 5, generator=torch.Generator().manual_seed(0))
     state = torch.random.get_rng_state()
-    first, again, other = (inception_score(logits, 5, seed) for seed in (1, 1, 2))
-    assert first == again != other
+    first, repeated, other = (inception_score(logits, 5, seed) for seed in (1, 1, 2))
+    assert first == repeated != other
     assert torch.equal(torch.random.get_rng_state(), state)
 
 

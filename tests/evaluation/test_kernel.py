@@ -36,9 +36,9 @@ def test_seed_decides_the_subsets_and_leaves_the_global_state(features):
     state = torch.random.get_rng_state()
     first = kernel_distance(*features, subsets=5, subset_size=10, seed=1)
     torch.manual_seed(99)
-    again = kernel_distance(*features, subsets=5, subset_size=10, seed=1)
+    repeated = kernel_distance(*features, subsets=5, subset_size=10, seed=1)
     other = kernel_distance(*features, subsets=5, subset_size=10, seed=2)
-    assert first == again != other
+    assert first == repeated != other
     assert first[1] > 0
     torch.random.set_rng_state(state)
     kernel_distance(*features, subsets=2, subset_size=10, seed=1)

@@ -106,8 +106,8 @@ def test_holm_by_hand():
 def test_the_seed_decides_and_the_global_state_stays():
     z = draws(50, 2)
     state = torch.get_rng_state()
-    first, again, other = (normality(z, permutations=99, seed=seed) for seed in (0, 0, 1))
-    assert first == again and first["mmd"] != other["mmd"]
+    first, repeated, other = (normality(z, permutations=99, seed=seed) for seed in (0, 0, 1))
+    assert first == repeated and first["mmd"] != other["mmd"]
     assert torch.equal(torch.get_rng_state(), state)
 
 

@@ -83,9 +83,9 @@ def test_the_guide_of_params_yaml_is_no_judge(workspace):
 
 
 def test_same_seed_same_bytes(workspace):
-    first, again = fit("grey-judge"), fit("grey-judge", out="again")
-    assert Path("out/model.safetensors").read_bytes() == Path("again/model.safetensors").read_bytes()
-    assert {**first, "seconds": 0} == {**again, "seconds": 0}
+    first, repeated = fit("grey-judge"), fit("grey-judge", out="repeated")
+    assert Path("out/model.safetensors").read_bytes() == Path("repeated/model.safetensors").read_bytes()
+    assert {**first, "seconds": 0} == {**repeated, "seconds": 0}
 
 
 @pytest.mark.parametrize(

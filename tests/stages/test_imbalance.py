@@ -54,10 +54,10 @@ def test_the_same_run_twice_is_the_same_to_the_bit():
 
 def test_another_seed_is_another_run():
     first = (train("gan") / "model.safetensors").read_bytes()
-    again = train("gan", seed=43)
-    info = read_json(again / "run.json")
+    other = train("gan", seed=43)
+    info = read_json(other / "run.json")
     assert (info["run"], info["params"]["seed"]) == ("gan-split4-s43", 43)
-    assert (again / "model.safetensors").read_bytes() != first
+    assert (other / "model.safetensors").read_bytes() != first
 
 
 def test_the_mixture_is_a_run_of_its_own():

@@ -155,10 +155,10 @@ def test_a_stage2_is_a_run(row):
 def test_a_stage2_is_sampled_with_labels(row):
     out = trained(row)
     sampler = load_sampler(out)
-    (images, labels), (again, _), (other, _) = (sampler.sample(30, seed) for seed in (0, 0, 1))
+    (images, labels), (repeated, _), (other, _) = (sampler.sample(30, seed) for seed in (0, 0, 1))
     assert images.shape == (30, 3, 32, 32) and images.dtype == torch.uint8
     assert labels.shape == (30,) and labels.dtype == torch.int64 and len(labels.unique()) > 5 and labels.max() < 10
-    assert torch.equal(images, again) and not torch.equal(images, other)
+    assert torch.equal(images, repeated) and not torch.equal(images, other)
     generator = sampler.generator.to(memory_format=torch.channels_last)  # as in training: the same kernels, to the bit
     with torch.no_grad():
         shown = to_uint8(generator(preview_latents(sampler.prior, torch.device("cpu")).z), low=-1.0)
@@ -171,9 +171,9 @@ def test_adapter_facts():
 
 
 def test_the_same_run_twice_is_the_same_to_the_bit():
-    again = train("D-conv", Path("models/again"))
-    assert (again / WEIGHTS).read_bytes() == (trained("D-conv") / WEIGHTS).read_bytes()
-    assert read_json(again / "run.json")["key"] == read_json(trained("D-conv") / "run.json")["key"]
+    repeated = train("D-conv", Path("models/repeated"))
+    assert (repeated / WEIGHTS).read_bytes() == (trained("D-conv") / WEIGHTS).read_bytes()
+    assert read_json(repeated / "run.json")["key"] == read_json(trained("D-conv") / "run.json")["key"]
 
 
 @pytest.mark.parametrize("row", ["A", "C"])

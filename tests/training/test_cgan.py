@@ -122,12 +122,12 @@ def test_interrupted_and_resumed_ends_in_the_same_weights(kind, tmp_path):
 
 
 def test_the_seed_decides_the_weights(tmp_path):
-    first, again, other = (
+    first, repeated, other = (
         copy_of(run(training(seed=seed, generator_steps=2), tmp_path / name))
         for name, seed in (("a", 1), ("b", 1), ("c", 0))
     )
     still = {name for name in first if name.endswith("num_batches_tracked")} | {"prior.num_classes"}
-    assert not changed(first, again) and first.keys() - changed(first, other) == still
+    assert not changed(first, repeated) and first.keys() - changed(first, other) == still
 
 
 def test_without_labels_the_labels_of_the_data_change_nothing(tmp_path):

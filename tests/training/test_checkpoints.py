@@ -68,12 +68,12 @@ def test_the_meter_goes_on(tmp_path):
     meter.add({"loss": torch.tensor(2.0)})
     meter.began -= 1000
     checkpoint.save(checkpoint.path, objective, 2, meter)
-    again = Meter()
-    assert checkpoint.restore(objective, again) == 2
-    again.add({"loss": torch.tensor(4.0)})
-    assert again.read(3) == {"train/loss": pytest.approx(3.0)}
-    assert again.history == [{"step": 1, "train/loss": 1.0}, {"step": 3, "train/loss": 3.0}]
-    assert again.seconds == pytest.approx(1000, abs=60)
+    resumed = Meter()
+    assert checkpoint.restore(objective, resumed) == 2
+    resumed.add({"loss": torch.tensor(4.0)})
+    assert resumed.read(3) == {"train/loss": pytest.approx(3.0)}
+    assert resumed.history == [{"step": 1, "train/loss": 1.0}, {"step": 3, "train/loss": 3.0}]
+    assert resumed.seconds == pytest.approx(1000, abs=60)
 
 
 def test_without_a_file_nothing_is_restored(tmp_path):

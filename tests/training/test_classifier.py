@@ -64,10 +64,10 @@ def test_training_separates_bright_from_dark(network, tmp_path):
 
 @pytest.mark.parametrize("network", WIDTHS)
 def test_the_seed_decides_everything(network, tmp_path):
-    (first, _), (again, _), (other, _) = (
+    (first, _), (repeated, _), (other, _) = (
         fit(network, tmp_path / name, seed=seed) for name, seed in zip("abc", (3, 3, 4), strict=False)
     )
-    assert equal(first, again) and not equal(first, other)
+    assert equal(first, repeated) and not equal(first, other)
 
 
 @pytest.mark.parametrize("network", WIDTHS)

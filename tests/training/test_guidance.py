@@ -16,7 +16,7 @@ from small_gans import ADAPTED, ROWS, stage2
 
 
 class FixedLogits(nn.Module):
-    """Stands for a guide: keeps the images that it is shown and says what it was told to."""
+    """Stands for a guide: keeps the images that it is shown and gives the logits that it was made with."""
 
     def __init__(self, *logits):
         super().__init__()

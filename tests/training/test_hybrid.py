@@ -160,8 +160,8 @@ def test_interrupted_and_resumed_ends_in_the_same_weights(tmp_path):
 
 
 def test_the_seed_decides_the_weights(tmp_path):
-    first, again, other = (
+    first, repeated, other = (
         run(tmp_path / name, ListLog(), max_steps=2, seed=seed)[0] for name, seed in (("a", 1), ("b", 1), ("c", 0))
     )
-    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert all(torch.equal(first[name], repeated[name]) for name in first)
     assert not torch.equal(first["generator.layers.0.weight"], other["generator.layers.0.weight"])

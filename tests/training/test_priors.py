@@ -66,8 +66,8 @@ def test_labels_are_balanced_and_are_the_components(placement):
 @placements
 def test_the_seed_decides_the_draws(placement):
     prior = make(placement)
-    first, again, other = draw(prior, 50), draw(prior, 50), draw(prior, 50, seed=1)
-    assert torch.equal(first.z, again.z) and torch.equal(first.labels, again.labels)
+    first, repeated, other = draw(prior, 50), draw(prior, 50), draw(prior, 50, seed=1)
+    assert torch.equal(first.z, repeated.z) and torch.equal(first.labels, repeated.labels)
     assert not torch.equal(first.z, other.z) and not torch.equal(first.labels, other.labels)
 
 

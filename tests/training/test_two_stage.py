@@ -110,11 +110,11 @@ def test_interrupted_and_resumed_ends_in_the_same_weights(row, tmp_path):
 
 @pytest.mark.parametrize("row", ["A", "D"])
 def test_the_seed_decides_the_weights(row, tmp_path):
-    first, again, other = (
+    first, repeated, other = (
         run(stage2(row, seed=seed, stage2_max_generator_steps=2), tmp_path / name)[0]
         for name, seed in (("a", 0), ("b", 0), ("c", 1))
     )
-    assert not changed(first, again) and changed(first, other)
+    assert not changed(first, repeated) and changed(first, other)
 
 
 @pytest.mark.parametrize(

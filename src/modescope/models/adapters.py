@@ -60,7 +60,7 @@ class FeedForwardOutput(nn.Sequential):
 
 
 class ConvOutput(nn.Sequential):
-    """Up from 32 to 128 and 256 pixels and down again, BatchNorm and ReLU between, tanh last (report 1, section 9.3).
+    """Up from 32 to 128 and 256 pixels and back, BatchNorm and ReLU between, tanh last (report 1, section 9.3).
 
     Args:
         hidden: channels of the first two layers; the third has half as many.

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from modescope.models.layers import Dropout, check_labels, spectral_norm
+from modescope.models.layers import Dropout, check_labels, check_shape, spectral_norm
 
 PIXELS = 28
 STD = 0.02  # of the initial weights
@@ -64,8 +64,7 @@ class CganGenerator(nn.Module):
 
         Raises ValueError for another shape of z, or labels where there are none and none where there are.
         """
-        if z.ndim != 2 or z.shape[1] != self.latent_dim:
-            raise ValueError(f"expected z of shape (N, {self.latent_dim}), got {tuple(z.shape)}")
+        check_shape(z, "z", self.latent_dim)
         check_labels(labels, self.num_classes)
         if labels is not None:
             code = self.embedding(labels)
@@ -82,16 +81,47 @@ def _shuffling_block(channels_in: int, channels_out: int, momentum: float) -> li
     ]
 
 
-class SpectralDiscriminator(nn.Module):
+class LabelledDiscriminator(nn.Module):
+    """What study 3's discriminators share: how they see a label, and the logit of what their `layers` give.
+
+    Args:
+        hidden: units of the last hidden layer.
+        channels: C.
+        num_classes: K, or None for a discriminator without labels.
+        labels: how it sees a label: as a `map`, one more channel of the image (the report), or by `projection`, an
+            inner product of an embedding and the hidden layer, added to the logit (Miyato and Koyama 2018, equation 4).
+    """
+
+    def __init__(self, hidden: int, channels: int, num_classes: int | None, labels: Literal["map", "projection"]):
+        super().__init__()
+        self.channels, self.num_classes = channels, num_classes
+        self.label_map = self.projection = None
+        if num_classes is not None:
+            embedding = nn.Embedding(num_classes, PIXELS**2 if labels == "map" else hidden)
+            nn.init.normal_(embedding.weight, std=STD)
+            setattr(self, "label_map" if labels == "map" else "projection", embedding)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """images: (N, C, 28, 28) float in [-1, 1], labels: (N,) int64 where there are classes -> logits (N,).
+
+        Raises ValueError for other shapes, or labels where there are none and none where there are.
+        """
+        check_shape(images, "images", self.channels, PIXELS, PIXELS)
+        check_labels(labels, self.num_classes)
+        if self.label_map is not None:
+            images = torch.cat([images, self.label_map(labels).view(-1, 1, PIXELS, PIXELS).to(images.dtype)], 1)
+        hidden = self.layers(images)
+        logits = self.logit(hidden).squeeze(1)
+        return logits if self.projection is None else logits + (self.projection(labels) * hidden).sum(1)
+
+
+class SpectralDiscriminator(LabelledDiscriminator):
     """Two strided convolutions and two linear layers under spectral normalisation, with dropout (Miyato et al. 2018).
 
     Args:
         width: channels of the first convolution; the second has twice as many, the hidden layer 16 times.
         dropout: probability after every activation.
-        channels: C.
-        num_classes: K, or None for a discriminator without labels.
-        labels: how it sees a label: as a `map`, one more channel of the image (the report), or by `projection`, an
-            inner product of an embedding and the hidden layer, added to the logit (Miyato and Koyama 2018, equation 4).
+        channels, num_classes, labels: as of `LabelledDiscriminator`.
         initialization: the normalised layers start at torch's default as in report 2's `code`, whose initialiser skips
             them, or at N(0, 0.02) as in its `text`.
     """
@@ -105,9 +135,7 @@ class SpectralDiscriminator(nn.Module):
         labels: Literal["map", "projection"] = "map",
         initialization: Initialization = "code",
     ):
-        super().__init__()
-        self.channels, self.num_classes = channels, num_classes
-        self.label_map, self.projection = _label_input(num_classes, labels, 16 * width)
+        super().__init__(16 * width, channels, num_classes, labels)
         self.layers = nn.Sequential(
             nn.Conv2d(channels + (self.label_map is not None), width, 3, stride=2, padding=1),  # (N, width, 14, 14)
             nn.LeakyReLU(0.2, inplace=True),
@@ -130,20 +158,15 @@ class SpectralDiscriminator(nn.Module):
         if self.projection is not None:
             self.projection = spectral_norm(self.projection)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """images: (N, C, 28, 28) float in [-1, 1], labels: (N,) int64 where there are classes -> logits (N,).
 
-        Raises ValueError for other shapes, or labels where there are none and none where there are.
-        """
-        return _logits(self, images, labels)
-
-
-class Critic(nn.Module):
+class Critic(LabelledDiscriminator):
     """The same with layer normalisation, for a gradient penalty, and without dropout (Gulrajani et al. 2017).
+
+    Its logit is the critic's unbounded score.
 
     Args:
         width: channels of the first convolution; the second has twice as many, the hidden layer 8 times.
-        channels, num_classes, labels: as of `SpectralDiscriminator`.
+        channels, num_classes, labels: as of `LabelledDiscriminator`.
     """
 
     def __init__(
@@ -153,9 +176,7 @@ class Critic(nn.Module):
         num_classes: int | None = None,
         labels: Literal["map", "projection"] = "map",
     ):
-        super().__init__()
-        self.channels, self.num_classes = channels, num_classes
-        self.label_map, self.projection = _label_input(num_classes, labels, 8 * width)
+        super().__init__(8 * width, channels, num_classes, labels)
         self.layers = nn.Sequential(
             nn.Conv2d(channels + (self.label_map is not None), width, 3, stride=2, padding=1),
             nn.LayerNorm([width, 14, 14]),
@@ -170,31 +191,6 @@ class Critic(nn.Module):
         )
         self.logit = nn.Linear(8 * width, 1)
         initialize(self)
-
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """As of `SpectralDiscriminator`; a logit is the critic's unbounded score."""
-        return _logits(self, images, labels)
-
-
-def _logits(network: SpectralDiscriminator | Critic, images: Tensor, labels: Tensor | None) -> Tensor:
-    wanted = (network.channels, PIXELS, PIXELS)
-    if images.ndim != 4 or tuple(images.shape[1:]) != wanted:
-        raise ValueError(f"expected images of shape (N, {', '.join(map(str, wanted))}), got {tuple(images.shape)}")
-    check_labels(labels, network.num_classes)
-    if network.label_map is not None:
-        images = torch.cat([images, network.label_map(labels).view(-1, 1, PIXELS, PIXELS).to(images.dtype)], 1)
-    hidden = network.layers(images)
-    logits = network.logit(hidden).squeeze(1)
-    return logits if network.projection is None else logits + (network.projection(labels) * hidden).sum(1)
-
-
-def _label_input(num_classes: int | None, labels: str, hidden: int) -> tuple[nn.Embedding | None, nn.Embedding | None]:
-    """The embedding of the map and that of the projection, initialised; None where unused."""
-    if num_classes is None:
-        return None, None
-    embedding = nn.Embedding(num_classes, PIXELS**2 if labels == "map" else hidden)
-    nn.init.normal_(embedding.weight, std=STD)
-    return (embedding, None) if labels == "map" else (None, embedding)
 
 
 def initialize(module: nn.Module) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from modescope.errors import UserError
 from modescope.files import read_json
 from modescope.models.airbench import CIFAR_MEAN, CIFAR_STD, airbench96_layers
+from modescope.models.layers import check_shape
 from modescope.models.weights import WEIGHTS
 
 Role = Literal["guide", "judge"]
@@ -54,10 +55,7 @@ class Classifier(nn.Module):
 
         Raises ValueError for another shape.
         """
-        if images.ndim != 4 or tuple(images.shape[1:]) != self.image_shape:
-            raise ValueError(
-                f"expected images of shape (N, {', '.join(map(str, self.image_shape))}), got {tuple(images.shape)}"
-            )
+        check_shape(images, "images", *self.image_shape)
         features = self.layers[: -self.head_length](self.normalise(images))
         return features.float(), self.head(features).float() / self.temperature
 
@@ -160,9 +158,8 @@ def load_classifier(folder: Path, device: torch.device | str = "cpu") -> Classif
     try:
         tensors, settings = load_file(folder / WEIGHTS), info["params"]["classifiers"][info["run"]]
         num_classes, in_channels = len(info["data"]["classes"]), tensors["mean"].shape[1]
-        classifier = build_classifier(
-            settings["network"], settings["widths"], num_classes, in_channels, settings["role"]
-        )
+        built = (settings["network"], settings["widths"], num_classes, in_channels, settings["role"])
+        classifier = build_classifier(*built)
         classifier.load_state_dict(tensors)
     except (KeyError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{folder}: {WEIGHTS} does not fit run.json; delete the folder and run `dvc repro`") from error

@@ -5,6 +5,8 @@ Shapes: N images, C channels, D latent dimensions.
 
 from torch import Tensor, nn
 
+from modescope.models.layers import check_shape
+
 
 class DCGANGenerator(nn.Module):
     """Linear to 4x4 maps, three strided transposed convolutions with BatchNorm and ReLU, a 1x1 one and tanh.
@@ -30,8 +32,7 @@ class DCGANGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """z: (N, D) float -> images (N, C, 32, 32) in [-1, 1]. Raises ValueError for another shape of z."""
-        if z.ndim != 2 or z.shape[1] != self.latent_dim:
-            raise ValueError(f"expected z of shape (N, {self.latent_dim}), got {tuple(z.shape)}")
+        check_shape(z, "z", self.latent_dim)
         return self.layers(z)
 
 
@@ -69,8 +70,7 @@ class DCGANDiscriminator(nn.Module):
 
         Raises ValueError for another shape.
         """
-        if images.ndim != 4 or tuple(images.shape[1:]) != (self.channels, 32, 32):
-            raise ValueError(f"expected images of shape (N, {self.channels}, 32, 32), got {tuple(images.shape)}")
+        check_shape(images, "images", self.channels, 32, 32)
         return self.layers(images)
 
 

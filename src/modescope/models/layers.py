@@ -109,9 +109,15 @@ class Dropout(nn.Dropout):
         return activations * torch.as_strided(scale, activations.shape, activations.stride())
 
 
+def check_shape(batch: Tensor, name: str, *shape: int) -> None:
+    """Raises ValueError unless `batch` is (N, *shape)."""
+    if tuple(batch.shape[1:]) != shape:
+        raise ValueError(f"expected {name} of shape (N, {', '.join(map(str, shape))}), got {tuple(batch.shape)}")
+
+
 def check_labels(labels: Tensor | None, num_classes: int | None) -> None:
     """Raises ValueError unless `labels` are given exactly where there are classes."""
-    if (labels is None) != (num_classes is None):
-        raise ValueError(
-            "expected labels, got none" if labels is None else "expected no labels: the network has no classes"
-        )
+    if labels is None and num_classes is not None:
+        raise ValueError("expected labels, got none")
+    if labels is not None and num_classes is None:
+        raise ValueError("expected no labels: the network has no classes")

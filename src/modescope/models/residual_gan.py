@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from modescope.models.diff_augment import DiffAugment
-from modescope.models.layers import DownsampleConv2d, UpsampleConv2d, check_labels, spectral_norm
+from modescope.models.layers import DownsampleConv2d, UpsampleConv2d, check_labels, check_shape, spectral_norm
 
 PIXELS = 32
 conv3x3 = partial(nn.Conv2d, kernel_size=3, padding=1)
@@ -82,8 +82,7 @@ class ResidualGenerator(nn.Module):
 
         Raises ValueError for another shape of z, or labels where there are none and none where there are.
         """
-        if z.ndim != 2 or z.shape[1] != self.latent_dim:
-            raise ValueError(f"expected z of shape (N, {self.latent_dim}), got {tuple(z.shape)}")
+        check_shape(z, "z", self.latent_dim)
         check_labels(labels, self.num_classes)
         maps = self.first(z).unflatten(1, (4, 4, -1)).permute(0, 3, 1, 2)  # (N, W, 4, 4), channels last
         for block in self.blocks:
@@ -145,9 +144,7 @@ class ResidualDiscriminator(nn.Module):
 
         Raises ValueError for other shapes, or labels where there are none and none where there are.
         """
-        if images.ndim != 4 or tuple(images.shape[1:]) != (self.channels, PIXELS, PIXELS):
-            wanted = f"(N, {self.channels}, {PIXELS}, {PIXELS})"
-            raise ValueError(f"expected images of shape {wanted}, got {tuple(images.shape)}")
+        check_shape(images, "images", self.channels, PIXELS, PIXELS)
         check_labels(labels, self.num_classes)
         hidden = F.relu(self.blocks(self.augment(images))).sum((2, 3), dtype=torch.float32)  # (N, W)
         with torch.autocast(images.device.type, enabled=False):

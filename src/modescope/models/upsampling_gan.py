@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from modescope.models.layers import Dropout, UpsampleConv2d
+from modescope.models.layers import Dropout, UpsampleConv2d, check_shape
 
 
 class UpsamplingGenerator(nn.Module):
@@ -36,8 +36,7 @@ class UpsamplingGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """z: (N, D) float -> images (N, C, 32, 32) in [-1, 1]. Raises ValueError for another shape of z."""
-        if z.ndim != 2 or z.shape[1] != self.latent_dim:
-            raise ValueError(f"expected z of shape (N, {self.latent_dim}), got {tuple(z.shape)}")
+        check_shape(z, "z", self.latent_dim)
         return self.layers(z)
 
 
@@ -89,8 +88,7 @@ class UpsamplingDiscriminator(nn.Module):
 
         Raises ValueError for another shape.
         """
-        if images.ndim != 4 or tuple(images.shape[1:]) != (self.channels, 32, 32):
-            raise ValueError(f"expected images of shape (N, {self.channels}, 32, 32), got {tuple(images.shape)}")
+        check_shape(images, "images", self.channels, 32, 32)
         return self.layers(images).squeeze(1)
 
 

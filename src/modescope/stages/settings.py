@@ -17,7 +17,7 @@ def main(out: Path) -> None:
     with atomic_path(out) as folder:
         for run, settings in files.items():
             write_json(folder / f"{run}.json", settings)
-    print(f"settings of {len(files) - 1} trainings")
+    print(f"settings of {len(files) - 1} training runs")
 
 
 def resolve(params: Params) -> dict[str, dict[str, Any]]:

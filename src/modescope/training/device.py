@@ -37,7 +37,7 @@ def usable_precision(precision: str, device_type: str) -> str:
 
 @contextmanager
 def arithmetic(device_type: str, precision: str, deterministic: bool) -> Iterator[None]:
-    """CUDA's settings for a training; a CPU needs none.
+    """CUDA's settings for a training run; a CPU needs none.
 
     Unless `precision` is fp32, float32 products run as TF32: under bf16, too, what autocast leaves in float32.
     `deterministic` asks for algorithms that give the same bits every time; without it cuDNN picks the fastest by trial.
