@@ -14,13 +14,11 @@ from torch import nn
 from modescope.models.adapters import AdaptedGenerator, ConvOutput, FeedForwardOutput, InputLayer
 from modescope.models.dcgan import DCGANDiscriminator, DCGANGenerator
 from modescope.models.upsampling_gan import UpsamplingDiscriminator, UpsamplingGenerator
-from modescope.report import figures
-from modescope.report.diagrams import drawing
-from modescope.report.diagrams.blocks import count, trace
-from modescope.report.diagrams.networks import Flow, architecture_pictures, draw, wrapped
+from modescope.report import diagrams, figures
+from modescope.report.blocks import trace
+from modescope.report.diagrams import KINDS, Flow, architecture_pictures, count, layers_picture, wrapped
 
 LATENT = 10
-KINDS = 3  # boxes in the legend
 
 
 def small_network() -> nn.Sequential:
@@ -69,7 +67,7 @@ def drawn(monkeypatch):
             canvases[-1].draw()
         return b""
 
-    monkeypatch.setattr(drawing, "render", keep)
+    monkeypatch.setattr(diagrams, "render", keep)
     return canvases
 
 
@@ -78,8 +76,8 @@ def test_boxes_of_a_small_network():
     assert [(block.text, block.shape, block.parameters) for block in blocks] == [
         ("Linear 4→32 · Reshape", (8, 2, 2), 4 * 32 + 32),
         ("ConvT 8→6 k4 s2 p1 · BN · ReLU", (6, 4, 4), 8 * 6 * 16 + 6 + 12),
-        ("Conv 6→3 k1×3 p0×1 · LReLU 0.2 · MaxPool2d", (3, 2, 2), 6 * 3 * 3 + 3),
-        ("Flatten · Linear 12→1 · Flatten", (), 13),
+        ("Conv 6→3 k1×3 p0×1 · LReLU 0.2 · MaxPool2d · Flatten", (12,), 6 * 3 * 3 + 3),
+        ("Linear 12→1 · Flatten", (), 13),
     ]
     assert all(block.trainable == block.parameters and block.part == "" for block in blocks)
 
@@ -227,9 +225,9 @@ def test_the_detailed_figure_shows_every_shape_and_the_totals(drawn):
 
 def test_a_long_network_goes_on_in_the_next_row(drawn):
     network = nn.Sequential(*(nn.Linear(4, 4) for _ in range(8)))
-    draw("long", "Long", [Flow("Long", "z", "x", (4,), trace(network, torch.randn(1, 4)))])
+    layers_picture("long", "Long", [Flow("Long", "z", "x", (4,), trace(network, torch.randn(1, 4)))])
     renderer = drawn[0].get_renderer()
-    boxes = [box.get_window_extent(renderer) for box in drawn[0].figure.findobj(PaddedBox)][:-KINDS]
+    boxes = [box.get_window_extent(renderer) for box in drawn[0].figure.findobj(PaddedBox)][: -len(KINDS)]
     assert len(boxes) == 8 and len({round(box.y0) for box in boxes}) == 2
     assert [texts_of(drawn[0].figure).count(name) for name in ("z", "x")] == [1, 1]
 
@@ -237,7 +235,7 @@ def test_a_long_network_goes_on_in_the_next_row(drawn):
 @pytest.mark.parametrize(("ngf", "hidden"), [(4, 4), (64, 256)])
 def test_nothing_is_cut_hidden_or_too_small(drawn, ngf, hidden):
     pictures(ngf, hidden)
-    draw(
+    layers_picture(
         "plain",
         "Plain",
         [Flow("Plain", "z", "logit", (4,), trace(nn.Sequential(nn.Flatten(), nn.Tanh()), torch.randn(1, 4)))],

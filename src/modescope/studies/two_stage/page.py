@@ -2,7 +2,7 @@
 
 from modescope.models.adapters import adapt
 from modescope.models.dcgan import DCGANDiscriminator, DCGANGenerator
-from modescope.report.diagrams.networks import architecture_pictures
+from modescope.report.diagrams import architecture_pictures
 from modescope.report.figures import Picture
 from modescope.report.scores import GUIDE
 from modescope.report.tables import Table

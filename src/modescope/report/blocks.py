@@ -1,7 +1,9 @@
 """What a network consists of, read off the torch module: the boxes of a diagram, in the order in which they run."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +13,8 @@ from modescope.models.layers import UpsampleConv2d
 # torch has no public name for all its batch norms, or for all its convolutions.
 BATCH_NORMS, CONVOLUTIONS = nn.modules.batchnorm._BatchNorm, nn.modules.conv._ConvNd
 NORMS = (BATCH_NORMS, nn.GroupNorm, nn.LayerNorm)
-Call = tuple[nn.Module, str, tuple[int, ...]]  # a layer, its name, the shape of its output
 INVISIBLE = (nn.Identity, nn.Sequential)  # leaves that do nothing; a Sequential is one when it is empty
+Call = tuple[str, nn.Module, tuple[int, ...]]  # a layer's name, the layer, the shape of its output
 
 
 @dataclass(frozen=True)
@@ -39,72 +41,54 @@ class Block:
 
 
 def trace(module: nn.Module, example: Tensor) -> list[Block]:
-    """The boxes of a network in order of call. It runs once on a batch (N, ...), in eval mode; its modes are restored.
+    """The boxes of a network in order of call, as a copy of it runs on a batch (N, ...) in eval mode.
 
     Raises ValueError where a layer does not take what the layer before it gave: a chain of boxes would be wrong.
     """
-    calls: list[Call] = []
-    seen = example
+    network, calls, seen = deepcopy(module).eval(), [], example
 
-    def before(name: str, inputs: tuple[Tensor, ...]) -> None:
-        _check(_same_values(inputs[0], seen), f"{name or type(module).__name__} does not take", "the layer before it")
-
-    def after(name: str, layer: nn.Module, output: Tensor) -> None:
+    def record(name: str, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal seen
+        _check_chain(f"{name}'s input", inputs[0], seen)
         seen = output
-        calls.append((layer, name, tuple(output.shape[1:])))
+        if not isinstance(layer, INVISIBLE):
+            calls.append((name, layer, tuple(output.shape[1:])))
 
-    modes, hooks = [(part, part.training) for part in module.modules()], []
-    for name, layer in module.named_modules():
-        if next(layer.children(), None) is None:
-            hooks.append(layer.register_forward_pre_hook(lambda _, inputs, name=name: before(name, inputs)))
-            hooks.append(layer.register_forward_hook(lambda layer, _, output, name=name: after(name, layer, output)))
-    try:
-        with torch.no_grad():
-            result = module.eval()(example)
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for part, mode in modes:
-            part.training = mode
-    _check(_same_values(result, seen), f"{type(module).__name__} does not return", "its last layer")
+    for name, layer in network.named_modules():
+        if not [*layer.children()]:
+            layer.register_forward_hook(partial(record, name))
+    with torch.no_grad():
+        _check_chain(f"{type(module).__name__}'s output", network(example), seen)
     return _blocks(calls, flat=isinstance(module, nn.Sequential))
 
 
-def _check(holds: bool, what: str, source: str) -> None:
-    if not holds:
-        raise ValueError(f"{what} what {source} gave: the network is no chain of layers")
-
-
-def _same_values(one: Tensor, other: Tensor) -> bool:
+def _check_chain(what: str, tensor: Tensor, given: Tensor) -> None:
     """Whether one is the other, up to its shape and place in memory."""
-    return one.numel() == other.numel() and torch.equal(one.flatten(), other.flatten())
+    if tensor.numel() != given.numel() or not torch.equal(tensor.flatten(), given.flatten()):
+        raise ValueError(f"{what} is not what the layer before gave: the network is no chain of layers")
 
 
 def _blocks(calls: Sequence[Call], flat: bool) -> list[Block]:
-    """A layer with weights opens a box; what follows joins it. Flatten goes with the layer after it, if any."""
-    calls = [call for call in calls if not isinstance(call[0], INVISIBLE)]
-    parts = ["" if flat else name.split(".")[0] for _, name, _ in calls]
+    """A box ends before the next part and before its second layer with weights."""
     groups: list[tuple[str, list[Call]]] = []
-    for index, (call, part) in enumerate(zip(calls, parts, strict=True)):
-        joins = bool(groups) and groups[-1][0] == part
-        if isinstance(call[0], nn.Flatten):
-            joins = joins and parts[index + 1 : index + 2] != [part]
-        elif any(True for _ in call[0].parameters()) and not isinstance(call[0], NORMS):
-            joins = joins and all(isinstance(layer, nn.Flatten) for layer, _, _ in groups[-1][1])
-        if joins:
-            groups[-1][1].append(call)
-        else:
-            groups.append((part, [call]))
+    for call in calls:
+        part = "" if flat else call[0].split(".")[0]
+        if not groups or groups[-1][0] != part or _has_weights(call) and any(map(_has_weights, groups[-1][1])):
+            groups.append((part, []))
+        groups[-1][1].append(call)
     counted: set[nn.Parameter] = set()
     return [_block(part, group, counted) for part, group in groups]
 
 
+def _has_weights(call: Call) -> bool:
+    return not isinstance(call[1], NORMS) and bool([*call[1].parameters()])
+
+
 def _block(part: str, calls: Sequence[Call], counted: set[nn.Parameter]) -> Block:
-    own = {parameter for layer, _, _ in calls for parameter in layer.parameters()} - counted
+    own = {parameter for _, layer, _ in calls for parameter in layer.parameters()} - counted
     counted |= own
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in own]
-    steps = tuple(_step(layer) for layer, _, _ in calls)
+    steps = tuple(_step(layer) for _, layer, _ in calls)
     return Block(steps, calls[-1][2], sum(n for n, _ in sizes), sum(n for n, learns in sizes if learns), part)
 
 
@@ -119,15 +103,11 @@ def _step(layer: nn.Module) -> str:
             return f"LReLU {layer.negative_slope:g}"
         case nn.Dropout():
             return f"Dropout {layer.p:g}"
-        case nn.PixelShuffle():
-            return f"PixelShuffle {layer.upscale_factor}"
-    return (
-        "BN"
-        if isinstance(layer, BATCH_NORMS)
-        else "Reshape"
-        if isinstance(layer, nn.Unflatten)
-        else type(layer).__name__
-    )
+        case BATCH_NORMS():
+            return "BN"
+        case nn.Unflatten():
+            return "Reshape"
+    return type(layer).__name__
 
 
 def _convolution(layer: nn.Module) -> str:
@@ -137,11 +117,3 @@ def _convolution(layer: nn.Module) -> str:
         size = value if isinstance(value, str) else "×".join(map(str, set(value) if len(set(value)) == 1 else value))
         settings += [letter + size] if size != usual else []
     return " ".join(settings)
-
-
-def count(parameters: int) -> str:
-    """Three digits and a unit: 195, 1.92 k, 3.58 M."""
-    for unit, name in ((10**6, " M"), (10**3, " k")):
-        if parameters >= 0.9995 * unit:
-            return f"{parameters / unit:.3g}{name}"
-    return str(parameters)
