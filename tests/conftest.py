@@ -7,11 +7,24 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-SLOW = {"pipeline", "stages", "test_doctor.py", "test_promote.py", "test_start_up.py", "test_ui.py", "test_vision.py"}
+SLOW = {  # whole runs, many processes, whole pages
+    "pipeline",
+    "stages",
+    "test_cgan_figures.py",
+    "test_doctor.py",
+    "test_imbalance_figures.py",
+    "test_pages.py",
+    "test_places.py",
+    "test_promote.py",
+    "test_start_up.py",
+    "test_two_stage_figures.py",
+    "test_ui.py",
+    "test_vision.py",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark whole runs and many processes as slow. Units run while one worker makes the demo; its clones come last."""
+    """Mark what is slow. Units run while one worker makes the demo; tests of its clones come last."""
     places = {item: item.path.relative_to(TESTS).parts for item in items}
     for item, place in places.items():
         if SLOW & set(place):

@@ -166,6 +166,7 @@ def test_a_finished_run_is_not_closed_by_its_own_leftovers(project):
     assert stored_run().info.status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_four_processes_at_once_on_a_fresh_store(bare_project):
     """Four times 500 values, sent as often as may be."""
     code = "import sys; from pathlib import Path; from tracked_runs import train_run; "

@@ -1,6 +1,7 @@
 """The page: self-contained, repeatable, and its findings follow from the numbers."""
 
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -163,17 +164,19 @@ def test_same_inputs_give_the_same_bytes(pages, project, tmp_path):
     }
 
 
-def test_a_former_report_is_replaced(tmp_path):
-    (tmp_path / "tables").mkdir()
-    (tmp_path / "tables" / "old.md").write_text("old")
-    write_study(PAGE, GLANCE, tmp_path)
-    assert {file.name for file in (tmp_path / "tables").iterdir()} == {
+def test_a_former_report_is_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = Path("reports/small")
+    (folder / "tables").mkdir(parents=True)
+    (folder / "tables" / "old.md").write_text("old")
+    write_study(PAGE, GLANCE, folder)
+    assert {file.name for file in (folder / "tables").iterdir()} == {
         "small.md",
         "small.csv",
         "readme.md",
         "readme.csv",
     }
-    assert (tmp_path / "figures" / "dot.png").read_bytes() == b"\x89PNG"
+    assert (folder / "figures" / "dot.png").read_bytes() == b"\x89PNG"
 
 
 def test_the_overview_has_every_studys_findings_and_leads_to_its_page(tmp_path):
