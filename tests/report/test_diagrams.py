@@ -225,7 +225,7 @@ def test_the_detailed_figure_shows_every_shape_and_the_totals(drawn):
 
 def test_a_long_network_goes_on_in_the_next_row(drawn):
     network = nn.Sequential(*(nn.Linear(4, 4) for _ in range(8)))
-    layers_picture("long", "Long", [Flow("Long", "z", "x", (4,), trace(network, torch.randn(1, 4)))])
+    layers_picture([Flow("Long", "z", "x", (4,), trace(network, torch.randn(1, 4)))])
     renderer = drawn[0].get_renderer()
     boxes = [box.get_window_extent(renderer) for box in drawn[0].figure.findobj(PaddedBox)][: -len(KINDS)]
     assert len(boxes) == 8 and len({round(box.y0) for box in boxes}) == 2
@@ -236,8 +236,6 @@ def test_a_long_network_goes_on_in_the_next_row(drawn):
 def test_nothing_is_cut_hidden_or_too_small(drawn, ngf, hidden):
     pictures(ngf, hidden)
     layers_picture(
-        "plain",
-        "Plain",
         [Flow("Plain", "z", "logit", (4,), trace(nn.Sequential(nn.Flatten(), nn.Tanh()), torch.randn(1, 4)))],
     )
     for canvas_ in drawn:

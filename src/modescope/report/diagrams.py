@@ -11,6 +11,7 @@ from torch import nn
 
 from modescope.report.blocks import Block, trace
 from modescope.report.figures import DPI, INK, SOFT_INK, STYLE, Picture, render
+from modescope.report.texts import SHARED
 
 # What a box is -> its fill and edge: Okabe and Ito's colours, and light shades of them.
 KINDS = {"trained": ("#fdeadd", "#d55e00"), "frozen": ("#e0eff9", "#0072b2"), "no parameters": ("#ffffff", SOFT_INK)}
@@ -18,7 +19,6 @@ TRAINED, FROZEN, PLAIN = KINDS
 TEXT, SMALL, HEAD, MARGIN = 7.5, 7.0, 9.0, 12  # points
 CELLS_IN_A_LINE = 8
 PARTS = {"before": "input layer", "generator": "generator G", "after": "output layer"}
-SETTINGS = "Settings of a convolution: k4 kernel, s2 stride, p1 padding."
 
 
 def text(line: str, points: float = TEXT, colour: str = INK, bold: bool = False) -> TextArea:
@@ -78,12 +78,8 @@ class Flow(NamedTuple):
     blocks: Sequence[Block]
 
 
-def layers_picture(name: str, title: str, flows: Sequence[Flow]) -> Picture:
+def layers_picture(flows: Sequence[Flow]) -> Picture:
     """Networks below each other, every layer a box."""
-    caption = (
-        "A box is a layer with what follows it, and its number of parameters; on the arrows the shape of what passes, "
-        f"of one image. {SETTINGS}"
-    )
     parts, alt = [], []
     for network, source, target, entry, blocks in flows:
         heading = f"{network}: {count(total(blocks))} parameters"
@@ -94,7 +90,7 @@ def layers_picture(name: str, title: str, flows: Sequence[Flow]) -> Picture:
         line = chain([ends[0], *boxes, ends[1]], [shape_text(shape) for shape in (entry, *(b.shape for b in blocks))])
         parts.append(below([text(heading, HEAD, bold=True), line]))
         alt.append(f"{heading}: {', '.join(f'{one.text} gives {shape_text(one.shape)}' for one in blocks)}.")
-    return Picture(name, title, caption, " ".join(alt), png(parts))
+    return Picture(*SHARED("dcgan", alt=" ".join(alt)), png(parts))
 
 
 def architecture_pictures(
@@ -110,7 +106,7 @@ def architecture_pictures(
     inner = _trace(getattr(first, "generator", first), entry)
     judging = _trace(discriminator, inner[-1].shape)
     flows = [Flow("Generator", "z", "x", entry, inner), Flow("Discriminator", "x", "logit", inner[-1].shape, judging)]
-    detailed = layers_picture("dcgan", "The DCGAN", flows)
+    detailed = layers_picture(flows)
     critics = [("discriminator D", total(judging), kind(judging)), (f"guide C: {guide}", guide_parameters, FROZEN)]
     parts, alt = [], []
     for letter, module in generators.items():
@@ -119,11 +115,7 @@ def architecture_pictures(
         title = f"trains {trained} of the {count(total(blocks))} parameters between z and x′"
         parts.append(below([beside([text(letter, HEAD + 2, bold=True), text(title)]), _line(blocks, critics, entry)]))
         alt.append(f"{letter}: {title}.")
-    caption = (
-        "What stage 2 trains in every architecture, and the two terms of the generator's loss. The discriminator is "
-        f"trained in turn, the guide never; k is the component of the mixture that z was drawn from. {SETTINGS}"
-    )
-    return [detailed, Picture("architectures", "The architectures of stage 2", caption, " ".join(alt), png(parts))]
+    return [detailed, Picture(*SHARED("architectures", alt=" ".join(alt)), png(parts))]
 
 
 def _line(blocks: Sequence[Block], critics: Sequence[tuple[str, int, str]], entry: tuple[int, ...]) -> OffsetBox:

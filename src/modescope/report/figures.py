@@ -5,9 +5,11 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 
 import matplotlib
 import numpy as np
+import yaml
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -17,32 +19,9 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 from PIL import Image
 
-INK, SOFT_INK, GRID, SHADE = "#1f2328", "#59636e", "#e4e7eb", "#d8dde3"
+STYLE = yaml.safe_load(Path(__file__).with_name("style.yaml").read_text(encoding="utf-8"))
+INK, SOFT_INK, SHADE = STYLE["text.color"], STYLE["axes.edgecolor"], "#d8dde3"
 DPI, WIDTH = 160, 9.0  # dots per inch; inches
-STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": SOFT_INK,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.8,
-    "xtick.color": SOFT_INK,
-    "ytick.color": SOFT_INK,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "lines.linewidth": 1.8,
-    "figure.facecolor": "white",
-}
 
 
 @dataclass(frozen=True)
@@ -101,8 +80,10 @@ def render(draw: Callable[[Figure], None], width: float, height: float) -> bytes
 
 def legend_above(figure: Figure, looks: Sequence[Look], target: str | None = None) -> None:
     """One legend for the whole figure, above its panels: of lines, or of bars before the wide bars of `target`."""
-    handles = [_line(look) for look in looks]
-    if target is not None:
+    if target is None:
+        lines = [{"color": look.colour, "marker": look.marker, "linestyle": look.line} for look in looks]
+        handles = [Line2D([], [], label=look.label, **line) for look, line in zip(looks, lines, strict=True)]
+    else:
         bars = [Patch(facecolor=look.colour, label=look.label) for look in looks]
         handles = [Patch(facecolor=SHADE, edgecolor=INK, label=target), *bars]
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), columnspacing=1.6, handlelength=1.6)
@@ -199,7 +180,3 @@ def image_sheet(
                     write(x + cell_width / 2, top - 20, columns[column], "center")
 
     return render(draw, width / DPI, height / DPI)
-
-
-def _line(look: Look) -> Line2D:
-    return Line2D([], [], color=look.colour, marker=look.marker, linestyle=look.line, label=look.label)

@@ -62,13 +62,8 @@ class Page:
 
 def to_html(page: Page) -> str:
     """The page as self-contained HTML: images inside, no script, no address outside."""
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    options = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    templates = Environment(loader=FileSystemLoader(Path(__file__).parent), **options)
     templates.tests["table"] = lambda content: isinstance(content, Table)
     return templates.get_template("page.html.j2").render(page=page)
 

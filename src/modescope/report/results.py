@@ -108,7 +108,11 @@ class Results:
 
     def _read(self, study: str) -> Iterable[Run]:
         for name, folder in self.expected()[study].items():
-            yield Run(study, name, folder, _info(name, folder), _values(name, self.folders.metrics_file(study, name)))
+            info = _read(folder / RUN_FILE, f"run {name} is missing")
+            if info["status"] != "finished":
+                raise UserError(f"run {name} is {info['status']}, not finished: run `dvc repro`")
+            values = _read(self.folders.metrics_file(study, name), f"run {name} has no metrics")
+            yield Run(study, name, folder, info, values)
 
 
 def _check_agreement(run: Run, tracked: Mapping[str, float], file: Path, complete: bool) -> None:
@@ -122,19 +126,9 @@ def _check_agreement(run: Run, tracked: Mapping[str, float], file: Path, complet
             raise UserError(f"run {run.name}: {missing}")
 
 
-def _info(name: str, folder: Path) -> dict[str, Any]:
-    file = folder / RUN_FILE
+def _read(file: Path, without: str) -> dict[str, Any]:
     if not file.is_file():
-        raise UserError(f"run {name} is missing ({file}): run `dvc repro`")
-    info = read_json(file)
-    if info["status"] != "finished":
-        raise UserError(f"run {name} is {info['status']}, not finished: run `dvc repro`")
-    return info
-
-
-def _values(name: str, file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        raise UserError(f"run {name} has no metrics ({file}): run `dvc repro`")
+        raise UserError(f"{without} ({file}): run `dvc repro`")
     return read_json(file)
 
 

@@ -8,20 +8,15 @@ from modescope.files import sha256
 from modescope.report.figures import FLOOR
 from modescope.report.results import Results, Run, distinct
 from modescope.report.tables import Column, Value, columns
+from modescope.report.texts import SHARED
 from modescope.report.wording import span
 from modescope.runs.folder import WEIGHTS_FILE
 
 JUDGE, GUIDE, GREY_JUDGE = "rgb-judge", "rgb-guide", "grey-judge"
 CLASSIFIERS = "classifiers"  # the study of guides and judges
 INCEPTION_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth (torch-fidelity)"
-SPREAD_NOTE = "± is the spread over parts of the images (IS) or over subsets (KID), not over training runs."
-REPORTED_NOTES = {
-    report: f"Reported scores are report {report}'s: {protocol}; they do not compare with the judge's."
-    for report, protocol in {
-        1: "torchmetrics' Inception, layer and number of images not stated",
-        2: "Inception on 10,000 images, KID on subsets of 100, its own classifier",
-    }.items()
-}
+SPREAD_NOTE, TAIL_NOTE = SHARED("spread").caption, SHARED("tail").caption
+REPORTED_NOTES = {report: SHARED(f"report_{report}").caption for report in (1, 2)}
 REPORTED_COLUMNS = columns("is_mean_reported", "fid_reported")
 FID, RECALL, TV, CONSISTENCY = columns("fid_classifier", "recall", "class_share_tv", "class_consistency")
 PRDC_COLUMNS = columns("precision", "recall", "density", "coverage")
@@ -35,12 +30,6 @@ TAIL_COLUMNS = tuple(
     Column(f"{metric}_{group}", group, title, digits=digits)
     for metric, title, digits in TAIL_METRICS
     for group in ("many", "medium", "few")
-)
-TAIL_NOTE = (
-    "Long-tailed training, class i of 10 with n_max rho^(-i/9) images (Cao et al. 2019), measured against the balanced "
-    "training set: many, medium and few are the three most frequent classes, the next three and the four rarest. KID "
-    "is the unbiased estimate over a group's images and can fall below 0, FID grows as a group's images get few. "
-    "Recall: real images of the group that any sample lies near to."
 )
 
 
@@ -73,11 +62,9 @@ def floor_row(column: str, cells: Mapping[str, Value]) -> dict[str, Value]:
 
 def evaluation_warnings(runs: Iterable[Run]) -> list[str]:
     """What the evaluation warned of, each warning once with the runs that it holds for."""
-    names: dict[str, list[str]] = {}
-    for found in runs:
-        for warning in found.values.get("warnings", ()):
-            names.setdefault(warning, []).append(found.name)
-    return [f"Warning ({', '.join(concerned)}): {warning}." for warning, concerned in names.items()]
+    warned = [(warning, found.name) for found in runs for warning in found.values.get("warnings", ())]
+    named = {one: [name for warning, name in warned if warning == one] for one, _ in warned}
+    return [f"Warning ({', '.join(names)}): {warning}." for warning, names in named.items()]
 
 
 def score_facts(
@@ -90,11 +77,12 @@ def score_facts(
         seeds: every seed but the evaluation's.
     """
     params = results.params
+    made, drawn = (span([run.values["num_samples"] for run in runs], 0) for runs in (generated, real))
     facts = {
         "data": data_names(generated),
-        "samples": f"{_counts(generated, 'num_samples')} per model, {_counts(real, 'num_samples')} real",
+        "samples": f"{made} per model, {drawn} real",
         "judge": judge_fact(results, judge),
-        "reference": f"{reference} ({_counts(real, 'num_reference')} images)",
+        "reference": f"{reference} ({span([run.values['num_reference'] for run in real], 0)} images)",
         "neighbours": str(params.evaluation.neighbours),
         "seeds": f"{seeds}, evaluation {params.evaluation.seed}",
         "profile": results.profile,
@@ -107,10 +95,6 @@ def judge_fact(results: Results, name: str) -> str:
     judge, network = results.runs[name], results.params.classifiers[name].network
     weights, accuracy = sha256(judge.folder / WEIGHTS_FILE)[:12], judge.values["accuracy"]
     return f"{name} ({network}, weights sha256 {weights}, {accuracy:.1%} right on real test images)"
-
-
-def _counts(runs: Sequence[Run], metric: str) -> str:
-    return span([found.values[metric] for found in runs], 0)
 
 
 def data_names(runs: Iterable[Run]) -> str:

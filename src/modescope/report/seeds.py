@@ -8,6 +8,7 @@ import numpy as np
 from modescope.report.results import Results, Run
 from modescope.report.scores import data_names
 from modescope.report.tables import Column, Table, Value, columns
+from modescope.report.texts import SHARED
 
 RESAMPLES, BOOTSTRAP_SEED = 10_000, 0
 
@@ -66,11 +67,7 @@ def spreads(name: str, results: Results, rows: Sequence[Repeated], metrics: Sequ
             if len(values) > 1:
                 line |= {metric.key: float(np.mean(values)), f"{metric.key}_sd": float(np.std(values, ddof=1))}
         lines.append(line)
-    caption = (
-        "Rows that were trained with several seeds: mean ± standard deviation (n - 1) over training runs. "
-        "The other tables have the first seed."
-    )
-    return Table(name, "Over seeds", shown, lines, caption, _facts(results, rows))
+    return SHARED("seeds")._replace(name=name).table(shown, lines, _facts(results, rows))
 
 
 def differences(
@@ -89,13 +86,8 @@ def differences(
                 lines.append(line | {"difference": float(np.mean(gaps)), "low": low, "high": high, "verdict": verdict})
     fewest = min((int(line["n"]) for line in lines), default=0)
     # Of n differences with symmetric signs all agree with probability 2 * 2^-n = 2^(1-n).
-    caption = (
-        f"Paired by seed; percentile bootstrap of the mean difference, {RESAMPLES:,} resamples. With so few pairs an "
-        "interval excludes 0 when all differences are positive or all are negative, which chance alone gives in "
-        f"{2.0 ** (1 - fewest):.0%} of cases of {fewest} pairs: a `yes` is a hint, a `no` is a warning."
-    )
-    facts = _facts(results, [row for pair in pairs for row in pair])
-    return Table(name, "Differences between rows over seeds", shown, lines, caption, facts)
+    text = SHARED("differences", resamples=RESAMPLES, chance=2.0 ** (1 - fewest), fewest=fewest)
+    return text._replace(name=name).table(shown, lines, _facts(results, [row for pair in pairs for row in pair]))
 
 
 def paired_differences(one: Mapping[int, float], other: Mapping[int, float]) -> list[float]:

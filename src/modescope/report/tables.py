@@ -5,7 +5,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -94,15 +94,12 @@ class Table:
     @property
     def groups(self) -> list[tuple[str, int]]:
         """Headings above the columns with the number of columns that each spans."""
-        return [
-            (group, len(list(columns))) for group, columns in groupby(self.columns, key=lambda column: column.group)
-        ]
+        return [(group, len([*columns])) for group, columns in groupby(column.group for column in self.columns)]
 
     @property
     def group_starts(self) -> frozenset[int]:
         """Indices of the columns that open a group or follow one."""
-        groups = [column.group for column in self.columns]
-        return frozenset(index for index in range(1, len(groups)) if groups[index] != groups[index - 1])
+        return _changes([column.group for column in self.columns])
 
     def is_text(self, column: Column) -> bool:
         """Whether the column holds words: aligned left."""
@@ -116,16 +113,19 @@ class Table:
     @property
     def block_starts(self) -> frozenset[int]:
         """Indices of rows whose first cell differs from the row above: where a new block begins."""
-        first = [cells[0] for cells in self.cells]
-        return frozenset(index for index in range(1, len(first)) if first[index] != first[index - 1])
+        return _changes([cells[0] for cells in self.cells])
+
+
+def _changes(values: Sequence[str]) -> frozenset[int]:
+    """Indices of the values that differ from the one before."""
+    return frozenset(index for index, (before, value) in enumerate(pairwise(values), 1) if value != before)
 
 
 def to_markdown(table: Table) -> str:
     """GitHub's Markdown: title, table, caption line, notes."""
-    spelt = [table.spell_groups and column.group for column in table.columns]
     titles = [
-        f"{column.title}, {group}" if group else column.title
-        for column, group in zip(table.columns, spelt, strict=True)
+        f"{column.title}, {column.group}" if table.spell_groups and column.group else column.title
+        for column in table.columns
     ]
     aligned = [":--" if table.is_text(column) else "--:" for column in table.columns]
     lines = [titles, aligned]
@@ -138,21 +138,12 @@ def to_markdown(table: Table) -> str:
 
 def to_csv(table: Table) -> str:
     """One header of keys, spreads after their means, then facts and runs; floats with six significant digits."""
-    keys: list[str] = []
-    for column in table.columns:
-        keys += [column.key] if column.spread is None else [column.key, column.spread]
+    keys = [key for column in table.columns for key in (column.key, column.spread) if key]
+    runs = ["run"] if "run" not in keys and any("run" in row for row in table.rows) else []
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
-    runs = ["run"] if "run" not in keys and any("run" in row for row in table.rows) else []
     writer.writerow([*keys, *(name.replace(" ", "_") for name in table.facts), *runs])
     for row in table.rows:
-        writer.writerow(
-            [*(_plain(row.get(key)) for key in keys), *table.facts.values(), *(row.get(key) for key in runs)]
-        )
+        plain = {key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()}
+        writer.writerow([*map(plain.get, keys), *table.facts.values(), *map(plain.get, runs)])
     return lines.getvalue()
-
-
-def _plain(value: Value) -> str | int:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else value

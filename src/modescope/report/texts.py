@@ -19,8 +19,8 @@ class Text(NamedTuple):
     """What is said of a table or a figure. `alt` says what a figure shows to those who cannot see it."""
 
     name: str
-    title: str
-    caption: str
+    title: str = ""
+    caption: str = ""
     alt: str = ""
 
     def table(
@@ -56,3 +56,6 @@ class Texts:
 @cache
 def _read(file: Path) -> Mapping[str, Mapping[str, str]]:
     return yaml.safe_load(file.read_text(encoding="utf-8"))
+
+
+SHARED = Texts(Path(__file__).parent)  # what all studies say

@@ -16,6 +16,7 @@ from modescope.report.figures import Look
 from modescope.report.results import Results, Run
 from modescope.report.scores import data_names
 from modescope.report.tables import Column, Table, column, columns
+from modescope.report.texts import SHARED
 from modescope.runs.folder import CURVES_FILE
 
 COLUMNS = (
@@ -32,8 +33,8 @@ def timings(name: str, results: Results, runs: Sequence[Run], more: Sequence[Col
     """What every training run took and on what; `more` columns are found in run.json by key, `note` explains them."""
     shown = [*COLUMNS, *more]
     rows = [{one.key: found.info.get(one.key) for one in shown} | {"run": found.name} for found in runs]
-    caption = " ".join(["Training runs; the key finds a run in MLflow (tag `key`).", *([note] if note else [])])
-    return Table(name, "Training runs", shown, rows, caption, {"data": data_names(runs), "profile": results.profile})
+    facts = {"data": data_names(runs), "profile": results.profile}
+    return SHARED("runs", note=note)._replace(name=name).table(shown, rows, facts)
 
 
 def curve(found: Run, columns: Iterable[str]) -> pd.DataFrame:
