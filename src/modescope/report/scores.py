@@ -1,6 +1,7 @@
 """What every table of scores shares: its columns, its warnings, and what its numbers rest on."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from modescope.config import Params
 from modescope.errors import UserError
@@ -20,31 +21,16 @@ REPORTED_NOTES = {report: SHARED(f"report_{report}").caption for report in (1, 2
 REPORTED_COLUMNS = columns("is_mean_reported", "fid_reported")
 FID, RECALL, TV, CONSISTENCY = columns("fid_classifier", "recall", "class_share_tv", "class_consistency")
 PRDC_COLUMNS = columns("precision", "recall", "density", "coverage")
-TAIL_METRICS = (
-    ("num", "images", 0),
-    ("fid_classifier", "FID ↓", 3),
-    ("kid_classifier", "KID ↓", 4),
-    ("recall", "recall ↑", 3),
-)
-TAIL_COLUMNS = tuple(
-    Column(f"{metric}_{group}", group, title, digits=digits)
-    for metric, title, digits in TAIL_METRICS
-    for group in ("many", "medium", "few")
-)
+TAIL_METRICS = ("num", "fid_classifier", "kid_classifier", "recall")
+TAIL_COLUMNS = columns(*(f"{metric}_{group}" for metric in TAIL_METRICS for group in ("many", "medium", "few")))
 
 
 def extractor_columns(params: Params, kid_digits: int = 3) -> tuple[Column, ...]:
     """IS, FID and KID of the judge, then Inception's if asked for: scores of two extractors never share a column."""
-    asked = {"_classifier": "judge"} | ({"": "Inception"} if "inception" in params.evaluation.extractors else {})
-    return tuple(column for suffix, group in asked.items() for column in _extractor(suffix, group, kid_digits))
-
-
-def _extractor(suffix: str, group: str, kid_digits: int) -> tuple[Column, ...]:
-    return (
-        Column(f"is{suffix}_mean", "IS ↑", group, spread=f"is{suffix}_std"),
-        Column(f"fid{suffix}", "FID ↓", group, digits=3 if suffix else 1),
-        Column(f"kid{suffix}_mean", "KID ↓", group, digits=kid_digits, spread=f"kid{suffix}_std"),
-    )
+    shown = columns("is_classifier_mean", "fid_classifier", "kid_classifier_mean")
+    if "inception" in params.evaluation.extractors:
+        shown += columns("is_mean", "fid", "kid_mean")
+    return tuple(replace(one, digits=kid_digits) if one.key.startswith("kid") else one for one in shown)
 
 
 def score_cells(params: Params, found: Run, reported: Mapping[str, float] | None = None) -> dict[str, Value]:
