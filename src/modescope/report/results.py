@@ -117,13 +117,12 @@ class Results:
 
 def _check_agreement(run: Run, tracked: Mapping[str, float], file: Path, complete: bool) -> None:
     for metric, value in numbers(run.values, run.classes).items():
+        said = f"run {run.name}: {metric} is {value!r} in {file}"
         if metric in tracked and tracked[metric] != value:
-            both = f"{metric} is {value!r} in {file} but {tracked[metric]!r} in MLflow"
             mend = "`dvc repro -f` its stage measures it anew, `modescope sync` believes the file"
-            raise UserError(f"run {run.name}: {both}: {mend}")
+            raise UserError(f"{said} but {tracked[metric]!r} in MLflow: {mend}")
         if metric not in tracked and complete:
-            missing = f"{metric} is {value!r} in {file} and missing in MLflow: run `modescope sync`"
-            raise UserError(f"run {run.name}: {missing}")
+            raise UserError(f"{said} and missing in MLflow: run `modescope sync`")
 
 
 def _read(file: Path, without: str) -> dict[str, Any]:

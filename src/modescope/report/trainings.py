@@ -19,14 +19,9 @@ from modescope.report.tables import Column, Table, column, columns
 from modescope.report.texts import SHARED
 from modescope.runs.folder import CURVES_FILE
 
-COLUMNS = (
-    *columns("run", "key", "device"),
-    column("precision", title="precision", group="", digits=2),
-    *columns("steps"),
-    column("steps_per_second", group=""),
-    column("seconds", group=""),
-    column("resumed_from_step"),
-)
+COLUMNS = columns("run", "key", "device") + (column("precision", title="precision", group="", digits=2),)
+COLUMNS += columns("steps") + (column("steps_per_second", group=""), column("seconds", group=""))
+COLUMNS += columns("resumed_from_step")
 
 
 def timings(name: str, results: Results, runs: Sequence[Run], more: Sequence[Column] = (), note: str = "") -> Table:
