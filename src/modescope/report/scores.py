@@ -1,14 +1,13 @@
 """What every table of scores shares: its columns, its warnings, and what its numbers rest on."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from modescope.config import Params
 from modescope.errors import UserError
 from modescope.files import sha256
 from modescope.report.figures import FLOOR
 from modescope.report.results import Results, Run, distinct
-from modescope.report.tables import Column, Value, columns
+from modescope.report.tables import Value, columns
 from modescope.report.texts import SHARED
 from modescope.report.wording import span
 from modescope.runs.folder import WEIGHTS_FILE
@@ -18,19 +17,9 @@ CLASSIFIERS = "classifiers"  # the study of guides and judges
 INCEPTION_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth (torch-fidelity)"
 SPREAD_NOTE, TAIL_NOTE = SHARED("spread").caption, SHARED("tail").caption
 REPORTED_NOTES = {report: SHARED(f"report_{report}").caption for report in (1, 2)}
-REPORTED_COLUMNS = columns("is_mean_reported", "fid_reported")
 FID, RECALL, TV, CONSISTENCY = columns("fid_classifier", "recall", "class_share_tv", "class_consistency")
-PRDC_COLUMNS = columns("precision", "recall", "density", "coverage")
 TAIL_METRICS = ("num", "fid_classifier", "kid_classifier", "recall")
 TAIL_COLUMNS = columns(*(f"{metric}_{group}" for metric in TAIL_METRICS for group in ("many", "medium", "few")))
-
-
-def extractor_columns(params: Params, kid_digits: int = 3) -> tuple[Column, ...]:
-    """IS, FID and KID of the judge, then Inception's if asked for: scores of two extractors never share a column."""
-    shown = columns("is_classifier_mean", "fid_classifier", "kid_classifier_mean")
-    if "inception" in params.evaluation.extractors:
-        shown += columns("is_mean", "fid", "kid_mean")
-    return tuple(replace(one, digits=kid_digits) if one.key.startswith("kid") else one for one in shown)
 
 
 def score_cells(params: Params, found: Run, reported: Mapping[str, float] | None = None) -> dict[str, Value]:

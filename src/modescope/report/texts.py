@@ -1,9 +1,10 @@
-"""Titles, captions and alternative texts of a study's tables and figures: its texts.yaml, by their names."""
+"""What is said of a study's tables and figures, a table's fixed columns, and its findings: its texts.yaml, by name."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 from modescope.report import figures
 from modescope.report.figures import WIDTH, Picture
-from modescope.report.tables import Column, Table, Value
+from modescope.report.page import Finding
+from modescope.report.tables import Column, Table, Value, column
 
 
 class Text(NamedTuple):
@@ -22,25 +24,32 @@ class Text(NamedTuple):
     title: str = ""
     caption: str = ""
     alt: str = ""
+    columns: tuple[Column, ...] = ()
+    spell_groups: bool = True
 
     def table(
         self,
-        columns: Sequence[Column],
         rows: Sequence[Mapping[str, Value]],
         facts: Mapping[str, str],
+        more: Sequence[Column] = (),
         notes: Sequence[str] = (),
-        spell_groups: bool = True,
     ) -> Table:
-        """The table of it."""
-        return Table(self.name, self.title, columns, rows, self.caption, facts, notes, spell_groups)
+        """The table of it: its columns, then `more`. Inception's columns, reported or not, need a row that has them."""
+        shown = [
+            column
+            for column in (*self.columns, *more)
+            if "Inception" not in column.group or any(row.get(column.key) is not None for row in rows)
+        ]
+        return Table(self.name, self.title, shown, rows, self.caption, facts, notes, self.spell_groups)
 
     def chart(self, draw: Callable[[Figure], None], height: float) -> Picture:
         """A figure WIDTH x height inches large, drawn by `draw`."""
-        return Picture(*self, figures.render(draw, WIDTH, height))
+        return Picture(self.name, self.title, self.caption, self.alt, figures.render(draw, WIDTH, height))
 
     def sheet(self, cells: Mapping[str, Sequence[NDArray[np.uint8]]], columns: Sequence[str]) -> Picture:
         """Images in rows by label, see `image_sheet`."""
-        return Picture(*self, figures.image_sheet(list(cells.values()), list(cells), columns))
+        png = figures.image_sheet(list(cells.values()), list(cells), columns)
+        return Picture(self.name, self.title, self.caption, self.alt, png)
 
 
 class Texts:
@@ -50,11 +59,20 @@ class Texts:
         self.file = folder / "texts.yaml"
 
     def __call__(self, name: str, **values: object) -> Text:
-        return Text(name, **{part: text.format(**values).strip() for part, text in _read(self.file)[name].items()})
+        entry = dict(_read(self.file)[name])
+        columns = [column(key, **(changes or {})) for key, changes in entry.pop("columns", {}).items()]
+        shown = tuple(replace(column, title=column.title.format(**values)) for column in columns)
+        spell_groups = entry.pop("spell_groups", True)
+        said = {part: text.format(**values).strip() for part, text in entry.items()}
+        return Text(name, **said, columns=shown, spell_groups=spell_groups)
+
+    def finding(self, name: str, **values: object) -> Finding:
+        """A finding: its sentences are filled as a caption is."""
+        return Finding(**{part: text.format(**values) for part, text in _read(self.file)["findings"][name].items()})
 
 
 @cache
-def _read(file: Path) -> Mapping[str, Mapping[str, str]]:
+def _read(file: Path) -> Mapping[str, Mapping[str, Any]]:
     return yaml.safe_load(file.read_text(encoding="utf-8"))
 
 

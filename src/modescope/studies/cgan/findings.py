@@ -1,14 +1,14 @@
-"""What study 3 found, put into sentences by the numbers themselves."""
+"""What study 3 found: the numbers that fill the sentences of texts.yaml."""
 
 from dataclasses import replace
 
 from modescope.report.claims import CONSISTENCY, FID, Metric, leaders, ranking
 from modescope.report.page import Finding
 from modescope.report.wording import listing, span
-from modescope.studies.cgan.rows import CRITIC, LABELLED, MODES, STACKED_REAL, CganRows, Row, extractors
+from modescope.studies.cgan.rows import CRITIC, LABELLED, MODES, STACKED_REAL, TEXTS, CganRows, Row, extractors
 
 PERCENT = replace(CONSISTENCY, digits=2, unit=" %")
-JUDGES_FID = replace(FID, name="the judge's FID", digits=3)
+JUDGES_FID = replace(FID, digits=3)
 PIXEL_STD = Metric("pixel_std", "pixel_std", lower=False, kind="size", digits=3)
 RECALL_WITHIN = Metric("recall_per_class", "recall within a digit", lower=False, kind="share", digits=3)
 MS_SSIM = Metric("ms_ssim", "MS-SSIM", lower=True, kind="size", digits=3)
@@ -27,7 +27,7 @@ def findings(results: CganRows) -> list[Finding]:
 
 
 def _losses(results: CganRows) -> Finding:
-    """The losses by FID, lowest first, in every mode and by every extractor."""
+    """In every mode and by every extractor."""
     parts = []
     for of in extractors(results.params):
         metric = replace(FID, key=of.fid, digits=of.digits)
@@ -37,9 +37,9 @@ def _losses(results: CganRows) -> Finding:
             parts.append(f"{order} (real images {results.floor.values[of.fid]:.3f})")
     printed = {row.config.loss: row.printed()["fid"] for row in results.published(LABELLED) if row.printed()}
     order = ", ".join(f"{loss} {printed[loss]:.2f}" for loss in sorted(printed, key=printed.__getitem__))
-    claim = f"Report 2 has, with labels, of Inception's features: {order}. " if printed else ""
+    reported = f"Report 2 has, with labels, of Inception's features: {order}. " if printed else ""
     alike = " (≈: the difference is within the margin)" if any("≈" in part for part in parts) else ""
-    return Finding("Losses by FID, the lowest first", f"{claim}Here, {'; '.join(parts)}{alike}.")
+    return TEXTS.finding("losses", reported=reported, orders="; ".join(parts), alike=alike)
 
 
 def _consistency(results: CganRows) -> Finding:
@@ -55,11 +55,9 @@ def _consistency(results: CganRows) -> Finding:
             gain = 100 * PERCENT.gain(ours.run, best)
             lead = f" ({gain:+.2f} points against the best of the report's rows{counts})"
         parts.append(f"our {ours.name} {PERCENT.text(ours.run)}{lead}")
-    text = (
-        f"Of the images made for a digit, the judge sees in it: {', '.join(parts)}; of real images "
-        f"{PERCENT.text(results.floor)}.{f' Report 2 has {span(printed)} % by its own classifier.' if printed else ''}"
-    )
-    return Finding("Class consistency", text)
+    reported = f" Report 2 has {span(printed)} % by its own classifier." if printed else ""
+    real = PERCENT.text(results.floor)
+    return TEXTS.finding("consistency", rows=", ".join(parts), real=real, reported=reported)
 
 
 def _labels(results: CganRows) -> Finding:
@@ -72,13 +70,15 @@ def _labels(results: CganRows) -> Finding:
         texts = {1: f"{row.label} {both}", 0: f"{row.label} ({both})", -1: f"{row.label} ({both}, {higher:.3f} higher)"}
         verdict = JUDGES_FID.verdict(row.run, other.run, results.floor)
         groups[verdict].append(texts[verdict])
-    lower, alike, higher = groups.values()
-    text = (
-        f"{_printed_labels(pairs)}The judge's FID is lower with labels for {len(lower)} of {len(pairs)} losses"
-        f"{f': {listing(lower)}' if lower else ''}.{f' It is not for {listing(higher)}.' if higher else ''}"
-        f"{f' The difference is within the margin for {listing(alike)}.' if alike else ''}"
+    return TEXTS.finding(
+        "labels",
+        reported=_printed_labels(pairs),
+        count=len(groups[1]),
+        total=len(pairs),
+        lower=f": {listing(groups[1])}" if groups[1] else "",
+        higher=f" It is not for {listing(groups[-1])}." if groups[-1] else "",
+        alike=f" The difference is within the margin for {listing(groups[0])}." if groups[0] else "",
     )
-    return Finding("With labels against without", text)
 
 
 def _printed_labels(pairs: list[tuple[Row, Row]]) -> str:
@@ -95,25 +95,17 @@ def _printed_labels(pairs: list[tuple[Row, Row]]) -> str:
 
 def _diversity(results: CganRows) -> Finding:
     """Whether pixel_std, the report's measure, distinguishes rows as recall within a digit does."""
-    rows, real = {row.label: row.run for row in results.shown}, results.floor
-
-    def spread(metric: Metric) -> float:
+    rows, real, facts = {row.label: row.run for row in results.shown}, results.floor, {}
+    spreads = {}
+    for metric in (PIXEL_STD, RECALL_WITHIN, MS_SSIM):
         values = [metric.value(run) for run in rows.values()]
-        return (max(values) - min(values)) / metric.value(real)
-
-    parts = {metric: f"{metric.spans(list(rows.values()))}" for metric in (PIXEL_STD, RECALL_WITHIN, MS_SSIM)}
-    first = {metric: listing(leaders(metric, rows, real)) for metric in (PIXEL_STD, RECALL_WITHIN)}
-    pixels, recalls = spread(PIXEL_STD), spread(RECALL_WITHIN)
+        spreads[metric] = (max(values) - min(values)) / metric.value(real)
+        first = listing(leaders(metric, rows, real))
+        facts |= {metric.key: metric.spans(list(rows.values())), f"real_{metric.key}": metric.text(real)}
+        facts |= {f"first_{metric.key}": first}
+    pixels, recalls = spreads[PIXEL_STD], spreads[RECALL_WITHIN]
     verdict = ", pixel_std less" if recalls > pixels else " no more than pixel_std does"
-    text = (
-        "Report 2 takes the standard deviation of a digit's pixels for its diversity, and finds the losses alike. As "
-        f"means over the digits it is {parts[PIXEL_STD]} (real images {PIXEL_STD.text(real)}), highest for "
-        f"{first[PIXEL_STD]}; recall within a digit is {parts[RECALL_WITHIN]} ({RECALL_WITHIN.text(real)}), highest "
-        f"for {first[RECALL_WITHIN]}, and MS-SSIM {parts[MS_SSIM]} ({MS_SSIM.text(real)}). Between the rows "
-        f"pixel_std differs by {pixels:.1%} of the real images' and recall by {recalls:.1%}: recall distinguishes "
-        f"them{verdict}."
-    )
-    return Finding("Diversity", text)
+    return TEXTS.finding("diversity", **facts, pixels=pixels, recalls=recalls, verdict=verdict)
 
 
 def _fixed_z(results: CganRows) -> Finding:
@@ -121,11 +113,7 @@ def _fixed_z(results: CganRows) -> Finding:
     classes = len(results.floor.classes)
     counts = {row.label: list(row.values["fixed_z_classes"]) for row in results.labelled}
     parts = [f"{label} {values.count(classes)} of {len(values)}" for label, values in counts.items()]
-    text = (
-        "Report 2 says from its pictures that with any loss a fixed z gives the digit of every label. "
-        f"As the judge sees them, z that give {classes} different digits: {', '.join(parts)}."
-    )
-    return Finding("Fixed z, every label", text)
+    return TEXTS.finding("fixed_z", classes=classes, rows=", ".join(parts))
 
 
 def _stacked(results: CganRows) -> Finding:
@@ -134,16 +122,12 @@ def _stacked(results: CganRows) -> Finding:
     most = leaders(MODES_COVERED, runs, real)
     lead = f"{listing(most)} {'covers' if len(most) == 1 else 'cover'} most"
     lead += "" if len(most) == 1 else ", with differences within the margin"
-    parts = [f"{loss} {_modes(run.values)}" for loss, run in runs.items()]
-    text = (
-        f"Of 1,000 modes, {lead}. Modes with a sample (with {results.params.stacked.enough}) among "
-        f"{real.values['num_samples']:,}: {', '.join(parts)}; real digits {_modes(real.values)}."
-    )
-    return Finding("Stacked digits", text)
-
-
-def _modes(values: dict) -> str:
-    return f"{values['modes_covered']:,} ({values['modes_enough']:,})"
+    *losses, floor = [
+        f"{name} {run.values['modes_covered']:,} ({run.values['modes_enough']:,})"
+        for name, run in (*runs.items(), ("real digits", real))
+    ]
+    enough, samples = results.params.stacked.enough, real.values["num_samples"]
+    return TEXTS.finding("stacked", lead=lead, enough=enough, samples=samples, losses=", ".join(losses), real=floor)
 
 
 def _speeds(results: CganRows, mode: str) -> list[Row]:
@@ -160,7 +144,6 @@ def _speed(results: CganRows) -> Finding:
         critic, plain = rows = _speeds(results, mode)
         seconds = [row.values["seconds"] for row in rows]
         printed = [row.printed()["seconds"] for row in rows if row.printed()]
-        said = f" (report 2: {printed[0] / printed[1]:.1f})" if len(printed) == 2 else ""
-        parts.append(f"{MODES[mode].label} {seconds[0] / seconds[1]:.1f} times{said}")
-    text = f"For as many steps of the generator {critic.label} takes {plain.label}'s time {listing(parts)}."
-    return Finding("Speed", text)
+        reported = f" (report 2: {printed[0] / printed[1]:.1f})" if len(printed) == 2 else ""
+        parts.append(f"{MODES[mode].label} {seconds[0] / seconds[1]:.1f} times{reported}")
+    return TEXTS.finding("speed", critic=critic.label, plain=plain.label, ratios=listing(parts))

@@ -50,11 +50,6 @@ class Row:
         return Look(self.label, OURS if self.is_ours else COLOURS[place], "")
 
     @property
-    def base(self) -> CganConfig:
-        """The settings of the published row with its mode and loss."""
-        return self.results.params.cgan.resolve({"mode": self.config.mode, "loss": self.config.loss}, "cgan")
-
-    @property
     def run(self) -> Run:
         """Its run."""
         return self.results.runs[self.name]

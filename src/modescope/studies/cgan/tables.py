@@ -1,4 +1,4 @@
-"""Study 3's tables."""
+"""Study 3's tables; their titles, captions and fixed columns are in texts.yaml."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,21 +10,11 @@ from modescope.report.claims import grouped
 from modescope.report.figures import FLOOR
 from modescope.report.page import GLANCE
 from modescope.report.results import Run
-from modescope.report.tables import Column, Table, Value, column, columns
+from modescope.report.tables import Column, Table, Value, column
 from modescope.report.wording import span
 from modescope.studies.cgan.rows import LABELLED, MODES, STACKED_REAL, TEXTS, CganRows, Row
 
-ROW, LOSS, MODE, SECONDS = columns("row", "loss", "mode", "seconds")
 PERCENT = replace(shared.CONSISTENCY, digits=2)
-REPORTED_COLUMNS = (
-    column("fid_reported", digits=2),
-    *columns("kid_mean_reported", "class_consistency_reported", "seconds_reported"),
-)
-FIXED_Z = columns("fixed_z_mean", "fixed_z_all")
-FIXED_Z_NOTE = (
-    "Fixed z: different classes that the judge sees in the images of one z with every label, "
-    "as a mean over {count} z, and the z with all of them."
-)
 WITHIN_DIGIT = {"ms_ssim": "MS-SSIM ↓", "recall_per_class": "recall ↑", "coverage_per_class": "coverage ↑"}
 
 
@@ -35,61 +25,51 @@ def summary(results: CganRows) -> Table:
 
 def glance(results: CganRows) -> Table:
     """The same with less of what it rests on."""
-    params, ours = results.params, results.best
-    modes = [mode for mode in MODES if mode in params.cgan.modes or (mode == LABELLED and ours)]
+    params, best = results.params, results.best
+    modes = [mode for mode in MODES if mode in params.cgan.modes or (mode == LABELLED and best)]
+
+    def cells(found: Run, modes: Sequence[str]) -> dict[str, Value]:
+        return found.cells | {f"fid/{mode}": found.values["fid_classifier"] for mode in modes}
+
     lines: dict[str, dict[str, Value]] = {loss: {"row": loss} for loss in params.cgan.losses}
     for mode in reversed(modes):  # the cells of a row with labels replace those of one without
         for row in results.published(mode):
             line = lines[row.config.loss]
             runs = f"{row.name} {line.get('run', '')}".strip()
-            lines[row.config.loss] = line | row.run.cells | _fid_by_mode(row.run, [mode]) | {"run": runs}
+            lines[row.config.loss] = line | cells(row.run, [mode]) | {"run": runs}
     rows: list[Mapping[str, Value]] = list(lines.values())
-    if ours:
-        label = {"row": f"{ours.name} ({ours.config.loss})"}
-        rows.append(ours.run.cells | _fid_by_mode(ours.run, [LABELLED]) | label)
-    rows.append(shared.floor_row("row", results.floor.cells | _fid_by_mode(results.floor, modes)))
-    columns = [column("row", title="loss")]
-    columns += [Column(f"fid/{mode}", MODES[mode].label, "judge's FID ↓", digits=3) for mode in modes]
+    if best:
+        rows.append(cells(best.run, [LABELLED]) | {"row": f"{best.name} ({best.config.loss})"})
+    rows.append(shared.floor_row("row", cells(results.floor, modes)))
+    columns = [Column(f"fid/{mode}", MODES[mode].label, "judge's FID ↓", digits=3) for mode in modes]
     columns += [replace(PERCENT, group="")] if LABELLED in modes else []
-    columns += [replace(SECONDS, group="")]
-    return TEXTS(GLANCE, note=" Of our rows the most consistent one." if ours else "").table(
-        columns, rows, {"profile": results.profile}
-    )
+    text = TEXTS(GLANCE, note=" Of our rows the most consistent one." if best else "")
+    return text.table(rows, {"profile": results.profile}, [*columns, column("seconds", group="")])
 
 
 def scores(results: CganRows) -> Table:
     """Table 6.1 for every row: scores, consistency and speed beside what report 2 printed."""
-    rows = [_row(row) | _measured(results, row) for row in results.rows]
+    rows = [_row(row) | _measured(row) for row in results.rows]
     rows.append(shared.floor_row("mode", shared.score_cells(results.params, results.floor)))
-    with_reported = any("fid_reported" in row for row in rows)
-    columns = [MODE, LOSS, ROW, *(REPORTED_COLUMNS if with_reported else ())]
-    columns += [
-        *shared.extractor_columns(results.params, kid_digits=4),
-        PERCENT,
-        *shared.PRDC_COLUMNS[1::2],
-        SECONDS,
-        column("images_per_second"),
-    ]
     reported = f" {shared.REPORTED_NOTES[2]} Its FIDs of dcgan-bce and dcgan-lsgan are read off a figure."
+    reported = reported if any("fid_reported" in row for row in rows) else ""
     warnings = shared.evaluation_warnings([*(row.run for row in results.rows), results.floor])
-    return TEXTS("cgan", spread_note=shared.SPREAD_NOTE, reported=reported if with_reported else "").table(
-        columns, rows, _facts(results), warnings
-    )
+    text = TEXTS("cgan", spread_note=shared.SPREAD_NOTE, reported=reported)
+    return text.table(rows, _facts(results), notes=warnings)
 
 
 def class_consistency(results: CganRows) -> Table:
     """Class consistency of every row with labels, by digit, and how many classes one z gives."""
 
     def by_digit(found: Run) -> dict[str, Value]:
-        cells = dict(zip(results.digits, found.values["class_consistency_per_class"], strict=True))
-        return {"all": found.values["class_consistency"]} | cells
+        return {"all": found.values["class_consistency"], **_cells(results, found, "class_consistency_per_class")}
 
     rows: list[Mapping] = [_row(row) | by_digit(row.run) | _fixed_z(row.run) for row in results.labelled]
     rows.append(shared.floor_row("row", by_digit(results.floor)))
-    columns = [ROW, *_digit_columns(results, "class consistency, % ↑", 1, 100), *FIXED_Z]
-    return TEXTS("cgan_consistency", fixed_z=_fixed_z_note(results)).table(
-        columns, rows, _facts(results), spell_groups=False
-    )
+    text = TEXTS("cgan_consistency", fixed_z=_fixed_z_note(results))
+    row, *fixed_z = text.columns
+    columns = (row, *_digit_columns(results, "class consistency, % ↑", 1, 100), *fixed_z)
+    return text._replace(columns=columns).table(rows, _facts(results))
 
 
 def pixel_std(results: CganRows) -> Table:
@@ -97,16 +77,15 @@ def pixel_std(results: CganRows) -> Table:
     measured = {row.label: row.values["pixel_std"] for row in results.shown}
     measured["real images"] = results.floor.values["pixel_std"]
     printed = {row.label: values for row in results.shown if (values := row.printed_pixel_std())}
-    columns = [Column("digit", "digit"), *(Column(label, label, "measured", digits=3) for label in measured)]
+    columns = [Column(label, label, "measured", digits=3) for label in measured]
     columns += [Column(f"{label}_reported", label, "reported", digits=3) for label in printed]
-    cells = {**measured, **{f"{label}_reported": values for label, values in printed.items()}}
+    cells = measured | {f"{label}_reported": values for label, values in printed.items()}
     rows: list[dict[str, Value]] = [
         {"digit": digit} | {key: values[index] for key, values in cells.items()}
         for index, digit in enumerate(results.digits)
     ]
-    means = {key: sum(values) / len(values) for key, values in cells.items()}
-    rows.append({"digit": "mean", "quiet": True} | means)
-    return TEXTS("cgan_pixel_std").table(columns, rows, _facts(results), spell_groups=False)
+    rows.append({"digit": "mean", "quiet": True} | {key: sum(v) / len(v) for key, v in cells.items()})
+    return TEXTS("cgan_pixel_std").table(rows, _facts(results), columns)
 
 
 def diversity(results: CganRows) -> Table:
@@ -114,33 +93,23 @@ def diversity(results: CganRows) -> Table:
     sources = {row.label: row.run for row in results.shown} | {FLOOR.label: results.floor}
     rows = [
         {"measure": title, "row": label, "quiet": label == FLOOR.label}
-        | {"all": sum(found.values[metric]) / len(found.values[metric])}
-        | dict(zip(results.digits, found.values[metric], strict=True))
+        | {"all": sum(found.values[metric]) / len(found.values[metric]), **_cells(results, found, metric)}
         for metric, title in WITHIN_DIGIT.items()
         for label, found in sources.items()
     ]
-    columns = [Column("measure", "measure"), Column("row", "images of"), *_digit_columns(results, "digit", 3)]
-    return TEXTS("cgan_diversity").table(columns, rows, _facts(results), spell_groups=False)
+    return TEXTS("cgan_diversity").table(rows, _facts(results), _digit_columns(results, "digit", 3))
 
 
 def ours(results: CganRows) -> Table:
-    """Our rows under the published rows of their losses, with what they change."""
+    """Our rows under the published rows of their losses, with what they change: families in our rows' order."""
     families = grouped(results.rows, lambda row: (row.config.mode, row.config.loss))
-    shown = [rows for rows in families.values() if any(row.is_ours for row in rows)]
+    shown = dict.fromkeys((row.config.mode, row.config.loss) for row in results.rows if row.is_ours)
     rows = [
-        _row(row) | _measured(results, row) | _fixed_z(row.run) | {"changes": _changes(row), "quiet": not row.is_ours}
-        for row in sorted((row for rows in shown for row in rows), key=lambda row: _order(results, row))
+        _row(row) | _measured(row) | _fixed_z(row.run) | {"changes": _changes(row), "quiet": not row.is_ours}
+        for family in shown
+        for row in families[family]
     ]
-    fids = [column for column in shared.extractor_columns(results.params) if column.key.startswith("fid")]
-    columns = [LOSS, ROW, Column("changes", "differs in"), *fids, PERCENT, *shared.PRDC_COLUMNS[1::2], *FIXED_Z]
-    note = _fixed_z_note(results)
-    return TEXTS("cgan_ours", note=note).table(columns, rows, _facts(results))
-
-
-def _order(results: CganRows, row: Row) -> int:
-    """Families in the order in which our rows name them."""
-    ours = [(of.config.mode, of.config.loss) for of in results.rows if of.is_ours]
-    return ours.index((row.config.mode, row.config.loss))
+    return TEXTS("cgan_ours", note=_fixed_z_note(results)).table(rows, _facts(results))
 
 
 def stacked(results: CganRows) -> Table:
@@ -148,9 +117,6 @@ def stacked(results: CganRows) -> Table:
     params = results.params
     rows = [found.cells | {"loss": loss} for loss, found in results.stacked.items()]
     rows.append(shared.floor_row("loss", results.runs[STACKED_REAL].cells))
-    enough = column("modes_covered", key="modes_enough", title=f"with {params.stacked.enough} ↑")
-    columns = [LOSS, column("num_samples"), column("modes_covered"), enough, column("kl_to_uniform"), SECONDS]
-    columns += [column("steps_per_second")]
     steps = span([params.stacked_config(loss).generator_steps for loss in params.stacked.losses], 0)
     facts = {
         "data": shared.data_names(results.stacked.values()),
@@ -159,7 +125,7 @@ def stacked(results: CganRows) -> Table:
         "seeds": f"training {params.seed}, evaluation {params.evaluation.seed}",
         "profile": results.profile,
     }
-    return TEXTS("stacked").table(columns, rows, facts)
+    return TEXTS("stacked", enough=params.stacked.enough).table(rows, facts)
 
 
 def over_seeds(results: CganRows) -> list[Table]:
@@ -178,13 +144,13 @@ def _row(row: Row) -> dict[str, Value]:
     return {"mode": row.config.mode, "loss": row.config.loss, "row": row.name, "run": row.name}
 
 
-def _measured(results: CganRows, row: Row) -> dict[str, Value]:
+def _measured(row: Row) -> dict[str, Value]:
     speed = row.values["steps_per_second"] * row.config.batch_size
-    return shared.score_cells(results.params, row.run, row.printed()) | {"images_per_second": speed}
+    return shared.score_cells(row.results.params, row.run, row.printed()) | {"images_per_second": speed}
 
 
-def _fid_by_mode(found: Run, modes: Sequence[str]) -> dict[str, Value]:
-    return {f"fid/{mode}": found.values["fid_classifier"] for mode in modes}
+def _cells(results: CganRows, found: Run, metric: str) -> dict[str, Value]:
+    return dict(zip(results.digits, found.values[metric], strict=True))
 
 
 def _digit_columns(results: CganRows, group: str, decimals: int, scale: float = 1.0) -> list[Column]:
@@ -193,20 +159,21 @@ def _digit_columns(results: CganRows, group: str, decimals: int, scale: float = 
 
 def _fixed_z(found: Run) -> dict[str, Value]:
     counts: Sequence[int] = found.values.get("fixed_z_classes", ())
-    complete = counts.count(len(found.classes)) if counts else 0
-    return {"fixed_z_mean": sum(counts) / len(counts), "fixed_z_all": complete} if counts else {}
+    mean = {"fixed_z_mean": sum(counts) / len(counts)} if counts else {}
+    return mean | ({"fixed_z_all": counts.count(len(found.classes))} if counts else {})
 
 
 def _fixed_z_note(results: CganRows) -> str:
     counts = [len(row.values["fixed_z_classes"]) for row in results.labelled]
-    return FIXED_Z_NOTE.format(count=span(counts, 0)) if counts else ""
+    return TEXTS("fixed_z_note", count=span(counts, 0)).caption if counts else ""
 
 
 def _changes(row: Row) -> str | None:
     """Settings in which a row of ours differs from its loss's published one."""
     if not row.is_ours:
         return None
-    changed = [f"{name} {value}" for name, value in row.config if value != getattr(row.base, name)]
+    base = row.results.params.cgan.resolve({"mode": row.config.mode, "loss": row.config.loss}, "cgan")
+    changed = [f"{name} {value}" for name, value in row.config if value != getattr(base, name)]
     return ", ".join(changed).replace("None", "none") or "nothing"
 
 

@@ -11,15 +11,7 @@ from numpy.typing import NDArray
 from modescope.data.prepared import load_prepared
 from modescope.data.splits import BALANCED
 from modescope.pictures import mosaic
-from modescope.report.figures import (
-    Look,
-    Picture,
-    Series,
-    bars_on_target,
-    legend_above,
-    points_against,
-)
-from modescope.report.texts import Text
+from modescope.report.figures import Look, Picture, Series, bars_on_target, legend_above, points_against
 from modescope.report.trainings import curve_grid, previews
 from modescope.studies.imbalance.rows import LOOKS, REAL, REPORTED, TEXTS, ImbalanceRows
 
@@ -67,9 +59,7 @@ def scores_against_ratio(results: ImbalanceRows, name: str, shown: Sequence[str]
         legend_above(figure, [*(LOOKS[model] for model in (*shown, REAL)), *([REPORTED] if published["fid"] else [])])
 
     labels = " and ".join(LOOKS[model].label for model in shown)
-    caption = f"IS and FID of {labels} against IR. Hollow: the balanced split, which has all classes and more images."
-    alt = f"Inception score and Fréchet distance of {labels} against the imbalance ratio."
-    return Text(FIGURES[name], f"{labels}: scores against imbalance", caption, alt).chart(draw, 0.4 + 2.8 * len(lines))
+    return TEXTS(FIGURES[name], labels=labels).chart(draw, 0.4 + 2.8 * len(lines))
 
 
 def class_shares(results: ImbalanceRows) -> Picture:
@@ -165,18 +155,16 @@ def _measured(results: ImbalanceRows, shown: Sequence[str], score: str) -> list[
 
 def _published(results: ImbalanceRows, model: str) -> dict[str, list[Series]]:
     """What report 1 printed, by score."""
-    printed = [(split, results.printed(model, name)) for name, split in results.splits.items()]
-    printed = [(split, values) for split, values in printed if values]
+    printed = {split: values for split in results.splits.values() if (values := results.printed(model, split.name))}
     if not printed:
         return {"is": [], "fid": []}
-    splits, values = zip(*printed, strict=True)
-    ratios, joined = [split.ratio for split in splits], [split.name != BALANCED for split in splits]
-    means, spreads = ([value[key] for value in values] for key in ("is_mean", "is_std"))
-    distances = [value["fid"] for value in values]
-    return {
-        "is": [Series(REPORTED, ratios, means, spreads, joined)],
-        "fid": [Series(REPORTED, ratios, distances, [None] * len(printed), joined)],
-    }
+    ratios, joined = zip(*((split.ratio, split.name != BALANCED) for split in printed), strict=True)
+
+    def series(mean: str, spread: str) -> list[Series]:
+        means, spreads = ([values.get(key) for values in printed.values()] for key in (mean, spread))
+        return [Series(REPORTED, ratios, means, spreads, joined)]
+
+    return {"is": series("is_mean", "is_std"), "fid": series("fid", "fid_std")}
 
 
 def _share_panel(axes: Axes, results: ImbalanceRows, name: str) -> None:

@@ -1,11 +1,11 @@
-"""What study 1 found, put into sentences by the numbers themselves."""
+"""What study 1 found: the numbers that fill the sentences of texts.yaml."""
 
 import torch
 
 from modescope.evaluation.tail import frequency_groups
 from modescope.report.claims import FID, PRECISION, RECALL, TV, Claim
 from modescope.report.page import Finding
-from modescope.studies.imbalance.rows import LOOKS, REAL, ImbalanceRows
+from modescope.studies.imbalance.rows import LOOKS, REAL, TEXTS, ImbalanceRows
 
 LOST = 0.1  # a class is called lost when it has less than this part of its training share
 
@@ -30,15 +30,9 @@ def _pairs(results: ImbalanceRows, model: str, other: str) -> list:
 def _coverage(results: ImbalanceRows) -> Finding:
     """GAN against VAE by the total variation of class shares."""
     claim = Claim(TV, _pairs(results, "vae", "gan"))
-    vae, gan, floor = zip(*claim.pairs, strict=True)
-    text = (
-        "Report 1 says that VAEs cover the classes and GANs lose the rare ones, and measures neither. "
-        "Measured by total variation from the training split's class shares, "
-        f"the VAE is closer on {claim.better} of {len(floor)} splits and the GAN on {claim.worse}; "
-        f"on {claim.verdicts.count(0)} they differ by no more than the floor. "
-        f"Distances: GAN {TV.spans(gan)}, VAE {TV.spans(vae)}, real images judged the same way {TV.spans(floor)}."
-    )
-    return Finding("Class coverage", text)
+    vae, gan, floor = map(TV.spans, zip(*claim.pairs, strict=True))
+    alike, total = claim.verdicts.count(0), len(claim.pairs)
+    return TEXTS.finding("coverage", claim=claim, alike=alike, total=total, vae=vae, gan=gan, floor=floor)
 
 
 def _rarest_class(results: ImbalanceRows) -> Finding:
@@ -50,10 +44,15 @@ def _rarest_class(results: ImbalanceRows) -> Finding:
     def part(share: list[float]) -> str:
         return f"{sum(share[index] for index in indices):.1%}"
 
-    seen = ", ".join(f"{label} {part(results.class_share(model, name))}" for label, model in results.shown.items())
-    verb, trained = "is" if len(rare) == 1 else "are together", part(results.training_share(name))
-    lead = f"In {name} (IR {split.ratio:.2f}) {' and '.join(rare)} {verb} {trained} of the training images"
-    return Finding("Rarest class", f"{lead}. As judged: {seen}.")
+    return TEXTS.finding(
+        "rarest_class",
+        split=name,
+        ratio=split.ratio,
+        classes=" and ".join(rare),
+        verb="is" if len(rare) == 1 else "are together",
+        trained=part(results.training_share(name)),
+        seen=", ".join(f"{label} {part(results.class_share(model, name))}" for label, model in results.shown.items()),
+    )
 
 
 def _lost_classes(results: ImbalanceRows) -> Finding:
@@ -63,26 +62,25 @@ def _lost_classes(results: ImbalanceRows) -> Finding:
     for model in results.models:
         pairs = [zip(results.class_share(model, name), share, strict=True) for name, share in wanted.items()]
         counts.append(f"{LOOKS[model].label} {sum(got < LOST * target for split in pairs for got, target in split)}")
-    lead = f"Classes that keep less than {LOST:.0%} of their training share, of {total} over all splits"
-    return Finding("Lost classes", f"{lead}: {', '.join(counts)}.")
+    return TEXTS.finding("lost_classes", lost=LOST, total=total, counts=", ".join(counts))
 
 
 def _quality(results: ImbalanceRows, model: str, other: str) -> Finding:
     """How often `model` is better than `other`."""
     parts = [Claim(metric, _pairs(results, model, other)).text("splits") for metric in (FID, PRECISION, RECALL)]
-    return Finding(f"{LOOKS[model].label} against {LOOKS[other].label}", f"Its {'; its '.join(parts)}.")
+    return TEXTS.finding("quality", one=LOOKS[model].label, other=LOOKS[other].label, claims="; its ".join(parts))
 
 
 def _long_tail(results: ImbalanceRows, name: str) -> Finding:
     """What is left of the rarest classes, against the balanced set."""
     few = frequency_groups(torch.tensor(results.training_counts(name)))["few"].tolist()
-    trained = sum(results.training_share(name)[index] for index in few)
     measured = {label: results.run(model, name).values for label, model in results.shown.items()}
-    shares = ", ".join(f"{label} {values['num_few'] / values['num_samples']:.1%}" for label, values in measured.items())
-    recalls = ", ".join(f"{of} {v['recall_many']:.3f} and {v['recall_few']:.3f}" for of, v in measured.items())
-    text = (
-        f"The {len(few)} rarest classes are {trained:.1%} of {name}'s training images "
-        f"(IR {results.splits[name].ratio:.1f}). As judged, they are: {shares}. "
-        f"Recall of the balanced set's frequent and rare classes: {recalls}."
+    return TEXTS.finding(
+        "long_tail",
+        split=name,
+        ratio=results.splits[name].ratio,
+        count=len(few),
+        trained=sum(results.training_share(name)[index] for index in few),
+        shares=", ".join(f"{label} {v['num_few'] / v['num_samples']:.1%}" for label, v in measured.items()),
+        recalls=", ".join(f"{of} {v['recall_many']:.3f} and {v['recall_few']:.3f}" for of, v in measured.items()),
     )
-    return Finding(f"Long tail, {name}", text)

@@ -1,4 +1,4 @@
-"""Study 1's tables."""
+"""Study 1's tables; their titles, captions and fixed columns are in texts.yaml."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -7,12 +7,10 @@ from modescope.report import scores as shared
 from modescope.report import trainings
 from modescope.report.page import GLANCE
 from modescope.report.results import Run
-from modescope.report.tables import Column, Table, Value, column, columns
+from modescope.report.tables import Column, Table, Value
 from modescope.studies.imbalance.rows import LOOKS, REAL, TEXTS, WITH_LABELS, ImbalanceRows
 
-SPLIT, RATIO, MODEL = columns("split", "ratio", "model")
 COMPARED = (shared.FID, shared.TV, shared.RECALL)
-REPORT_TABLES = {"gan": 2, "vae": 3}
 SAMPLER_NOTES = {
     "gan": [],
     "gan-ours": ["GAN, ours: given labels, drawn as often as the split has them."],
@@ -25,16 +23,18 @@ SAMPLER_NOTES = {
 
 def summary(results: ImbalanceRows) -> Table:
     """A row per split: every model's distance from the training split in the judge's features and in class shares."""
-    shown = results.shown
-    columns = [SPLIT, RATIO]
-    for metric, group in zip(COMPARED, ("judge's FID ↓", "TV of class shares ↓", "recall ↑"), strict=True):
-        columns += [Column(f"{metric.key}/{model}", label, group, digits=3) for label, model in shown.items()]
+    shown = results.shown.items()
+    columns = [
+        Column(f"{metric.key}/{model}", label, group, digits=3)
+        for metric, group in zip(COMPARED, ("judge's FID ↓", "TV of class shares ↓", "recall ↑"), strict=True)
+        for label, model in shown
+    ]
     rows = [
         {"split": name, "ratio": split.ratio}
-        | {f"{m.key}/{model}": results.run(model, name).values[m.key] for m in COMPARED for model in shown.values()}
+        | {f"{m.key}/{model}": results.run(model, name).values[m.key] for m in COMPARED for _, model in shown}
         for name, split in results.splits.items()
     ]
-    return TEXTS("summary").table(columns, rows, _facts(results))
+    return TEXTS("summary").table(rows, _facts(results), columns)
 
 
 def glance(results: ImbalanceRows) -> Table:
@@ -45,50 +45,43 @@ def glance(results: ImbalanceRows) -> Table:
     ends = dict.fromkeys((min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)))
     rows = [_row(results, model, split) for split in ends for model in (*results.models, REAL)]
     sizes = " and ".join(f"{ratios[split]:.3g}" for split in ends)
-    return TEXTS(GLANCE, sizes=sizes).table([SPLIT, MODEL, *COMPARED], rows, {"profile": results.profile})
+    return TEXTS(GLANCE, sizes=sizes).table(rows, {"profile": results.profile})
 
 
 def splits(results: ImbalanceRows) -> Table:
     """Table 1: images per class and imbalance ratio of every split."""
     drawn = {name for split in results.splits.values() for name in split.classes}
-    columns = [SPLIT, RATIO, Column("total", "images")]
-    columns += [Column(name, name, "images per class") for name in results.ordered_classes if name in drawn]
+    columns = [Column(name, name, "images per class") for name in results.ordered_classes if name in drawn]
     rows = [
         {"split": name, "ratio": split.ratio, "total": sum(split.counts)}
         | dict(zip(split.classes, split.counts, strict=True))
         for name, split in results.splits.items()
     ]
     facts = {"data": shared.data_names(_runs(results, [REAL])), "seed": f"split {results.params.split.seed}"}
-    facts["profile"] = results.profile
-    return TEXTS("splits").table(columns, rows, facts, spell_groups=False)
+    return TEXTS("splits").table(rows, facts | {"profile": results.profile}, columns)
 
 
 def scores(results: ImbalanceRows, name: str, shown: Sequence[str]) -> Table:
     """Tables 2 and 3: scores of the `shown` models on every split, with the real-data floor below each."""
     shown = [model for model in results.models if model in shown]
     rows = [_row(results, model, split, scored=True) for split in results.splits for model in (*shown, REAL)]
-    with_reported = any("fid_reported" in row for row in rows)
-    columns = [SPLIT, RATIO, MODEL, column("num_samples"), *(shared.REPORTED_COLUMNS if with_reported else ())]
-    columns += [*shared.extractor_columns(results.params), *shared.PRDC_COLUMNS]
     components = results.params.imbalance.mixture.components
-    labels = " and ".join(LOOKS[model].label for model in shown)
     notes = [note.format(components=components) for model in shown for note in SAMPLER_NOTES[model]]
-    notes += [shared.SPREAD_NOTE, *([shared.REPORTED_NOTES[1]] if with_reported else [])]
-    lead = f"As report 1's table {REPORT_TABLES[name]}: {labels} beside the floor that real images set."
-    warnings = shared.evaluation_warnings(_runs(results, (*shown, REAL)))
-    title, caption = f"{labels}: scores on every split", " ".join([lead, *notes])
-    return Table(name, title, columns, rows, caption, _facts(results), warnings)
+    notes += [shared.SPREAD_NOTE]
+    notes += [shared.REPORTED_NOTES[1]] if any("fid_reported" in row for row in rows) else []
+    labels = " and ".join(LOOKS[model].label for model in shown)
+    text = TEXTS(name, labels=labels, notes=" ".join(notes))
+    return text.table(rows, _facts(results), notes=shared.evaluation_warnings(_runs(results, (*shown, REAL))))
 
 
 def tail(results: ImbalanceRows) -> Table:
     """The field's protocol: many, medium and few classes of the long-tailed splits against the balanced set."""
-    rows = [
-        _row(results, model, split, scored=True) for split in results.long_tailed for model in (*results.models, REAL)
-    ]
+    models = (*results.models, REAL)
+    rows = [_row(results, model, split, scored=True) for split in results.long_tailed for model in models]
     labelled = [LOOKS[model].label for model in results.models if model in WITH_LABELS]
     others = f", those of {' and '.join(labelled)} by the label that they were drawn for" if labelled else ""
-    columns = [SPLIT, RATIO, MODEL, column("class_share_kl"), *shared.TAIL_COLUMNS]
-    return TEXTS("long_tail", tail_note=shared.TAIL_NOTE, others=others).table(columns, rows, _facts(results))
+    text = TEXTS("long_tail", tail_note=shared.TAIL_NOTE, others=others)
+    return text.table(rows, _facts(results), shared.TAIL_COLUMNS)
 
 
 def over_seeds(results: ImbalanceRows) -> list[Table]:
@@ -107,18 +100,18 @@ def class_shares(results: ImbalanceRows) -> Table:
     rows: list[dict[str, Value]] = []
     for name in results.splits:
         target = results.training_share(name)
-        rows.append({"split": name, "images": "training split", "quiet": True, **_by_class(results, target)})
+        by_class = dict(zip(results.classes, target, strict=True))
+        rows.append({"split": name, "images": "training split", "quiet": True} | by_class)
         for label, model in results.shown.items():
             share, values = results.class_share(model, name), results.run(model, name).values
             outside = [value for value, wanted in zip(share, target, strict=True) if wanted == 0]
             row = {"split": name, "images": label, "outside": sum(outside) if outside else None, "quiet": model == REAL}
             row |= {"kl": values["class_share_kl"], "tv": values["class_share_tv"]}
-            rows.append(row | _by_class(results, share))
-    group = "share of class, %"
-    columns = [SPLIT, Column("images", "images of")]
-    columns += [Column(name, name, group, digits=1, scale=100) for name in (*results.ordered_classes, "outside")]
+            rows.append(row | dict(zip(results.classes, share, strict=True)))
+    shown = (*results.ordered_classes, "outside")
+    columns = [Column(name, name, "share of class, %", digits=1, scale=100) for name in shown]
     columns += [Column("kl", "KL, nats ↓", "distance", digits=3), Column("tv", "TV ↓", "distance", digits=3)]
-    return TEXTS("class_share", basis=results.basis).table(columns, rows, _facts(results), spell_groups=False)
+    return TEXTS("class_share", basis=results.basis).table(rows, _facts(results), columns)
 
 
 def timings(results: ImbalanceRows) -> Table:
@@ -128,28 +121,21 @@ def timings(results: ImbalanceRows) -> Table:
     return trainings.timings("runs", results, runs + further)
 
 
-def _by_class(results: ImbalanceRows, share: Sequence[float]) -> dict[str, Value]:
-    return dict(zip(results.classes, share, strict=True))
-
-
 def _row(results: ImbalanceRows, model: str, split: str, scored: bool = False) -> dict[str, Value]:
     """A run's row; where it is `scored` with the split's ratio and what report 1 printed."""
     found = results.run(model, split)
     cells: dict[str, Value] = {**found.cells}
     if scored:
-        cells = shared.score_cells(results.params, found, results.printed(model, split)) | {
-            "ratio": results.splits[split].ratio
-        }
+        cells = shared.score_cells(results.params, found, results.printed(model, split))
+        cells |= {"ratio": results.splits[split].ratio}
     cells |= {"split": split, "model": LOOKS[model].label}
     return shared.floor_row("model", cells) if model == REAL else cells
 
 
 def _facts(results: ImbalanceRows) -> dict[str, str]:
-    params = results.params
-    generated, real = (_runs(results, shown) for shown in (results.models, [REAL]))
-    return shared.score_facts(
-        results, generated, real, results.basis, f"training {params.seed}, split {params.split.seed}"
-    )
+    generated, real = _runs(results, results.models), _runs(results, [REAL])
+    seeds = f"training {results.params.seed}, split {results.params.split.seed}"
+    return shared.score_facts(results, generated, real, results.basis, seeds)
 
 
 def _runs(results: ImbalanceRows, shown: Sequence[str]) -> list[Run]:

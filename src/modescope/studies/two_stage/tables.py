@@ -1,4 +1,4 @@
-"""The tables of studies 1b and 2."""
+"""The tables of studies 1b and 2; their titles, captions and fixed columns are in texts.yaml."""
 
 import math
 from collections.abc import Mapping
@@ -8,13 +8,9 @@ from modescope.report import scores as shared
 from modescope.report import trainings
 from modescope.report.page import GLANCE
 from modescope.report.seeds import Repeated, spreads
-from modescope.report.tables import Column, Table, Value, column, columns
+from modescope.report.tables import Column, Table, Value, columns
 from modescope.studies.two_stage.rows import HYBRID, STAGE1, TEXTS, Row, TwoStageRows
 
-GROUP, ROW, GUIDES_VIEW = columns("group", "row", "guide_consistency")
-SETTINGS = columns("weight", "n_gen", "layers", "prior", "batch_size", "seed")
-GRADIENTS = columns("gradient_ratio", "gradient_cosine")
-CODE_TESTS = columns("ks_rejected", "ks_max", "mmd", "mmd_p")
 PRIORS = {
     "diagonal": "diagonal (the report's text): means 0.5 k 1, variance 1",
     "sphere": "sphere (its code): means of length 8 √d in random directions, variance 0.5; |z| is near {length:.0f}",
@@ -26,24 +22,12 @@ MOMENTS = {"untrained": "codes, untrained", "vae": "codes, VAE trained alone", "
 
 def summary(results: TwoStageRows) -> Table:
     """Rows that stand for an architecture, with their settings."""
-    columns = [
-        GROUP,
-        ROW,
-        column("layers", group=""),
-        column("prior", group=""),
-        shared.CONSISTENCY,
-        GUIDES_VIEW,
-        shared.FID,
-        shared.RECALL,
-    ]
-    rows = _summary_rows(results)
-    return TEXTS("two_stage_summary").table(columns, rows, _facts(results))
+    return TEXTS("two_stage_summary").table(_summary_rows(results), _facts(results))
 
 
 def glance(results: TwoStageRows) -> Table:
     """The same rows with their scores alone."""
-    columns, facts = [GROUP, ROW, shared.CONSISTENCY, GUIDES_VIEW, shared.FID], {"profile": results.profile}
-    return TEXTS(GLANCE).table(columns, _summary_rows(results), facts)
+    return TEXTS(GLANCE).table(_summary_rows(results), {"profile": results.profile})
 
 
 def _summary_rows(results: TwoStageRows) -> list[Mapping[str, Value]]:
@@ -62,23 +46,13 @@ def _summary_rows(results: TwoStageRows) -> list[Mapping[str, Value]]:
 
 def scores(results: TwoStageRows) -> Table:
     """Table 5: every row with its settings, beside what report 1 printed for it."""
-    rows = [_row(row) | _measured(results, row) for row in results.rows]
-    rows.append(
-        shared.floor_row("group", shared.score_cells(results.params, results.floor) | results.floor_consistency)
-    )
-    with_reported = any("fid_reported" in row for row in rows)
-    columns = [
-        GROUP,
-        ROW,
-        *SETTINGS,
-        *(shared.REPORTED_COLUMNS if with_reported else ()),
-        *shared.extractor_columns(results.params),
-    ]
-    columns += [shared.CONSISTENCY, shared.TV, *shared.PRDC_COLUMNS[:2], GUIDES_VIEW, *GRADIENTS]
+    rows = [_row(row) | _measured(row) for row in results.rows]
+    floor = shared.score_cells(results.params, results.floor) | results.floor_consistency
+    rows.append(shared.floor_row("group", floor))
     warnings = shared.evaluation_warnings([*(row.run for row in results.rows), results.floor])
-    return TEXTS(
-        "two_stage", spread_note=shared.SPREAD_NOTE, reported=" " + shared.REPORTED_NOTES[1] if with_reported else ""
-    ).table(columns, rows, _facts(results), warnings)
+    reported = " " + shared.REPORTED_NOTES[1] if any("fid_reported" in row for row in rows) else ""
+    text = TEXTS("two_stage", spread_note=shared.SPREAD_NOTE, reported=reported)
+    return text.table(rows, _facts(results), notes=warnings)
 
 
 def class_consistency(results: TwoStageRows) -> Table:
@@ -91,11 +65,8 @@ def class_consistency(results: TwoStageRows) -> Table:
 
     rows = [_row(row) | by_class(row.values) for row in results.rows if row.has_classes]
     rows.append(shared.floor_row("group", by_class(results.floor_consistency)))
-    group = "class consistency, %"
-    columns = [GROUP, ROW, *(Column(name, name, group, digits=1, scale=100) for name in ("all", *classes))]
-    return TEXTS("class_consistency", chance=100 / len(classes)).table(
-        columns, rows, _facts(results), spell_groups=False
-    )
+    columns = [Column(name, name, "class consistency, %", digits=1, scale=100) for name in ("all", *classes)]
+    return TEXTS("class_consistency", chance=100 / len(classes)).table(rows, _facts(results), columns)
 
 
 def tail(results: TwoStageRows) -> list[Table]:
@@ -103,8 +74,8 @@ def tail(results: TwoStageRows) -> list[Table]:
     if "num_few" not in results.floor.values:
         return []
     rows = [_row(row) | row.run.cells for row in results.rows] + [shared.floor_row("group", results.floor.cells)]
-    columns = [GROUP, ROW, *shared.TAIL_COLUMNS]
-    return [TEXTS("long_tail_two_stage", tail_note=shared.TAIL_NOTE).table(columns, rows, _facts(results))]
+    text = TEXTS("long_tail_two_stage", tail_note=shared.TAIL_NOTE)
+    return [text.table(rows, _facts(results), shared.TAIL_COLUMNS)]
 
 
 def priors(results: TwoStageRows) -> Table:
@@ -115,40 +86,30 @@ def priors(results: TwoStageRows) -> Table:
         for prior, placed in chosen.items()
         for row in placed
     ]
-    columns = [column("prior", group=""), column("row", title="images of"), *shared.extractor_columns(results.params)]
-    columns += [shared.CONSISTENCY, shared.TV, *shared.PRDC_COLUMNS[:2]]
     length = 8 * math.sqrt(results.params.latent_dim)
     notes = "; ".join(PRIORS[prior].format(length=length) for prior in chosen)
-    return TEXTS("priors", notes=notes).table(columns, rows, _facts(results))
+    return TEXTS("priors", notes=notes).table(rows, _facts(results))
 
 
 def hybrid(results: TwoStageRows) -> Table:
     """Study 1b: the codes against N(0, I) at three moments, and the hybrid's scores beside the plain GAN's."""
-    found, settings = results.runs[HYBRID], results.params.hybrid
+    params, found, gan = results.params, results.runs[HYBRID], results.runs.get(results.plain_gan)
+    tests = ("ks_rejected", "ks_max", "mmd", "mmd_p")
     rows: list[Mapping[str, Value]] = [
-        {"of": title} | {test.key: found.values[f"{test.key}_{moment}"] for test in CODE_TESTS}
-        for moment, title in MOMENTS.items()
+        {"of": title} | {test: found.values[f"{test}_{moment}"] for test in tests} for moment, title in MOMENTS.items()
     ]
-    beside = {"images, hybrid": found, "images, GAN (study 1)": results.runs.get(results.plain_gan)}
-    rows += [
-        shared.score_cells(results.params, run) | {"of": title} for title, run in beside.items() if run is not None
-    ]
-    rows.append(shared.floor_row("of", shared.score_cells(results.params, results.floor)))
-    columns = [
-        Column("of", "of"),
-        *CODE_TESTS,
-        *shared.extractor_columns(results.params),
-        shared.TV,
-        *shared.PRDC_COLUMNS[:2],
-    ]
-    facts = _facts(results) | {"codes": f"{settings.num_codes:,}, {settings.permutations:,} permutations"}
-    return TEXTS("hybrid").table(columns, rows, facts)
+    rows.append(shared.score_cells(params, found) | {"of": "images, hybrid"})
+    rows += [shared.score_cells(params, gan) | {"of": "images, GAN (study 1)"}] if gan else []
+    rows.append(shared.floor_row("of", shared.score_cells(params, results.floor)))
+    codes = f"{params.hybrid.num_codes:,}, {params.hybrid.permutations:,} permutations"
+    return TEXTS("hybrid").table(rows, _facts(results) | {"codes": codes})
 
 
 def over_seeds(results: TwoStageRows) -> list[Table]:
     """Rows that differ in their seed alone; none where there are none."""
     rows = [Repeated(rows[0].name, {row.settings.seed: row.run for row in rows}) for rows in results.repeats()]
-    return [spreads("seeds_two_stage", results, rows, (shared.FID, shared.CONSISTENCY, GUIDES_VIEW))] if rows else []
+    metrics = columns("fid_classifier", "class_consistency", "guide_consistency")
+    return [spreads("seeds_two_stage", results, rows, metrics)] if rows else []
 
 
 def timings(results: TwoStageRows) -> Table:
@@ -171,34 +132,33 @@ def _row(row: Row) -> dict[str, Value]:
 
 def _layers(settings: GANConfig) -> str:
     """What stage 2 trains."""
-    layers = {
-        "input": settings.add_stage2_input,
-        f"FF {settings.sft_ff_dim}": settings.add_stage2_ff,
-        f"conv {settings.sft_conv_hidden}": settings.add_stage2_conv,
-    }
+    layers = [
+        *(["input"] if settings.add_stage2_input else []),
+        *([f"FF {settings.sft_ff_dim}"] if settings.add_stage2_ff else []),
+        *([f"conv {settings.sft_conv_hidden}"] if settings.add_stage2_conv else []),
+    ]
     start = ", random start" if settings.has_adapters and settings.adapter_start == "random" else ""
-    return (" + ".join(layer for layer, added in layers.items() if added) or "generator") + start
+    return (" + ".join(layers) or "generator") + start
 
 
-def _measured(results: TwoStageRows, row: Row) -> dict[str, Value]:
-    cells = shared.score_cells(results.params, row.run, row.printed())
-    if not row.is_guided:
-        return cells
-    return cells | dict(zip((column.key for column in GRADIENTS), row.gradient_facts(), strict=True))
+def _measured(row: Row) -> dict[str, Value]:
+    cells = shared.score_cells(row.results.params, row.run, row.printed())
+    names = ("gradient_ratio", "gradient_cosine")
+    return cells | (dict(zip(names, row.gradient_facts(), strict=True)) if row.is_guided else {})
 
 
 def _facts(results: TwoStageRows) -> Mapping[str, str]:
     params, guide = results.params, results.runs[shared.GUIDE]
     long_tail = params.two_stage.split in params.split.long_tailed
-    reference, seeds = (
-        "the balanced training set" if long_tail else "the training images",
-        "training as in the table of scores",
-    )
-    facts = shared.score_facts(results, [row.run for row in results.rows], [results.floor], reference, seeds)
+    reference = "the balanced training set" if long_tail else "the training images"
+    runs, seeds = [row.run for row in results.rows], "training as in the table of scores"
     network, accuracy = params.classifiers[shared.GUIDE].network, guide.values["accuracy"]
     budget = (
         f"stage 1 {params.stage1_epochs} epochs or {params.stage1_max_generator_steps:,} generator steps, "
         f"stage 2 {params.stage2_epochs} or {params.stage2_max_generator_steps:,}, whichever is less"
     )
-    guided_by = f"{shared.GUIDE} ({network}, {accuracy:.1%} right on real test images)"
-    return facts | {"guide": guided_by, "widths": f"ngf {params.ngf}, ndf {params.ndf}", "budget": budget}
+    return shared.score_facts(results, runs, [results.floor], reference, seeds) | {
+        "guide": f"{shared.GUIDE} ({network}, {accuracy:.1%} right on real test images)",
+        "widths": f"ngf {params.ngf}, ndf {params.ndf}",
+        "budget": budget,
+    }
