@@ -30,6 +30,16 @@ def score_cells(params: Params, found: Run, reported: Mapping[str, float] | None
     return found.cells | {f"{name}_reported": value for name, value in (reported or {}).items()}
 
 
+def class_columns(classes: Sequence[str], group: str, digits: int = 1, scale: float = 100) -> list[Column]:
+    """A column for all classes together and one for each."""
+    return [Column(name, name, group, digits, scale) for name in ("all", *classes)]
+
+
+def class_cells(classes: Sequence[str], every: float, by_class: Sequence[float]) -> dict[str, Value]:
+    """What stands in them."""
+    return {"all": every, **dict(zip(classes, by_class, strict=True))}
+
+
 def floor_row(column: str, cells: Mapping[str, Value]) -> dict[str, Value]:
     """Real images' row: their name under `column`, printed softer than what is compared with them."""
     return {**cells, column: FLOOR.label, "quiet": True}

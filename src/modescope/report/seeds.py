@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 
@@ -26,29 +27,30 @@ class Repeated:
 
 
 class Seeds:
-    """The rows of a study that are trained with every seed of `seeds`: `seed` and `seeds.more` of params.yaml."""
+    """The rows of a study that are trained with every seed of `seeds`: `seed` and `seeds.more` of params.yaml.
 
-    def __init__(self, results: Results, rows: Sequence[str]) -> None:
+    Those of a group are compared with each other.
+    """
+
+    def __init__(self, results: Results, groups: Sequence[Sequence[str]]) -> None:
         params = results.params
-        self.results, seeds = results, (params.seed, *params.seeds.more) if params.seeds.more else ()
-        self.names = {row: {seed: params.run_name(row, seed) for seed in seeds} for row in rows if seeds}
+        seeds = (params.seed, *params.seeds.more) if params.seeds.more else ()
+        rows = [row for group in groups for row in group if seeds]
+        self.results, self.groups = results, groups
+        self.names = {row: {seed: params.run_name(row, seed) for seed in seeds} for row in rows}
 
     @property
     def further(self) -> list[str]:
         """The names of the runs beyond a row's first."""
         return [name for row, named in self.names.items() for name in named.values() if name != row]
 
-    def rows(self) -> dict[str, Repeated]:
-        """Row -> its runs, as read."""
-        runs = self.results.runs
-        return {row: Repeated(row, {s: runs[name] for s, name in named.items()}) for row, named in self.names.items()}
-
-    def tables(self, end: str, metrics: Sequence[Column], pairs: Sequence[tuple[str, str]]) -> list[Table]:
-        """Spreads of all rows and differences of `pairs`; none where nothing is repeated. `end` ends the names."""
+    def tables(self, end: str, metrics: Sequence[Column]) -> list[Table]:
+        """Spreads of all rows and differences within groups; none where nothing is repeated. `end` ends the names."""
         if not self.names:
             return []
-        rows = self.rows()
-        compared = [(rows[one], rows[other]) for one, other in pairs]
+        runs = self.results.runs
+        rows = {row: Repeated(row, {s: runs[name] for s, name in named.items()}) for row, named in self.names.items()}
+        compared = [(rows[one], rows[other]) for group in self.groups for one, other in combinations(group, 2)]
         return [
             spreads(f"seeds{end}", self.results, list(rows.values()), metrics),
             differences(f"differences{end}", self.results, compared, metrics),

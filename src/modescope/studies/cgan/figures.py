@@ -15,10 +15,8 @@ BEST = Look("lowest FID", INK, "", "--")
 G_LOSS = "train/g_loss"
 SMOOTHED = 0.1  # of a curve's points, in the mean that stands for one
 LEAST = 1e-9  # an unbiased KID can be 0 or less
-DISCRIMINATOR, GENERATOR = (
-    Look("discriminator, real images", "#0072b2", ""),
-    Look("generator, generated images", "#d55e00", ""),
-)
+DISCRIMINATOR = Look("discriminator, real images", "#0072b2", "")
+GENERATOR = Look("generator, generated images", "#d55e00", "")
 CURVES: dict[str, dict[str, Look]] = {
     "loss": {"train/d_loss": DISCRIMINATOR, G_LOSS: GENERATOR},
     "D's score": {"train/d_real": DISCRIMINATOR, "train/d_fake": GENERATOR},

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from modescope.config import CganConfig, Params
 from modescope.report.claims import CONSISTENCY
@@ -70,34 +70,20 @@ class Row:
         return None if self.is_ours else self.results.printed.get("pixel_std", {}).get(self.config.loss)
 
 
-@dataclass(frozen=True)
-class Extractor:
-    """Whose features a figure's FID and KID use: the suffix of the metrics' names, and a name for print."""
+class Extractor(NamedTuple):
+    """Whose features a figure's scores use: the names of FID and KID among the metrics, its own, a FID's decimals."""
 
-    suffix: str
+    fid: str
+    kid: str
     name: str
-    digits: int  # decimals of a FID: the judge's are small
-
-    @property
-    def fid(self) -> str:
-        """Its FID's name among the metrics."""
-        return f"fid{self.suffix}"
-
-    @property
-    def kid(self) -> str:
-        """The beginning of its KID's names."""
-        return f"kid{self.suffix}"
+    digits: int
 
 
 def extractors(params: Params) -> list[Extractor]:
-    """The judge, and Inception if it is asked for."""
-    inception = [Extractor("", "Inception's features", 2)] if "inception" in params.evaluation.extractors else []
-    return [Extractor("_classifier", "the judge's features", 3), *inception]
-
-
-def stacked_run(loss: str) -> str:
-    """The name of a loss's run on stacked digits."""
-    return f"stacked-{loss}"
+    """The judge, whose FIDs are small, and Inception if it is asked for."""
+    inception = [Extractor("fid", "kid", "Inception's features", 2)]
+    judge = Extractor("fid_classifier", "kid_classifier", "the judge's features", 3)
+    return [judge, *(inception if "inception" in params.evaluation.extractors else [])]
 
 
 class CganRows(Results):
@@ -132,16 +118,17 @@ class CganRows(Results):
     @property
     def stacked(self) -> dict[str, Run]:
         """Loss -> its run on stacked digits."""
-        return {loss: self.runs[stacked_run(loss)] for loss in self.params.stacked.losses}
+        return {loss: self.runs[f"stacked-{loss}"] for loss in self.params.stacked.losses}
 
     @property
     def seeds(self) -> Seeds:
         """The rows that are trained with several seeds."""
-        return Seeds(self, self.params.seeds.rows)
+        return Seeds(self, [self.params.seeds.rows])
 
     def expected(self) -> Expected:
         """Every row, the runs on stacked digits, real images of both, and the judge."""
-        trained = (*self.params.cgan.rows, *self.seeds.further, *map(stacked_run, self.params.stacked.losses))
+        stacked = [f"stacked-{loss}" for loss in self.params.stacked.losses]
+        trained = (*self.params.cgan.rows, *self.seeds.further, *stacked)
         models, reference = self.folders.models, self.folders.data / "reference-grey"
         real = {REAL: reference / "digits", STACKED_REAL: reference / "stacked"}
         return {

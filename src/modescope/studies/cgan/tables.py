@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
 
 from modescope.report import scores as shared
 from modescope.report import trainings
@@ -61,14 +60,14 @@ def scores(results: CganRows) -> Table:
 def class_consistency(results: CganRows) -> Table:
     """Class consistency of every row with labels, by digit, and how many classes one z gives."""
 
-    def by_digit(found: Run) -> dict[str, Value]:
-        return {"all": found.values["class_consistency"], **_cells(results, found, "class_consistency_per_class")}
+    def by_digit(values: Mapping) -> dict[str, Value]:
+        return shared.class_cells(results.digits, values["class_consistency"], values["class_consistency_per_class"])
 
-    rows: list[Mapping] = [_row(row) | by_digit(row.run) | _fixed_z(row.run) for row in results.labelled]
-    rows.append(shared.floor_row("row", by_digit(results.floor)))
+    rows: list[Mapping] = [_row(row) | by_digit(row.values) | _fixed_z(row.run) for row in results.labelled]
+    rows.append(shared.floor_row("row", by_digit(results.floor.values)))
     text = TEXTS("cgan_consistency", fixed_z=_fixed_z_note(results))
     row, *fixed_z = text.columns
-    columns = (row, *_digit_columns(results, "class consistency, % ↑", 1, 100), *fixed_z)
+    columns = (row, *shared.class_columns(results.digits, "class consistency, % ↑"), *fixed_z)
     return text._replace(columns=columns).table(rows, _facts(results))
 
 
@@ -93,11 +92,13 @@ def diversity(results: CganRows) -> Table:
     sources = {row.label: row.run for row in results.shown} | {FLOOR.label: results.floor}
     rows = [
         {"measure": title, "row": label, "quiet": label == FLOOR.label}
-        | {"all": sum(found.values[metric]) / len(found.values[metric]), **_cells(results, found, metric)}
+        | shared.class_cells(
+            results.digits, sum(found.values[metric]) / len(found.values[metric]), found.values[metric]
+        )
         for metric, title in WITHIN_DIGIT.items()
         for label, found in sources.items()
     ]
-    return TEXTS("cgan_diversity").table(rows, _facts(results), _digit_columns(results, "digit", 3))
+    return TEXTS("cgan_diversity").table(rows, _facts(results), shared.class_columns(results.digits, "digit", 3, 1))
 
 
 def ours(results: CganRows) -> Table:
@@ -130,8 +131,7 @@ def stacked(results: CganRows) -> Table:
 
 def over_seeds(results: CganRows) -> list[Table]:
     """Rows trained with several seeds, and the difference between any two of them."""
-    pairs = list(combinations(results.seeds.names, 2))
-    return results.seeds.tables("_cgan", (shared.FID, PERCENT, shared.RECALL), pairs)
+    return results.seeds.tables("_cgan", (shared.FID, PERCENT, shared.RECALL))
 
 
 def timings(results: CganRows) -> Table:
@@ -147,14 +147,6 @@ def _row(row: Row) -> dict[str, Value]:
 def _measured(row: Row) -> dict[str, Value]:
     speed = row.values["steps_per_second"] * row.config.batch_size
     return shared.score_cells(row.results.params, row.run, row.printed()) | {"images_per_second": speed}
-
-
-def _cells(results: CganRows, found: Run, metric: str) -> dict[str, Value]:
-    return dict(zip(results.digits, found.values[metric], strict=True))
-
-
-def _digit_columns(results: CganRows, group: str, decimals: int, scale: float = 1.0) -> list[Column]:
-    return [Column(name, name, group, decimals, scale) for name in ("all", *results.digits)]
 
 
 def _fixed_z(found: Run) -> dict[str, Value]:

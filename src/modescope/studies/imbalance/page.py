@@ -12,12 +12,8 @@ MODEL_GROUPS = {"gan": ("gan", "gan-ours"), "vae": ("vae", "vae-gmm")}
 
 def content(results: ImbalanceRows) -> list[Table | Picture]:
     """Shares of classes, scores of the models that are evaluated, then samples and training."""
-    items = [
-        tables.summary(results),
-        tables.splits(results),
-        figures.class_shares(results),
-        tables.class_shares(results),
-    ]
+    items = [tables.summary(results), tables.splits(results)]
+    items += [figures.class_shares(results), tables.class_shares(results)]
     for name, shown in MODEL_GROUPS.items():
         if set(shown) & set(results.models):
             items += [tables.scores(results, name, shown), figures.scores_against_ratio(results, name, shown)]
@@ -29,12 +25,5 @@ def content(results: ImbalanceRows) -> list[Table | Picture]:
     return [*items, figures.curves(results), tables.timings(results)]
 
 
-STUDY = Study(
-    NAME,
-    "Study 1: GAN against VAE under class imbalance",
-    ImbalanceRows,
-    findings.findings,
-    content,
-    tables.glance,
-    lambda results: TEXTS("note").caption,
-)
+TITLE, NOTE = "Study 1: GAN against VAE under class imbalance", TEXTS("note").caption
+STUDY = Study(NAME, TITLE, ImbalanceRows, findings.findings, content, tables.glance, lambda results: NOTE)

@@ -23,8 +23,6 @@ LOOKS = {
     "vae": Look("VAE", "#0072b2", "s"),
     "vae-gmm": Look("VAE-GMM", "#009e73", "^"),
 }
-
-
 WITH_LABELS = ("gan-ours",)  # models that draw images for a label
 
 
@@ -45,7 +43,7 @@ class ImbalanceRows(Results):
     def seeds(self) -> Seeds:
         """The rows that are trained with several seeds."""
         chosen = self.params.seeds
-        return Seeds(self, [f"{model}-{split}" for split in chosen.splits for model in chosen.models])
+        return Seeds(self, [[f"{model}-{split}" for model in chosen.models] for split in chosen.splits])
 
     @cached_property
     def splits(self) -> Mapping[str, Split]:
@@ -67,9 +65,8 @@ class ImbalanceRows(Results):
     @property
     def basis(self) -> str:
         """What the models of a split are measured against, in words."""
-        return "the training split" + (
-            ", for a long-tailed one (lt) the balanced training set" if self.long_tailed else ""
-        )
+        long_tail = ", for a long-tailed one (lt) the balanced training set" if self.long_tailed else ""
+        return "the training split" + long_tail
 
     @property
     def models(self) -> list[str]:

@@ -1,7 +1,6 @@
 """Study 1's tables; their titles, captions and fixed columns are in texts.yaml."""
 
 from collections.abc import Sequence
-from itertools import combinations
 
 from modescope.report import scores as shared
 from modescope.report import trainings
@@ -86,13 +85,7 @@ def tail(results: ImbalanceRows) -> Table:
 
 def over_seeds(results: ImbalanceRows) -> list[Table]:
     """Rows trained with several seeds, and on every split the difference between any two models."""
-    chosen = results.params.seeds
-    pairs = [
-        (f"{one}-{split}", f"{other}-{split}")
-        for split in chosen.splits
-        for one, other in combinations(chosen.models, 2)
-    ]
-    return results.seeds.tables("", COMPARED, pairs)
+    return results.seeds.tables("", COMPARED)
 
 
 def class_shares(results: ImbalanceRows) -> Table:

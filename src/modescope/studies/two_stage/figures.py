@@ -17,11 +17,8 @@ from modescope.studies.two_stage.rows import ADVERSARIAL, CLASS, COSINE, LOOKS, 
 
 TILE_COLUMNS = 2  # of a class's images in a sheet
 CHANCE = Look("chance", INK, "", "--")
-DISCRIMINATOR, GENERATOR, GUIDANCE = (
-    Look("discriminator", "#56b4e9", ""),
-    Look("generator: adversarial term", "#d55e00", ""),
-    Look("generator: class term", "#009e73", ""),
-)
+DISCRIMINATOR, GENERATOR = Look("discriminator", "#56b4e9", ""), Look("generator: adversarial term", "#d55e00", "")
+GUIDANCE = Look("generator: class term", "#009e73", "")
 STAGE1_CURVES = {"train/d_loss": DISCRIMINATOR, "train/g_loss": GENERATOR}
 STAGE2_CURVES = {"train/d_loss": DISCRIMINATOR, "train/g_adversarial": GENERATOR, "train/g_class": GUIDANCE}
 GRADIENTS = {
@@ -90,9 +87,8 @@ def confusion(results: TwoStageRows) -> Picture:
         figure.colorbar(image, ax=panels, label="% of the intended class", shrink=0.5, aspect=30)
 
     first, *others = [row.values["class_consistency"] for row in shown]
-    return TEXTS("confusion", first=first, others=span(others, 1, 100, "%"), chance=1 / len(classes)).chart(
-        draw, 0.2 + 2.9 * lines
-    )
+    text = TEXTS("confusion", first=first, others=span(others, 1, 100, "%"), chance=1 / len(classes))
+    return text.chart(draw, 0.2 + 2.9 * lines)
 
 
 def gradients(results: TwoStageRows) -> Picture:

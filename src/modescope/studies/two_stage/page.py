@@ -45,12 +45,5 @@ def architectures(results: TwoStageRows) -> list[Picture]:
     return architecture_pictures(generators, discriminator, latent_dim, guide.network, parameters)
 
 
-STUDY = Study(
-    NAME,
-    "Studies 1b and 2: VAE-GAN hybrid, mixture prior and guidance",
-    TwoStageRows,
-    findings.findings,
-    content,
-    tables.glance,
-    lambda results: TEXTS("note").caption,
-)
+TITLE, NOTE = "Studies 1b and 2: VAE-GAN hybrid, mixture prior and guidance", TEXTS("note").caption
+STUDY = Study(NAME, TITLE, TwoStageRows, findings.findings, content, tables.glance, lambda results: NOTE)

@@ -8,7 +8,7 @@ from modescope.report import scores as shared
 from modescope.report import trainings
 from modescope.report.page import GLANCE
 from modescope.report.seeds import Repeated, spreads
-from modescope.report.tables import Column, Table, Value, columns
+from modescope.report.tables import Table, Value, columns
 from modescope.studies.two_stage.rows import HYBRID, STAGE1, TEXTS, Row, TwoStageRows
 
 PRIORS = {
@@ -60,12 +60,11 @@ def class_consistency(results: TwoStageRows) -> Table:
     classes = results.floor.classes
 
     def by_class(values: Mapping) -> dict[str, Value]:
-        cells = dict(zip(classes, values["class_consistency_per_class"], strict=True))
-        return {"all": values["class_consistency"]} | cells
+        return shared.class_cells(classes, values["class_consistency"], values["class_consistency_per_class"])
 
     rows = [_row(row) | by_class(row.values) for row in results.rows if row.has_classes]
     rows.append(shared.floor_row("group", by_class(results.floor_consistency)))
-    columns = [Column(name, name, "class consistency, %", digits=1, scale=100) for name in ("all", *classes)]
+    columns = shared.class_columns(classes, "class consistency, %")
     return TEXTS("class_consistency", chance=100 / len(classes)).table(rows, _facts(results), columns)
 
 
