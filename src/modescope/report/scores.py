@@ -7,7 +7,7 @@ from modescope.errors import UserError
 from modescope.files import sha256
 from modescope.report.figures import FLOOR
 from modescope.report.results import Results, Run, distinct
-from modescope.report.tables import Value, columns
+from modescope.report.tables import Column, Value, columns
 from modescope.report.texts import SHARED
 from modescope.report.wording import span
 from modescope.runs.folder import WEIGHTS_FILE

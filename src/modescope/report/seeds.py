@@ -69,7 +69,7 @@ def spreads(name: str, results: Results, rows: Sequence[Repeated], metrics: Sequ
             if len(values) > 1:
                 line |= {metric.key: float(np.mean(values)), f"{metric.key}_sd": float(np.std(values, ddof=1))}
         lines.append(line)
-    return SHARED("seeds")._replace(name=name).table(shown, lines, _facts(results, rows))
+    return SHARED("seeds")._replace(name=name).table(lines, _facts(results, rows), shown)
 
 
 def differences(
@@ -89,7 +89,7 @@ def differences(
     fewest = min((int(line["n"]) for line in lines), default=0)
     # Of n differences with symmetric signs all agree with probability 2 * 2^-n = 2^(1-n).
     text = SHARED("differences", resamples=RESAMPLES, chance=2.0 ** (1 - fewest), fewest=fewest)
-    return text._replace(name=name).table(shown, lines, _facts(results, [row for pair in pairs for row in pair]))
+    return text._replace(name=name).table(lines, _facts(results, [row for pair in pairs for row in pair]), shown)
 
 
 def paired_differences(one: Mapping[int, float], other: Mapping[int, float]) -> list[float]:

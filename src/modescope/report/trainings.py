@@ -29,7 +29,7 @@ def timings(name: str, results: Results, runs: Sequence[Run], more: Sequence[Col
     shown = [*COLUMNS, *more]
     rows = [{one.key: found.info.get(one.key) for one in shown} | {"run": found.name} for found in runs]
     facts = {"data": data_names(runs), "profile": results.profile}
-    return SHARED("runs", note=note)._replace(name=name).table(shown, rows, facts)
+    return SHARED("runs", note=note)._replace(name=name).table(rows, facts, shown)
 
 
 def curve(found: Run, columns: Iterable[str]) -> pd.DataFrame:
