@@ -16,6 +16,7 @@ from modescope.config import (
     profile_values,
     read_yaml,
 )
+from modescope.config.base import Section
 from modescope.errors import UserError
 from modescope.report.results import REPORTED
 from modescope.studies.two_stage.rows import TABLE_5
@@ -98,12 +99,12 @@ def test_every_profile_is_valid_and_known_by_its_values(name):
         (changed(prior="normal"), "two_stage.rows.a-0.1-n5: the normal prior has no classes"),
         (
             with_row(**{"from": "stage9"}),
-            "two_stage.rows.mine: `from` must name a training of two_stage.stage1: stage1, .+",
+            "two_stage.rows.mine: `from` must name a training run of two_stage.stage1: stage1, .+",
         ),
-        (with_row(**{"from": ["stage1"]}), "two_stage.rows.mine: `from` must name a training of two_stage.stage1"),
+        (with_row(**{"from": ["stage1"]}), "two_stage.rows.mine: `from` must name a training run of two_stage.stage1"),
         (
             changed(two_stage__rows={"mine": {"n_gen": 5}}),
-            "two_stage.rows.mine: `from` must name a training of two_stage.stage1",
+            "two_stage.rows.mine: `from` must name a training run of two_stage.stage1",
         ),
         (
             with_row(**{"from": "stage1-normal"}),
@@ -359,3 +360,11 @@ def test_libyaml_which_is_five_times_as_fast_reads_the_same(file):
         "ruamel.yaml.clib is not installed, and every command of DVC takes twice as long"
     )
     assert typed(fast.load(Path(file))) == typed(slow.load(Path(file)))
+
+
+def test_no_section_holds_a_constant():
+    """What is no parameter is neither in a run's key nor in the digest of its code, which leaves config/ out."""
+    sections = [Section]
+    for section in sections:
+        sections += section.__subclasses__()
+    assert len(sections) > 15 and not [section for section in sections if section.__class_vars__]

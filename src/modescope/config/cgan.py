@@ -1,6 +1,6 @@
 """Study 3's settings: what every row shares, what each loss brings along, and our rows that override parts of both."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -9,7 +9,6 @@ from modescope.config.base import (
     Count,
     EmaDecay,
     Fraction,
-    LrSchedule,
     Names,
     NonNegative,
     Positive,
@@ -60,8 +59,6 @@ class CganConfig(CganTraining, Recipe):
 
     mode: Mode
     loss: str
-
-    lr_schedule: ClassVar[LrSchedule] = "constant"
 
 
 class Cgan(Section):

@@ -1,6 +1,6 @@
 """The settings of study 1, and of 1b, which joins two of its models."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -23,10 +23,6 @@ class Gan(Section):
     loss: str
     d_loss_scale: Positive
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None
-
-    n_critic: ClassVar[int] = 1
-    lr_schedule: ClassVar[LrSchedule] = "constant"
-    flip: ClassVar[bool] = False
 
     @property
     def lr_discriminator(self) -> float:

@@ -86,7 +86,7 @@ class Params(GANConfig):
         return self
 
     def stacked_config(self, loss: str) -> CganConfig:
-        """Settings of a training on stacked digits. Raises ValueError for an override that is refused."""
+        """Settings of a training run on stacked digits. Raises ValueError for an override that is refused."""
         return self.cgan.resolve({"mode": "dcgan", "loss": loss, **self.stacked.training}, "stacked.training")
 
     def stage1_config(self, name: str) -> Stage1Config:

@@ -61,8 +61,9 @@ class Classifier(Section):
 
 
 class Seeds(Section):
-    """Which trainings are done again with `more` seeds: study 1's `models` on `splits`, study 3's `rows`. Study 2's
-    rows name their own seed.
+    """What is trained with `more` seeds, too: study 1's `models` on `splits`, study 3's `rows`.
+
+    Study 2's rows name their own seed.
     """
 
     more: list[Seed]

@@ -1,4 +1,4 @@
-"""Study 2's settings: report 1's `GANConfig` under its own names, and the trainings that override parts of it."""
+"""Study 2's settings: report 1's `GANConfig` under its own names, and the training runs that override parts of it."""
 
 from typing import Annotated, Any, Literal
 
@@ -95,11 +95,10 @@ class GANConfig(Stage1Config):
 
 
 class TwoStage(Section):
-    """Study 2's trainings by name, each with what differs from the GANConfig at the top of params.yaml. `split` is what
-    all are trained on.
+    """Study 2's training runs by name, each with what differs from the GANConfig at the top of params.yaml.
 
-    A row of `rows` also inherits from the stage-1 training that its key `from` names; its key `budget` (1) scales
-    stage2_max_generator_steps.
+    `split` is what all are trained on. A row of `rows` also inherits from the run of stage 1 that its key `from` names;
+    its key `budget` (1) scales stage2_max_generator_steps.
     """
 
     split: str
@@ -120,7 +119,8 @@ class TwoStage(Section):
         for name, row in self.rows.items():
             if row.get("from") not in list(self.stage1):
                 raise ValueError(
-                    f"two_stage.rows.{name}: `from` must name a training of two_stage.stage1: {', '.join(self.stage1)}"
+                    f"two_stage.rows.{name}: `from` must name a training run of two_stage.stage1: "
+                    f"{', '.join(self.stage1)}"
                 )
             fixed = sorted(key for key in row if key in STAGE1_ALONE)
             if fixed:

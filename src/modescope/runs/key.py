@@ -67,5 +67,5 @@ def _count(inputs: Mapping[str, Path]) -> dict[str, int]:
 
 
 def work_folder(info: Mapping[str, Any]) -> Path:
-    """Where a run lives until it is finished: found again by its key, by whichever process goes on with it."""
+    """Where a run lives until it is finished: found by its key, by whichever process goes on with it."""
     return root() / ".ckpt" / info["key"]

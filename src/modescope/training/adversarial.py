@@ -28,19 +28,23 @@ def preview_latents(prior: Prior, device: torch.device) -> Latents:
 
 
 def adversarial_phases(
-    discriminator: nn.Module, generator: nn.Module, settings: Any, num_steps: int, n_gen: int = 1
+    discriminator: nn.Module,
+    generator: nn.Module,
+    settings: Any,
+    n_critic: int = 1,
+    n_gen: int = 1,
+    falls_for: int | None = None,
 ) -> tuple[Phase, Phase]:
-    """Phases "d" and "g": Adam with the rates, betas and schedule of `settings`.
+    """Phases "d" and "g": Adam with the rates and betas of `settings`.
 
     Args:
-        settings: a section with lr_discriminator, lr_generator, betas, lr_schedule, n_critic (updates of the
-            discriminator an iteration).
-        num_steps: iterations of the training.
-        n_gen: updates of the generator an iteration.
+        settings: a section with lr_discriminator, lr_generator, betas.
+        n_critic, n_gen: updates of the discriminator and of the generator an iteration.
+        falls_for: iterations in which both rates fall to 0; None: they stay.
     """
-    phase = partial(adam_phase, betas=settings.betas, falls_for=num_steps if settings.lr_schedule == "linear" else None)
+    phase = partial(adam_phase, betas=settings.betas, falls_for=falls_for)
     return (
-        phase("d", discriminator, settings.lr_discriminator, steps=settings.n_critic),
+        phase("d", discriminator, settings.lr_discriminator, steps=n_critic),
         phase("g", generator, settings.lr_generator, steps=n_gen),
     )
 

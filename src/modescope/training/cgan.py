@@ -24,7 +24,7 @@ def cgan_training(config: CganConfig, images: Tensor, labels: Tensor, num_classe
     channels, classes = images.shape[1], num_classes if config.mode == "cgan" else None
     discriminator = build_cgan_discriminator(config, channels, classes).to(images.device)  # its linear layers want NCHW
     generator = build_cgan_generator(config, channels, classes).to(images.device, memory_format=torch.channels_last)
-    phases = adversarial_phases(discriminator, generator, config, config.generator_steps)
+    phases = adversarial_phases(discriminator, generator, config, config.n_critic)
     prior = NormalPrior(config.latent_dim, classes)
     objective = AdversarialObjective(
         *phases, loss, prior, ema_decay=config.ema_decay, conditional=classes is not None, share_fakes=False

@@ -19,18 +19,20 @@ def gan_training(settings: Gan | ResidualGan, images: Tensor, labels: Tensor, se
     """
     conditional = isinstance(settings, ResidualGan)
     loss = adversarial_loss(settings.loss, settings.d_loss_scale)
-    stream = BatchStream(images, labels, settings.batch_size, seed, flip=settings.flip)
+    stream = BatchStream(images, labels, settings.batch_size, seed, flip=conditional and settings.flip)
     if conditional:
-        num_steps = settings.generator_steps
+        num_steps, n_critic = settings.generator_steps, settings.n_critic
+        falls_for = num_steps if settings.lr_schedule == "linear" else None
     else:
-        num_steps = count_steps(settings.epochs, stream.steps_per_epoch, settings.max_steps)
+        num_steps, n_critic = count_steps(settings.epochs, stream.steps_per_epoch, settings.max_steps), 1
+        falls_for = None
     torch.manual_seed(seed)
     prior = labelled_prior(settings.latent_dim, labels) if conditional else NormalPrior(settings.latent_dim)
     networks = [
         network.to(images.device, memory_format=torch.channels_last)
         for network in _networks(settings, images.shape[1], prior.num_classes)
     ]
-    phases = adversarial_phases(*networks, settings, num_steps)
+    phases = adversarial_phases(*networks, settings, n_critic, falls_for=falls_for)
     objective = AdversarialObjective(*phases, loss, prior, ema_decay=settings.ema_decay, conditional=conditional)
     return Training(objective, stream, num_steps)
 

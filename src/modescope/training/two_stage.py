@@ -112,7 +112,8 @@ def _training(
     limit = budget.max_generator_steps // budget.n_gen
     num_steps = count_steps(budget.epochs, stream.steps_per_epoch, limit, batches_per_step=config.n_critic)
     generator, discriminator = (net.to(data[0].device, memory_format=torch.channels_last) for net in start[:2])
-    phases = adversarial_phases(discriminator, generator, config, num_steps, budget.n_gen)
+    falls_for = num_steps if config.lr_schedule == "linear" else None
+    phases = adversarial_phases(discriminator, generator, config, config.n_critic, budget.n_gen, falls_for)
     loss = adversarial_loss(config.loss)
     objective = AdversarialObjective(*phases, loss, start.prior, guidance=guidance, ema_decay=config.ema_decay)
     return Training(objective, stream, num_steps)
