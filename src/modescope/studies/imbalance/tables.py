@@ -10,14 +10,6 @@ from modescope.report.tables import Column, Table, Value
 from modescope.studies.imbalance.rows import LOOKS, REAL, TEXTS, WITH_LABELS, ImbalanceRows
 
 COMPARED = (shared.FID, shared.TV, shared.RECALL)
-SAMPLER_NOTES = {
-    "gan": [],
-    "gan-ours": ["GAN, ours: given labels, drawn as often as the split has them."],
-    "vae": ["VAE: codes from N(0, I) (pythae's NormalSampler)."],
-    "vae-gmm": [
-        "VAE-GMM: codes from {components} Gaussians fitted to the training images' codes (GaussianMixtureSampler)."
-    ],
-}
 
 
 def summary(results: ImbalanceRows) -> Table:
@@ -65,11 +57,10 @@ def scores(results: ImbalanceRows, name: str, shown: Sequence[str]) -> Table:
     shown = [model for model in results.models if model in shown]
     rows = [_row(results, model, split, scored=True) for split in results.splits for model in (*shown, REAL)]
     components = results.params.imbalance.mixture.components
-    notes = [note.format(components=components) for model in shown for note in SAMPLER_NOTES[model]]
-    notes += [shared.SPREAD_NOTE]
+    notes = [TEXTS(f"sampler_{model}", components=components).caption for model in shown] + [shared.SPREAD_NOTE]
     notes += [shared.REPORTED_NOTES[1]] if any("fid_reported" in row for row in rows) else []
     labels = " and ".join(LOOKS[model].label for model in shown)
-    text = TEXTS(name, labels=labels, notes=" ".join(notes))
+    text = TEXTS(name, labels=labels, notes=" ".join(filter(None, notes)))
     return text.table(rows, _facts(results), notes=shared.evaluation_warnings(_runs(results, (*shown, REAL))))
 
 

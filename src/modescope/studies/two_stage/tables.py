@@ -11,12 +11,6 @@ from modescope.report.seeds import Repeated, spreads
 from modescope.report.tables import Table, Value, columns
 from modescope.studies.two_stage.rows import HYBRID, STAGE1, TEXTS, Row, TwoStageRows
 
-PRIORS = {
-    "diagonal": "diagonal (the report's text): means 0.5 k 1, variance 1",
-    "sphere": "sphere (its code): means of length 8 √d in random directions, variance 0.5; |z| is near {length:.0f}",
-    "orthogonal": "orthogonal (ours): pairwise orthogonal means of one length, second moment 1 per dimension",
-    "normal": "normal: N(0, I), which has no classes",
-}
 MOMENTS = {"untrained": "codes, untrained", "vae": "codes, VAE trained alone", "joint": "codes, trained jointly"}
 
 
@@ -86,7 +80,7 @@ def priors(results: TwoStageRows) -> Table:
         for row in placed
     ]
     length = 8 * math.sqrt(results.params.latent_dim)
-    notes = "; ".join(PRIORS[prior].format(length=length) for prior in chosen)
+    notes = "; ".join(TEXTS(f"prior_{prior}", length=length).caption for prior in chosen)
     return TEXTS("priors", notes=notes).table(rows, _facts(results))
 
 
