@@ -89,8 +89,8 @@ def repeat(stages: Mapping[str, list[Path]]) -> None:
     different = [name for name, value in content(stages[stage]).items() if before.get(name) != value]
     if different:
         raise UserError(
-            f"{different[0]} differs under the code of today, so it is more than a rename: `git checkout dvc.lock && "
-            "dvc checkout` brings the old outputs back, `dvc repro` makes new ones"
+            f"{different[0]} differs under the code of today, so it is more than a rename: "
+            "`git checkout dvc.lock metrics && dvc checkout` brings the old outputs back, `dvc repro` makes new ones"
         )
 
 
