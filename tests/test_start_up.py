@@ -55,7 +55,7 @@ def test_commands_that_compute_nothing_import_nothing_that_computes(tmp_path, ar
     assert (tmp_path / "params.yaml").exists() == (arguments == ("use", "demo"))
 
 
-@pytest.mark.parametrize("module", ["profile", "config", "process", "runs.key", "runs.git_facts", "doctor"])
+@pytest.mark.parametrize("module", ["config.profiles", "config", "process", "runs.key", "runs.git_facts", "doctor"])
 def test_modules_that_compute_nothing_import_nothing_that_computes(module):
     found = imported(f"import modescope.{module}")
     assert f"modescope.{module}" in found and not found & {"torch", "pandas", "mlflow", "scipy", "matplotlib"}
