@@ -40,6 +40,16 @@ def run(command, folder, expect=0, **more):
     return process.stdout + process.stderr, time.monotonic() - began
 
 
+def slowness():
+    """How many times longer than on the machine of docs/performance.md (1.3 s) Python takes to start with torch; >= 1.
+
+    Limits of wall time are for that machine, idle: a slower or a busy one has as many times more.
+    """
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import torch"], check=True)
+    return max(1.0, (time.monotonic() - began) / 1.3)
+
+
 def commit(folder, message):
     """Commit all that git does not ignore."""
     run(f"git add -A && git commit -q --allow-empty -m '{message}'", folder)

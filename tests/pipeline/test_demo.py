@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.clones import commit, run
+from benchmarks.clones import commit, run, slowness
 from modescope.evaluation.calibration import predict
 from modescope.evaluation.loaders import load_sampler
 from modescope.models.classifiers import load_judge
@@ -20,7 +20,7 @@ def metrics(folder, study):
 def test_the_demo_is_quick_and_names_its_page(demo):
     folder, _, printed, seconds = demo
     assert seconds is None or "reports/index.html" in printed
-    assert seconds is None or seconds < 600  # about six minutes on two free cores; this machine may be busy
+    assert seconds is None or seconds < 600 * slowness()  # about six minutes on two free cores
     for name in (
         "index.html",
         "imbalance/index.html",
@@ -65,7 +65,7 @@ def test_again_runs_nothing(demo):
     folder = demo.folder
     printed, seconds = run("dvc repro", folder)
     assert "Running stage" not in printed and "up to date" in printed
-    assert seconds < 6
+    assert seconds < 6 * slowness()
     before = (folder / "dvc.lock").read_text()
     run("dvc status --quiet", folder)
     assert (folder / "dvc.lock").read_text() == before

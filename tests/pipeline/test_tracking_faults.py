@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from benchmarks.clones import environment, run
+from benchmarks.clones import environment, run, slowness
 from modescope.files import sha256
 from modescope.mlflow.store import Store
 from modescope.runs.folder import read_rows
@@ -78,7 +78,7 @@ def test_a_server_that_is_down_or_dies_costs_no_training_and_nothing_is_lost(clo
     began, opened = (
         next(at for at, line in lines if line.startswith(words)) for words in ("stage imbalance", f"run {ONE}, key")
     )
-    assert opened - began < 10
+    assert opened - began < 10 * slowness()
     assert sum("tracking is off" in line for _, line in lines) == 1
 
     patient = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}  # the machine may be busy
