@@ -44,6 +44,22 @@ def test_a_folder_of_somebody_elses_is_never_replaced(place, tmp_path, monkeypat
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_links_to_files_and_a_linked_data_folder_are_no_folders_of_somebody_elses(tmp_path, monkeypatch):
+    home, disk = tmp_path / "home", tmp_path / "disk"
+    (disk / "rgb").mkdir(parents=True)
+    home.mkdir()
+    (home / "data").symlink_to(disk)
+    (disk / "rgb" / "old").touch()
+    (home / "value.json").symlink_to(disk / "rgb" / "old")
+    monkeypatch.chdir(home)
+    write_json(Path("value.json"), {"a": 1})
+    with atomic_path(Path("data/rgb")) as temporary:
+        temporary.mkdir()
+        (temporary / "new").touch()
+    assert read_json(Path("value.json")) == {"a": 1}
+    assert [path.name for path in (disk / "rgb").iterdir()] == ["new"]
+
+
 def test_an_empty_folder_may_be_filled(tmp_path):
     (tmp_path / "new").mkdir()
     with atomic_path(tmp_path / "new") as temporary:

@@ -47,8 +47,9 @@ def refuse_foreign_folder(path: Path) -> None:
     Those are what is below data/, models/, metrics/, reports/ and .ckpt/ of the repository or of the workspace.
     """
     real = path.resolve()
-    homes = [base / name for base in (root(), Path.cwd()) for name in OUTPUT_FOLDERS]
-    if path.is_symlink() or (real.is_dir() and any(real.iterdir()) and not any(home in real.parents for home in homes)):
+    homes = [(base / name).resolve() for base in (root(), Path.cwd()) for name in OUTPUT_FOLDERS]  # data/ may be a link
+    is_ours = not path.is_symlink() and any(home in real.parents for home in homes)
+    if path.is_dir() and any(path.iterdir()) and not is_ours:
         raise UserError(
             f"{path} is a folder that the pipeline did not make, it would be deleted: "
             f"name a new one, or one below {', '.join(f'{name}/' for name in OUTPUT_FOLDERS[:-1])}"
