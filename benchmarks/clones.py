@@ -34,7 +34,7 @@ def run(command, folder, expect=0, **more):
     """Run a command line in `folder` and return what it printed and the seconds it took."""
     began = time.monotonic()
     process = subprocess.run(
-        command, shell=True, cwd=folder, env=environment(folder, **more), capture_output=True, text=True
+        command, shell=True, cwd=folder, env=environment(folder, **more), capture_output=True, encoding="utf-8"
     )
     assert process.returncode == expect, f"{command}\n{process.stdout[-6000:]}\n{process.stderr[-6000:]}"
     return process.stdout + process.stderr, time.monotonic() - began
@@ -58,7 +58,7 @@ def commit(folder, message):
 def copy_of_the_repository(folder):
     """What a clone of the working tree would hold, as a repository of its own."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], capture_output=True, text=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], capture_output=True, encoding="utf-8"
     )
     names = (
         listed.stdout.splitlines()

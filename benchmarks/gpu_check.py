@@ -64,7 +64,7 @@ def pack(profile: str, data: Path | None, wheels: Path | None, set: Sequence[str
     from ruamel.yaml import YAML
 
     listed = subprocess.run(
-        ["git", "ls-files", "src", "tests", "benchmarks", "profiles"], capture_output=True, text=True
+        ["git", "ls-files", "src", "tests", "benchmarks", "profiles"], capture_output=True, encoding="utf-8"
     )
     for name in [*listed.stdout.splitlines(), "dvc.yaml", "pyproject.toml", "params.yaml"]:
         (FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def resolved_stages(folder: Path) -> dict[str, dict[str, Any]]:
 
 def commit() -> str | None:
     """The commit of the working tree, with `-dirty` where it has changes."""
-    described = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True)
+    described = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, encoding="utf-8")
     return described.stdout.strip() or None
 
 

@@ -165,7 +165,9 @@ def finish(folder: Path, attempt: Try, expected: dict[str, Any]) -> None:
 
 def mend(folder: Path) -> list[str]:
     """Let `modescope doctor` mend all; return its findings."""
-    found = subprocess.run(["modescope", "doctor"], cwd=folder, env=environment(folder), capture_output=True, text=True)
+    found = subprocess.run(
+        ["modescope", "doctor"], cwd=folder, env=environment(folder), capture_output=True, encoding="utf-8"
+    )
     if found.returncode == 0:
         return []
     run("modescope doctor --mend", folder)
@@ -198,7 +200,7 @@ def step_reached(folder: Path) -> str:
     lines = [
         line
         for file in (folder / ".ckpt").glob("*/curves.jsonl")
-        for line in file.read_text().splitlines()
+        for line in file.read_text(encoding="utf-8").splitlines()
         if line.endswith("}")
     ]
     return f", step {json.loads(lines[-1])['step']}" if lines else ""
@@ -218,7 +220,7 @@ print(json.dumps([[run.data.tags["key"], run.info.status] for run in runs]))"""
             cwd=folder,
             env=environment(folder),
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=True,
         ).stdout
     )

@@ -27,7 +27,7 @@ TIMES = ("seconds", "steps_per_second")
 
 def dvc(*arguments: str) -> str:
     """What a command of DVC prints. Raises UserError where it fails."""
-    done = subprocess.run(["dvc", *arguments], stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(["dvc", *arguments], stdout=subprocess.PIPE, encoding="utf-8")
     if done.returncode:
         raise UserError(f"`dvc {' '.join(arguments)}` failed, see above: dvc.lock was not brought up to date")
     return done.stdout

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
 from modescope import process
 from modescope.process import disk_trouble, stage_name, uncollected
@@ -73,6 +74,22 @@ def test_arguments_are_typed_and_the_first_line_names_the_stage(command, monkeyp
 def test_what_the_user_can_mend_is_one_line(command, what, code, words):
     done = run(command(what, "out"))
     assert done.returncode == code and words in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_terminal_without_a_character_gets_its_escape(monkeypatch):
+    """As under LC_ALL=POSIX, or en_US.ISO-8859-1, where Python's UTF-8 mode is off."""
+    code = "from modescope.process import exit_readably; exit_readably(lambda: print(chr(0x2193)))"
+    for name, value in {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}.items():
+        monkeypatch.setenv(name, value)
+    done = run([sys.executable, "-c", code])
+    assert (done.returncode, done.stdout, done.stderr) == (0, "\\u2193\n", "")
+
+
+def test_stages_run_in_pythons_utf8_mode_under_any_locale(monkeypatch):
+    command = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["vars"][0]["run"]
+    monkeypatch.setenv("LC_ALL", "en_US.ISO-8859-1")
+    asked = command.replace("-m modescope.stages", "-c 'import sys; print(sys.flags.utf8_mode)'")
+    assert run(["sh", "-c", asked]).stdout == "1\n" and asked != command
 
 
 def test_our_fault_is_a_traceback(command):

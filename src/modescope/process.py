@@ -102,7 +102,11 @@ def stop_on_signals() -> None:
 
 
 def exit_readably(command: Callable[[], Any]) -> None:
-    """Call `command`. What the user can mend is one line on stderr and exit code 2; our own faults raise (code 1)."""
+    """Call `command`. What the user can mend is one line on stderr and exit code 2; our own faults raise (code 1).
+
+    A character that the terminal's encoding lacks is printed as an escape.
+    """
+    sys.stdout.reconfigure(errors="backslashreplace")
     try:
         command()
     except UserError as error:

@@ -20,7 +20,9 @@ SECONDS_FROM_STASH_TO_DETACHING = 2
 
 def git(folder: Path, *arguments: str) -> str:
     """What a git command prints. Raises CalledProcessError."""
-    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, encoding="utf-8", check=True
+    ).stdout.strip()
 
 
 def holds(folder: Path, *arguments: str) -> bool:

@@ -53,7 +53,7 @@ def read_write_locks(folder: Path) -> Iterator[Finding]:
     living = dvc_processes()
     for file in (folder / name for name in LOCKS):
         try:
-            content = json.loads(file.read_text())
+            content = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             continue
         except ValueError:

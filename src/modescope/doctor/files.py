@@ -35,7 +35,7 @@ def torn_lock(folder: Path) -> Iterator[Finding]:
     file = folder / LOCK
     if not file.exists():
         return
-    text = file.read_text()
+    text = file.read_text(encoding="utf-8")
     known = f"HEAD:./{LOCK}"
     committed = git(folder, "show", known) + "\n" if holds(folder, "cat-file", "-e", known) else ""
     if _is_whole(text) or not (text or committed):
@@ -59,7 +59,7 @@ def _complete(file: Path, text: str, committed: str) -> None:
     if whole:
         whole.popitem()
     with atomic_path(file) as temporary:
-        temporary.write_text(HEADER + "".join({**_entries(committed), **whole}.values()))
+        temporary.write_text(HEADER + "".join({**_entries(committed), **whole}.values()), encoding="utf-8")
 
 
 def _entries(text: str) -> dict[str, str]:

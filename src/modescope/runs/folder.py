@@ -50,7 +50,8 @@ def _read_table(path: Path) -> Rows:
 def write_lines(path: Path, rows: Rows) -> None:
     """One JSON object a line, atomically."""
     with atomic_path(path) as temporary:
-        temporary.write_text("".join(json.dumps({"step": step, **values}) + "\n" for step, values in rows.items()))
+        lines = "".join(json.dumps({"step": step, **values}) + "\n" for step, values in rows.items())
+        temporary.write_text(lines, encoding="utf-8")
 
 
 def write_table(path: Path, rows: Rows) -> None:

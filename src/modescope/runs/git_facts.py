@@ -78,6 +78,8 @@ def _git(*arguments: str) -> str:
     if not Path(".git").exists():
         return ""
     try:
-        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, errors="replace").stdout
+        return subprocess.run(
+            ["git", *arguments], capture_output=True, encoding="utf-8", check=True, errors="replace"
+        ).stdout
     except (OSError, subprocess.CalledProcessError):
         return ""

@@ -63,7 +63,9 @@ def describe_run(
 
 def _count(inputs: Mapping[str, Path]) -> dict[str, int]:
     """`images`: how many a split lists, where the run trains on one."""
-    return {"images": len(json.loads(inputs["split"].read_text())["indices"])} if "split" in inputs else {}
+    return (
+        {"images": len(json.loads(inputs["split"].read_text(encoding="utf-8"))["indices"])} if "split" in inputs else {}
+    )
 
 
 def work_folder(info: Mapping[str, Any]) -> Path:

@@ -93,7 +93,9 @@ class RunLog:
             try:
                 if failed:
                     self.info["error"] = self._one_line(error)
-                    (self.folder / TRACEBACK_FILE).write_text("".join(traceback.format_exception(error)))
+                    (self.folder / TRACEBACK_FILE).write_text(
+                        "".join(traceback.format_exception(error)), encoding="utf-8"
+                    )
                 self._write_info("failed" if failed else "killed")
                 self._file(self.folder)
             except OSError as trouble:  # a full disk, say; it must not replace the error that ended the block
@@ -163,7 +165,7 @@ class RunLog:
     def _write_difference(self) -> None:
         difference = uncommitted()
         if difference:
-            (self.folder / DIFF_FILE).write_text(difference)
+            (self.folder / DIFF_FILE).write_text(difference, encoding="utf-8")
         else:
             (self.folder / DIFF_FILE).unlink(missing_ok=True)
 
