@@ -257,6 +257,30 @@ def test_a_torn_dvc_lock(repository, capsys):
     assert "up to date" in printed("dvc repro")
 
 
+def test_merge_markers_in_dvc_lock_go_and_this_branchs_side_stays(repository, capsys):
+    file = repository / "dvc.lock"
+    whole = file.read_text()
+    first, second = whole.index("  first:"), whole.index("  second:")
+    other = whole[second:].replace("md5: ", "md5: 0")
+    third = whole[second:].replace("  second:", "  third:")
+    file.write_text(f"{whole[:second]}<<<<<<< HEAD\n{whole[second:]}=======\n{other}{third}>>>>>>> other\n")
+    check(capsys, "dvc.lock has both sides of a merge")
+    assert file.read_text().replace(third, "") == whole[:first] + whole[first:] and third in file.read_text()
+    assert "<<<<<<< HEAD" in next((repository / ".dvc/tmp/aside").glob("20*/dvc.lock")).read_text()
+    inside = whole.replace("  second:\n", "  second:\n<<<<<<< HEAD\n").replace(
+        "cp first", "cp a\n=======\n  cmd: cp", 1
+    )
+    file.write_text(inside)  # no end: git writes no such thing, an editor may
+    check(capsys, "dvc.lock has both sides of a merge")
+    assert file.read_text() == whole
+
+
+def test_what_mending_does_not_mend_is_said_to_be_left(project, capsys, monkeypatch):
+    left = doctor.Finding("something is wrong", "do that", lambda: None)
+    monkeypatch.setattr(doctor, "AT_REST", (lambda _: [left],))
+    assert examined(capsys, mend=True) == (False, ["something is wrong: do that"])
+
+
 def test_a_git_lock(repository, capsys):
     (repository / ".git" / "index.lock").touch()
     run("git add tracked.txt", repository, expect=128)
@@ -271,6 +295,21 @@ def test_a_file_that_was_being_written(project, capsys):
     kept.write_text("the user's")
     check(capsys, "run was being written when its writer was killed: rm -r models/gan/.run-")
     assert kept.exists() and [*(project / "models" / "gan").iterdir()] == []
+
+
+def test_folders_of_the_users_whose_names_look_like_ours_stay(project, capsys):
+    for name in (".data-original", "models/.run-abcdefgh", "models/.run-original.bak"):
+        (project / name).mkdir(parents=True)
+        (project / name / "data").write_text("the user's")
+    assert examined(capsys, mend=True) == (True, ["nothing to mend"])
+    assert len([*project.rglob("data")]) == 3
+
+
+def test_what_the_doctor_removes_lies_in_a_dated_folder(project, capsys):
+    (project / "models" / ".run-abcdefgh.modescope" / "run").mkdir(parents=True)
+    (project / "models" / ".run-abcdefgh.modescope" / "run" / "weights").write_text("trained")
+    assert "(kept as .dvc/tmp/aside/20" in examined(capsys, mend=True)[1][0]
+    assert [file.read_text() for file in (project / ".dvc/tmp/aside").glob("20*/.run-*/run/weights")] == ["trained"]
 
 
 def test_a_stage_without_its_dvc(project, capsys):
@@ -325,7 +364,7 @@ def test_a_database_of_another_schema_is_for_the_user(project, capsys):
 
 def test_the_command_line_says_whether_something_is_left(project):
     (project / "models").mkdir()
-    (project / "models" / ".run-abcdefgh").mkdir()
+    (project / "models" / ".run-abcdefgh.modescope").mkdir()
     assert (
         "rm -r models/.run-abcdefgh"
         in run("modescope doctor", project, expect=2, PYTHONPATH=os.environ.get("PYTHONPATH", ""))[0]

@@ -7,12 +7,15 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from modescope.errors import UserError
 
 OUTPUT_FOLDERS = ("data", "models", "metrics", "reports", ".ckpt")
+SCRATCH = ".modescope"  # ends the name of every folder in which `atomic_path` writes
+ASIDE = Path(".dvc/tmp/aside")  # neither git nor DVC looks there
 
 
 def root() -> Path:
@@ -30,7 +33,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path = Path(path)
     refuse_foreign_folder(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}-", suffix=SCRATCH, dir=path.parent))
     try:
         temporary = scratch / path.name
         yield temporary
@@ -54,6 +57,13 @@ def refuse_foreign_folder(path: Path) -> None:
             f"{path} is a folder that the pipeline did not make, it would be deleted: "
             f"name a new one, or one below {', '.join(f'{name}/' for name in OUTPUT_FOLDERS[:-1])}"
         )
+
+
+def put_aside(path: Path, copy: bool = False) -> Path:
+    """Move (or copy) a file or a folder to where it disturbs nobody, a dated folder; return its new place."""
+    (root() / ASIDE).mkdir(parents=True, exist_ok=True)
+    dated = Path(tempfile.mkdtemp(prefix=f"{datetime.now():%Y-%m-%dT%H.%M.%S}-", dir=root() / ASIDE))
+    return Path((shutil.copy2 if copy else shutil.move)(path, dated / path.name))
 
 
 def write_json(path: Path, content: Any) -> None:

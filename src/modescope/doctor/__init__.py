@@ -1,6 +1,9 @@
 """The doctor: what killed commands left behind in the repository and the store, and the way back."""
 
+import os
 import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from modescope.doctor.commits import detached_head, execution_refs, git_locks, packed_arguments
 from modescope.doctor.experiments import dead_experiments, read_write_locks, temporary_workspaces
@@ -8,7 +11,10 @@ from modescope.doctor.files import half_written, torn_lock
 from modescope.doctor.finding import Finding
 from modescope.doctor.processes import at_work, orphans
 from modescope.doctor.store import store_troubles
+from modescope.errors import UserError
 from modescope.files import root
+
+Check = Callable[[Path], Iterable[Finding]]
 
 ALWAYS = (orphans, store_troubles)
 AT_REST = (
@@ -37,9 +43,9 @@ def examine(mend: bool = False) -> bool:
     if busy:
         print(f"{busy} is at work here: its files are not looked at")
     for check in (*ALWAYS, *(() if busy else AT_REST)):
-        for finding in check(folder):
-            found += 1
-            left += not treat(finding, mend)
+        findings = list(check(folder))
+        found += len(findings)
+        left += treat(findings, check, folder) if mend else say(findings)
     if not found:
         print("nothing to mend")
     elif left and not mend:
@@ -47,17 +53,35 @@ def examine(mend: bool = False) -> bool:
     return left == 0
 
 
-def treat(finding: Finding, mend: bool) -> bool:
-    """Print the finding, mend it if asked to and able to; return whether it is gone."""
-    done, trouble = False, ""
-    if mend and finding.mend is not None:
-        try:
-            finding.mend()
-            done = True
-        except (OSError, subprocess.CalledProcessError) as error:
-            trouble = f" (failed: {' '.join((getattr(error, 'stderr', None) or str(error)).split())})"
-    print(f"mended: {finding.what}" if done else f"{finding.what}: {finding.command}{trouble}", flush=True)
-    return done
+def say(findings: Sequence[Finding]) -> int:
+    """Print a line each; return how many they are."""
+    for finding in findings:
+        print(f"{finding.what}: {finding.command}", flush=True)
+    return len(findings)
+
+
+def treat(findings: Sequence[Finding], check: Check, folder: Path) -> int:
+    """Mend what can be mended, look again, and print what became of each; return how many are left."""
+    outcomes = {finding.what: _mend(finding) for finding in findings}
+    remaining = {finding.what: finding for finding in check(folder)} if findings else {}
+    for finding in findings:
+        if finding.what in remaining:
+            print(f"{finding.what}: {finding.command}{outcomes[finding.what]}", flush=True)
+        else:
+            print(f"mended: {finding.what}{outcomes[finding.what]}", flush=True)
+    news = [finding for what, finding in remaining.items() if what not in outcomes]
+    return say(news) + len(outcomes.keys() & remaining.keys())
+
+
+def _mend(finding: Finding) -> str:
+    """What there is to say of it: where things were moved, or why it failed."""
+    if finding.mend is None:
+        return ""
+    try:
+        aside = finding.mend() or ()
+    except (OSError, UserError, subprocess.CalledProcessError) as error:
+        return f" (failed: {' '.join((getattr(error, 'stderr', None) or str(error)).split())})"
+    return "".join(f" (kept as {os.path.relpath(place, root())})" for place in aside)
 
 
 __all__ = ["Finding", "examine"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from modescope.doctor.finding import Finding
+from modescope.doctor.finding import Finding, leftover
 from modescope.doctor.processes import runs_git
 from modescope.runs.git_facts import OUTPUTS
 
@@ -44,11 +44,7 @@ def git_locks(folder: Path) -> Iterator[Finding]:
         time.sleep(0.5)  # a program that git_locks does not see may be using it
     for file, written in locks.items():
         if file.exists() and file.stat().st_mtime == written:
-            yield Finding(
-                "git is locked by a command that is gone",
-                f"rm {file.relative_to(folder)}",
-                partial(file.unlink, missing_ok=True),
-            )
+            yield leftover(folder, "git is locked by a command that is gone", file)
 
 
 def packed_arguments(folder: Path) -> Iterator[Finding]:

@@ -1,14 +1,13 @@
 """What dead experiments leave in .dvc/tmp: records that say `Running` for ever, workspaces and locks."""
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modescope.doctor.finding import Finding
+from modescope.doctor.finding import Finding, leftover
 from modescope.doctor.processes import dvc_processes
 from modescope.files import write_json
 from modescope.runs.locks import lock
@@ -38,14 +37,14 @@ def dead_experiments(folder: Path) -> Iterator[Finding]:
         if file.exists() and _read(file).get("status", PENDING) <= SUCCESS:
             name = _read(file).get("name") or file.stem[:7]
             places = [place for place in {file.parent, folder / RECORDS / file.stem} if place.exists()]
-            yield Finding(f"the record of experiment `{name}`, which was killed, is left", *_removal(folder, *places))
+            yield leftover(folder, f"the record of experiment `{name}`, which was killed, is left", *places)
 
 
 def temporary_workspaces(folder: Path) -> Iterator[Finding]:
     """Folders of dead experiments. Their finished stages are in the cache, their checkpoints in .ckpt."""
     for place in sorted([*(folder / EXPERIMENTS).glob("tmp*"), *(folder / EXPERIMENTS / "standalone").glob("tmp*")]):
         if place.is_dir():
-            yield Finding("the workspace of a killed experiment is left", *_removal(folder, place))
+            yield leftover(folder, "the workspace of a killed experiment is left", place)
 
 
 def read_write_locks(folder: Path) -> Iterator[Finding]:
@@ -57,7 +56,7 @@ def read_write_locks(folder: Path) -> Iterator[Finding]:
         except FileNotFoundError:
             continue
         except ValueError:
-            yield Finding("DVC was killed while it wrote its lock file", *_removal(folder, file))
+            yield leftover(folder, "DVC was killed while it wrote its lock file", file)
             continue
         dead = sorted({entry["pid"] for entry in _entries(content)} - living)
         if dead:
@@ -93,16 +92,6 @@ def _fail(folder: Path, file: Path, name: str) -> None:
     # DVC refuses where it has noticed the death already, so the exit code does not matter.
     subprocess.run(["dvc", "queue", "kill", name], cwd=folder, capture_output=True)
     write_json(file, {**_read(file), "status": FAILED})
-
-
-def _removal(folder: Path, *places: Path) -> tuple[str, Any]:
-    """The command that removes files or folders, and a function that does."""
-    names = " ".join(str(place.relative_to(folder)) for place in places)
-    return f"rm -r {names}", lambda: [_remove(place) for place in places]
-
-
-def _remove(place: Path) -> None:
-    shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
 
 
 def _read(file: Path) -> dict[str, Any]:
