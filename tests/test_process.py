@@ -31,7 +31,7 @@ def main(what: Literal["work", "user", "disk", "bug", "wait"], out: Path, count:
     if what == "disk":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if what == "bug":
-        raise ZeroDivisionError("ours")
+        raise ZeroDivisionError("http://me:secret@host: ours")
     try:
         print(f"{out.name} {count + 1}")
         time.sleep(60 if what == "wait" else 0)
@@ -92,9 +92,14 @@ def test_stages_run_in_pythons_utf8_mode_under_any_locale(monkeypatch):
     assert run(["sh", "-c", asked]).stdout == "1\n" and asked != command
 
 
-def test_our_fault_is_a_traceback(command):
+def test_our_fault_is_a_traceback_without_passwords(command):
     done = run(command("bug", "out"))
-    assert done.returncode == 1 and "Traceback" in done.stderr and done.stderr.endswith("ZeroDivisionError: ours\n")
+    assert "http://me:***@host" in done.stderr and "secret" not in done.stderr
+    assert (
+        done.returncode == 1
+        and "Traceback" in done.stderr
+        and done.stderr.endswith("ZeroDivisionError: http://me:***@host: ours\n")
+    )
 
 
 @pytest.mark.parametrize("arguments", [("dance", "out"), ("work",), ("work", "out", "--count", "x")])

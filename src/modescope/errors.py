@@ -1,5 +1,28 @@
-"""The one exception that means: the user can mend this."""
+"""The one exception that means: the user can mend this; and what is said to the user, with no password in it."""
+
+import re
+import sys
+
+SECRETS = {
+    re.compile(r"(://[^\s/:@]*:)(?!\d*(?:[/?#\s]|$))\S*@"): r"\1***@",  # scheme://user:PASSWORD@host, not host:port/a@b
+    re.compile(r"(?i)((?:passw(?:or)?d|pwd|token|secret|signature|sig|credential|api_?key)=)[^\s&;#'\"]+"): r"\1***",
+}
+
+
+def masked(text: str) -> str:
+    """`text` with `***` for the passwords of all URLs in it, be they before a host or in a query."""
+    for secret, hidden in SECRETS.items():
+        text = secret.sub(hidden, text)
+    return text
+
+
+def say(message: str) -> None:
+    """One line on stderr, masked."""
+    print(f"modescope: {masked(' '.join(message.split()))}", file=sys.stderr, flush=True)
 
 
 class UserError(Exception):
-    """Bad input. Its message is one readable line that says what is wrong and what to do (exit code 2)."""
+    """Bad input. Its message is one readable line that says what is wrong and what to do (exit code 2), masked."""
+
+    def __init__(self, message: str):
+        super().__init__(masked(message))

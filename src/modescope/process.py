@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -13,7 +14,7 @@ from typing import Any
 
 import typer
 
-from modescope.errors import UserError
+from modescope.errors import UserError, masked, say
 
 ADVICE = {
     errno.ENOSPC: "free some space",
@@ -102,9 +103,9 @@ def stop_on_signals() -> None:
 
 
 def exit_readably(command: Callable[[], Any]) -> None:
-    """Call `command`. What the user can mend is one line on stderr and exit code 2; our own faults raise (code 1).
+    """Call `command`. What the user can mend is one line on stderr and exit code 2; our own faults are a traceback (1).
 
-    A character that the terminal's encoding lacks is printed as an escape.
+    A character that the terminal's encoding lacks is printed as an escape, a password not at all.
     """
     sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -114,12 +115,13 @@ def exit_readably(command: Callable[[], Any]) -> None:
     except Exception as error:
         line = missing_package(error) or disk_trouble(error)
         if line is None:
-            raise
+            sys.stderr.write(masked(traceback.format_exc()))
+            sys.exit(1)
         _refuse(line)
 
 
 def _refuse(message: str) -> None:
-    print(f"modescope: {' '.join(message.split())}", file=sys.stderr)
+    say(message)
     sys.exit(2)
 
 

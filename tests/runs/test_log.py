@@ -21,7 +21,7 @@ from modescope.config import profile_values
 from modescope.files import read_json, sha256
 from modescope.mlflow import filing
 from modescope.mlflow.filing import push
-from modescope.mlflow.store import open_store
+from modescope.mlflow.store import Store, open_store
 from modescope.runs import git_facts
 from modescope.runs.folder import read_rows, write_lines, write_table
 from modescope.runs.locks import lock, lock_file
@@ -248,6 +248,23 @@ def test_an_unreachable_store_costs_one_warning_and_sync_files_the_run_later(pro
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert filing.sync() == [("gan-split1", "created")]
     assert steps_of("train/d_loss") == [1, 2, 3, 4] and stored_run().data.tags["source"] == "restored"
+
+
+def test_the_passwords_of_urls_reach_neither_terminal_nor_files(project, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
+    subprocess.run("git init -q && touch new && git add new && git commit -qm new", shell=True, check=True)
+    Path("new").write_text("url = https://me:secret@host/x\n", encoding="utf-8")
+    with pytest.raises(RuntimeError, match="secret"), RunLog(INFO, work_folder(), push):
+        raise RuntimeError("no answer from ftp://me:secret@host")
+    texts = [file.read_text(encoding="utf-8") for file in work_folder().iterdir()]
+    assert len(texts) == 4 and sum("me:***@host" in text for text in texts) == 3
+    printed = capsys.readouterr()
+    assert "http://me:***@127.0.0.1:9 cannot be used" in printed.err
+    assert "secret" not in "".join([*texts, *printed])
+
+
+def test_the_link_to_a_run_holds_no_password(project):
+    assert Store("https://me:secret@host:5000", project).address() == "https://host:5000"
 
 
 def test_a_store_that_breaks_under_way_does_not_end_the_training(project, monkeypatch, capsys):

@@ -3,13 +3,12 @@
 MLflow is imported where it is used: it takes a second, and a machine without it trains all the same.
 """
 
-import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from modescope.errors import UserError
+from modescope.errors import UserError, say
 from modescope.files import read_json
 from modescope.mlflow.record import read_record
 from modescope.runs.folder import RUN_FILE
@@ -43,7 +42,7 @@ def push(folder: Path, metrics: Mapping[str, Any] | None = None, *, source: str 
         raise
     except Exception as error:  # a fault in tracking, whichever it is, must not end a training run
         _given_up.add(uri)
-        _warn(f"tracking is off: {unreachable(uri, error)}")
+        say(f"warning: tracking is off: {unreachable(uri, error)}")
         return None
 
 
@@ -55,13 +54,9 @@ def _is_installed() -> bool:
     except ModuleNotFoundError as missing:
         if missing.name != "mlflow":
             raise
-        _warn("runs are not filed because MLflow is not installed; `modescope sync` files them later")
+        say("warning: runs are not filed because MLflow is not installed; `modescope sync` files them later")
         return False
     return True
-
-
-def _warn(message: str) -> None:
-    print(f"modescope: warning: {message}", file=sys.stderr, flush=True)
 
 
 def sync(folder: Path = Path(".")) -> list[tuple[str, str]]:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from urllib.parse import urlparse
+from urllib.parse import urlsplit
 
 from modescope.config.studies import STUDIES
-from modescope.errors import UserError
+from modescope.errors import UserError, masked
 from modescope.files import root
 from modescope.process import uncollected
 from modescope.runs.locks import lock
@@ -57,7 +57,7 @@ def opened(command: str = "modescope sync") -> Iterator["Store"]:
 
 def unreachable(uri: str, error: Exception, command: str = "modescope sync") -> UserError:
     """What the user reads of a store that cannot be used."""
-    reason = " ".join(str(error).split())[:200]
+    reason = masked(" ".join(str(error).split()))[:200]
     return UserError(
         f"the MLflow store {uri} cannot be used ({reason}): start it or unset MLFLOW_TRACKING_URI, then run `{command}`"
     )
@@ -78,7 +78,7 @@ class Store:
 
     def __init__(self, uri: str, folder: Path):
         self.uri = uri
-        scheme = urlparse(uri).scheme.partition("+")[0]
+        scheme = urlsplit(uri).scheme.partition("+")[0]
         database = Path(uri.partition(":///")[2]).resolve() if scheme == "sqlite" else None
         self.lock_file = Path(f"{database or folder / 'mlflow.db'}.lock")
         place = database.parent if database else folder
@@ -112,5 +112,8 @@ class Store:
         return f"{self.address()}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}?{TRAINING}"
 
     def address(self, port: int = DEFAULT_PORT) -> str:
-        """Of the server, or where `modescope ui` will show a database."""
-        return self.uri if self.artifacts is None else f"http://127.0.0.1:{port}"
+        """Of the server, without user and password, or where `modescope ui` will show a database."""
+        if self.artifacts is not None:
+            return f"http://127.0.0.1:{port}"
+        server = urlsplit(self.uri)
+        return server._replace(netloc=server.netloc.rpartition("@")[2]).geturl()

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 import PIL.Image
 
-from modescope.errors import UserError
+from modescope.errors import UserError, masked, say
 from modescope.files import atomic_path, read_json, sha256, write_json
 from modescope.runs.folder import (
     CURVES_FILE,
@@ -93,13 +93,12 @@ class RunLog:
             try:
                 if failed:
                     self.info["error"] = self._one_line(error)
-                    (self.folder / TRACEBACK_FILE).write_text(
-                        "".join(traceback.format_exception(error)), encoding="utf-8"
-                    )
+                    whole = masked("".join(traceback.format_exception(error)))
+                    (self.folder / TRACEBACK_FILE).write_text(whole, encoding="utf-8")
                 self._write_info("failed" if failed else "killed")
                 self._file(self.folder)
             except OSError as trouble:  # a full disk, say; it must not replace the error that ended the block
-                print(f"modescope: warning: cannot write down how the run ended: {trouble}", flush=True)
+                say(f"warning: cannot write down how the run ended: {trouble}")
 
     def log(self, metrics: dict[str, float], step: int) -> None:
         """Append values to the curves; a later value for the same metric and step replaces the earlier."""
@@ -150,7 +149,7 @@ class RunLog:
 
     def _one_line(self, error: Exception) -> str:
         """What ended the run, and the last step that was logged."""
-        message = " ".join(str(error).split())[:LONGEST_MESSAGE]
+        message = masked(" ".join(str(error).split()))[:LONGEST_MESSAGE]
         kind = "" if isinstance(error, UserError) else type(error).__name__ + (": " if message else "")
         return f"{kind}{message}" + (f" (last logged step {self._last_step})" if self._last_step is not None else "")
 
@@ -163,7 +162,7 @@ class RunLog:
         return held or lock(path)
 
     def _write_difference(self) -> None:
-        difference = uncommitted()
+        difference = masked(uncommitted())
         if difference:
             (self.folder / DIFF_FILE).write_text(difference, encoding="utf-8")
         else:
