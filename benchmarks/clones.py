@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+from modescope.runs.git import own_environment
+
 BIN = Path(sys.executable).parent
 OFFLINE = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "no_proxy": "127.0.0.1,localhost"}
 IDENTITY = {f"GIT_{role}_{fact}": "t@example.org" for role in ("AUTHOR", "COMMITTER") for fact in ("NAME", "EMAIL")}
@@ -18,7 +20,7 @@ def environment(folder, **more):
     It is sh, which, unlike bash, stays beside the stage that it starts, unless the command says `exec`.
     """
     clean = {
-        key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_", "MODESCOPE_"))
+        key: value for key, value in own_environment().items() if not key.startswith(("DVC_", "MLFLOW_", "MODESCOPE_"))
     } | {"SHELL": "/bin/sh"}
     return {
         **clean,
@@ -58,7 +60,10 @@ def commit(folder, message):
 def copy_of_the_repository(folder):
     """What a clone of the working tree would hold, as a repository of its own."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], capture_output=True, encoding="utf-8"
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        env=own_environment(),
+        capture_output=True,
+        encoding="utf-8",
     )
     names = (
         listed.stdout.splitlines()

@@ -325,6 +325,20 @@ def test_the_commit_and_what_is_not_committed_are_kept(repository, monkeypatch):
     assert "code.diff" in artifacts_of() and "+a = 2" in (OUT / "code.diff").read_text()
 
 
+@pytest.mark.parametrize("name", ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_EXTERNAL_DIFF"])
+def test_gits_variables_of_another_repository_change_nothing(repository, monkeypatch, tmp_path_factory, name):
+    """As git's hooks set them for what they call."""
+    other = tmp_path_factory.mktemp("other")
+    subprocess.run(["git", "init", "-q"], cwd=other, check=True)
+    author = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", *author, "commit", "-q", "--allow-empty", "-m", "other"], cwd=other, check=True)
+    Path("code.py").write_text("a = 2\n", encoding="utf-8")
+    expected = git_facts.uncommitted()
+    monkeypatch.setenv(name, str(other / ".git"))
+    assert git_facts.origin()["git.commit"] == repository
+    assert git_facts.uncommitted() == expected and "+a = 2" in expected
+
+
 def test_a_run_of_an_experiment_is_named_after_both_and_says_what_was_changed(repository, monkeypatch):
     Path("params.yaml").write_text("seed: 1\nimbalance: {gan: {lr: 0.1}}\nold: 3\n", encoding="utf-8")
     subprocess.run(["git", "add", "params.yaml"], check=True)

@@ -78,10 +78,10 @@ def _mend(finding: Finding) -> str:
     if finding.mend is None:
         return ""
     try:
-        aside = finding.mend() or ()
+        done = finding.mend()
     except (OSError, UserError, subprocess.CalledProcessError) as error:
         return f" (failed: {' '.join((getattr(error, 'stderr', None) or str(error)).split())})"
-    return "".join(f" (kept as {os.path.relpath(place, root())})" for place in aside)
+    return "".join(f" (kept as {os.path.relpath(place, root())})" for place in (done if isinstance(done, list) else ()))
 
 
 __all__ = ["Finding", "examine"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from modescope.doctor.finding import Finding, leftover
 from modescope.doctor.processes import runs_git
+from modescope.runs.git import git
 from modescope.runs.git_facts import OUTPUTS
 
 DETACHED, RESTORED = re.compile(r"checkout: moving from (\S+) to [0-9a-f]{40}$"), "dvc: Restore HEAD"
@@ -16,13 +17,6 @@ BASELINE, MERGE, BRANCH = (f"refs/exps/exec/EXEC_{name}" for name in ("BASELINE"
 EXECUTION = (BASELINE, MERGE, BRANCH)  # DVC's own EXEC_HEAD stays after every experiment
 ARGUMENTS = ".dvc/tmp/repro.dat"  # DVC adds it to the index for the time of a stash
 SECONDS_FROM_STASH_TO_DETACHING = 2
-
-
-def git(folder: Path, *arguments: str) -> str:
-    """What a git command prints. Raises CalledProcessError."""
-    return subprocess.run(
-        ["git", *arguments], cwd=folder, capture_output=True, encoding="utf-8", check=True
-    ).stdout.strip()
 
 
 def holds(folder: Path, *arguments: str) -> bool:
@@ -38,7 +32,7 @@ def git_locks(folder: Path) -> Iterator[Finding]:
     """Locks of git commands that were killed; they keep every other from writing."""
     if not holds(folder, "rev-parse", "--git-dir") or runs_git(folder):
         return
-    place = folder / git(folder, "rev-parse", "--git-dir")
+    place = folder / git(folder, "rev-parse", "--git-dir").strip()
     locks = {file: file.stat().st_mtime for file in [*place.glob("*.lock"), *place.glob("refs/**/*.lock")]}
     if locks:
         time.sleep(0.5)  # a program that git_locks does not see may be using it
@@ -147,4 +141,4 @@ def _keep_changes(folder: Path) -> None:
         git(folder, "restore", f"--source={MERGE}", "--worktree", "--", *files)
     else:
         message = "modescope doctor: the workspace with which a killed experiment began"
-        git(folder, "stash", "store", "--message", message, git(folder, "rev-parse", MERGE))
+        git(folder, "stash", "store", "--message", message, git(folder, "rev-parse", MERGE).strip())

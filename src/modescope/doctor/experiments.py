@@ -10,6 +10,7 @@ from typing import Any
 from modescope.doctor.finding import Finding, leftover
 from modescope.doctor.processes import dvc_processes
 from modescope.files import write_json
+from modescope.runs.git import own_environment
 from modescope.runs.locks import lock
 
 EXPERIMENTS = Path(".dvc/tmp/exps")
@@ -90,7 +91,7 @@ def _fail(folder: Path, file: Path, name: str) -> None:
     if process.exists():
         write_json(process, {**_read(process), "returncode": -1})
     # DVC refuses where it has noticed the death already, so the exit code does not matter.
-    subprocess.run(["dvc", "queue", "kill", name], cwd=folder, capture_output=True)
+    subprocess.run(["dvc", "queue", "kill", name], cwd=folder, env=own_environment(), capture_output=True)
     write_json(file, {**_read(file), "status": FAILED})
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import yaml
 
-from modescope.doctor.commits import git, holds
+from modescope.doctor.commits import holds
 from modescope.doctor.finding import Finding, leftover
 from modescope.files import SCRATCH, atomic_path, put_aside
+from modescope.runs.git import git
 
 OURS = re.compile(rf"\.(.+)-[a-z0-9_]{{8}}{re.escape(SCRATCH)}")  # of `files.atomic_path`
 PLACES = ("data", "models", "metrics", "reports", "profiles", ".ckpt")
@@ -38,7 +39,7 @@ def torn_lock(folder: Path) -> Iterator[Finding]:
         return
     text = file.read_text(encoding="utf-8", errors="replace")
     known = f"HEAD:./{LOCK}"
-    committed = git(folder, "show", known) + "\n" if holds(folder, "cat-file", "-e", known) else ""
+    committed = git(folder, "show", known) if holds(folder, "cat-file", "-e", known) else ""
     if is_whole(text) or not (text or committed):
         return
     ours, theirs = (OTHER_SIDE[side].sub("", text) for side in ("ours", "theirs"))

@@ -16,13 +16,13 @@ class Finding:
     Attributes:
         what: one line.
         command: what mends it.
-        mend: does that, without losing any work: what it takes away is put aside, and it returns where. None where the
-            user must decide.
+        mend: does that, without losing any work: what it takes away is put aside, and it returns a list of where. None
+            where the user must decide.
     """
 
     what: str
     command: str
-    mend: Callable[[], Sequence[Path] | None] | None = None
+    mend: Callable[[], object] | None = None
 
 
 def leftover(folder: Path, what: str, *places: Path) -> Finding:

@@ -13,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 from modescope.config import PARAMS, load_params, profile_name, profile_names, profile_values, read_yaml
 from modescope.config.profiles import show
 from modescope.dotted import dotted
+from modescope.runs.git import git
 
 OUTPUTS = ("dvc.lock", "metrics", "reports")  # what the pipeline itself writes into git
 SET_BY_HAND = 20  # at most so many values are changed by `-S`; more of them are another profile
@@ -37,7 +38,7 @@ def uncommitted() -> str:
 
     Parameters are left out, which a run has in its own file, and so is what the pipeline writes.
     """
-    return _git("diff", "HEAD", "--", ".", *(f":(exclude){path}" for path in (PARAMS, *OUTPUTS)))
+    return _git("diff", "--no-ext-diff", "HEAD", "--", ".", *(f":(exclude){path}" for path in (PARAMS, *OUTPUTS)))
 
 
 def _changes(baseline: str) -> str:
@@ -78,8 +79,6 @@ def _git(*arguments: str) -> str:
     if not Path(".git").exists():
         return ""
     try:
-        return subprocess.run(
-            ["git", *arguments], capture_output=True, encoding="utf-8", check=True, errors="replace"
-        ).stdout
+        return git(Path(), *arguments)
     except (OSError, subprocess.CalledProcessError):
         return ""
