@@ -15,6 +15,7 @@ import pytest
 from benchmarks.clones import environment, run
 from modescope import doctor
 from modescope.mlflow.store import Store, open_store
+from modescope.process import STARTER
 from tracked_runs import start_python, stored_run, work_folder
 
 PIPELINE = """
@@ -324,6 +325,19 @@ def test_a_stage_without_its_dvc(project, capsys):
     parent.kill()
     parent.wait()
     check(capsys, "a stage trains on although its DVC is gone: `-c import time")
+
+
+def test_a_server_without_its_modescope_ui(project, capsys):
+    """Its own, which carries the number of a process that is gone; another server here is the user's."""
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)", "mlflow", "server"]
+    theirs, ours = subprocess.Popen(sleep), subprocess.Popen(sleep, env={**os.environ, STARTER: str(gone.pid)})
+    child = subprocess.Popen(sleep, env={**os.environ, STARTER: str(os.getpid())})
+    check(capsys, "MLflow's server goes on although its `modescope ui` is gone: `-c import time; time.sleep(60) mlflow")
+    assert [process.poll() is None for process in (theirs, ours, child)] == [True, False, True]
+    for process in (theirs, child):
+        process.kill()
 
 
 def test_runs_that_seem_to_run(project, capsys):

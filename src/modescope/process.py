@@ -24,6 +24,7 @@ ADVICE = {
     errno.EPERM: "give yourself the right to it",
 }
 PR_SET_PDEATHSIG = 1
+STARTER = "MODESCOPE_STARTED_BY"  # in the environment of a server of ours: the process with which it ends
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # man 3 mallopt
 
 

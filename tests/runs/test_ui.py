@@ -57,22 +57,38 @@ def test_the_server_keeps_to_this_machine(project):
     assert "--host 127.0.0.1" in command and "--workers 1" in command
 
 
-def test_the_pages_come_up_and_ctrl_c_ends_them(project):
+@pytest.fixture
+def shown(project):
+    """`modescope ui` and the port on which its pages are up."""
     port = free_port()
-    shown = start_python(
-        f"import sys; sys.argv = ['modescope', 'ui', '--port', '{port}']; from modescope.cli import main; main()"
-    )
-    try:
-        lines = [shown.stdout.readline(), shown.stdout.readline()]
-        assert f"127.0.0.1:{port}" in lines[0] and "no runs yet" in lines[1], lines
-        family = psutil.Process(shown.pid).children(recursive=True)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as page:
-            assert page.status == 200
-        shown.send_signal(signal.SIGINT)
-        _, errors = shown.communicate(timeout=20)
-    finally:
-        shown.kill()
-    assert shown.returncode == 130 and "Traceback" not in errors
-    assert 1 <= len(family) <= 4 and not any(
-        process.is_running() and process.status() != "zombie" for process in family
-    )
+    command = f"import sys; sys.argv = ['modescope', 'ui', '--port', '{port}']; from modescope.cli import main; main()"
+    ui = start_python(command)
+    lines = [ui.stdout.readline(), ui.stdout.readline()]
+    assert f"127.0.0.1:{port}" in lines[0] and "no runs yet" in lines[1], lines
+    yield ui, port
+    ui.kill()
+
+
+def is_there(process):
+    return process.is_running() and process.status() != "zombie"
+
+
+def test_the_pages_come_up_and_ctrl_c_ends_them(shown):
+    ui, port = shown
+    family = psutil.Process(ui.pid).children(recursive=True)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as page:
+        assert page.status == 200
+    ui.send_signal(signal.SIGINT)
+    _, errors = ui.communicate(timeout=20)
+    assert ui.returncode == 130 and "Traceback" not in errors
+    assert 1 <= len(family) <= 4 and not any(map(is_there, family))
+
+
+def test_kill_9_ends_the_server_with_its_workers(shown):
+    ui, port = shown
+    family = psutil.Process(ui.pid).children(recursive=True)
+    ui.kill()
+    psutil.wait_procs(family, timeout=10)
+    assert len(family) >= 2 and not any(map(is_there, family))
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port))

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import psutil
 
 from modescope.doctor.finding import Finding
+from modescope.process import STARTER
 
 SECONDS_TO_CLOSE = 10
 STAGE = "modescope.stages."
@@ -22,14 +24,15 @@ def at_work(folder: Path) -> str | None:
 
 
 def orphans(folder: Path) -> Iterator[Finding]:
-    """Stages that DVC started and whose DVC is gone."""
+    """Stages whose DVC is gone, and MLflow's servers whose `modescope ui` is."""
     for process in _inside(folder):
         if _is_orphan(process):
-            yield Finding(
-                f"a stage trains on although its DVC is gone: `{_shown(process)}`",
-                f"kill {process.pid}",
-                lambda process=process: _end(process),
+            what = (
+                "a stage trains on although its DVC is gone"
+                if _is_stage(process.info["cmdline"])
+                else "MLflow's server goes on although its `modescope ui` is gone"
             )
+            yield Finding(f"{what}: `{_shown(process)}`", f"kill {process.pid}", partial(_end, process))
 
 
 def is_dvc(command: Sequence[str]) -> bool:
@@ -38,7 +41,7 @@ def is_dvc(command: Sequence[str]) -> bool:
 
 def is_ours(command: Sequence[str]) -> bool:
     by_name = any(Path(word).name == "modescope" for word in command[:2]) and not LOOKING_ON & set(command)
-    return by_name or any(word.startswith(STAGE) for word in command)
+    return by_name or _is_stage(command)
 
 
 def dvc_processes() -> set[int]:
@@ -60,12 +63,18 @@ def _inside(folder: Path) -> Iterator[psutil.Process]:
 
 
 def _is_orphan(process: psutil.Process) -> bool:
-    if not any(word.startswith(STAGE) for word in process.info["cmdline"]):
-        return False
+    """Whether what started it, a stage's DVC or a server's `modescope ui`, is none of its ancestors."""
     try:
-        return "DVC_STAGE" in process.environ() and not any(is_dvc(parent.cmdline()) for parent in process.parents())
-    except psutil.Error:  # it has just ended
+        given, ancestors = process.environ(), process.parents()
+        if _is_stage(process.info["cmdline"]):
+            return "DVC_STAGE" in given and not any(is_dvc(each.cmdline()) for each in ancestors)
+        return STARTER in given and given[STARTER] not in {str(each.pid) for each in (process, *ancestors)}
+    except psutil.Error:  # it has just ended, or is another user's
         return False
+
+
+def _is_stage(command: Sequence[str]) -> bool:
+    return any(word.startswith(STAGE) for word in command)
 
 
 def _shown(process: psutil.Process) -> str:
@@ -76,9 +85,11 @@ def _shown(process: psutil.Process) -> str:
 
 def _end(process: psutil.Process) -> None:
     """Let it close its run; kill it if it takes too long."""
-    process.terminate()
     try:
+        process.terminate()
         process.wait(SECONDS_TO_CLOSE)
     except psutil.TimeoutExpired:
         process.kill()
         process.wait(SECONDS_TO_CLOSE)
+    except psutil.NoSuchProcess:  # it ended with another
+        pass

@@ -12,6 +12,7 @@ from typing import Any
 
 from modescope.errors import UserError
 from modescope.mlflow.store import TRAINING, Store, opened
+from modescope.process import STARTER, die_with_parent
 
 SECONDS_TO_START = 120
 CHARTS = f"{TRAINING}&compareRunsMode=CHART"
@@ -36,8 +37,13 @@ def serve(port: int) -> None:
         print("\n".join(links))
         return
     _check_free(port)
-    command, environment = server_command(store.uri, port), {**os.environ, **LIGHT}
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+    server = subprocess.Popen(
+        server_command(store.uri, port),
+        env={**os.environ, **LIGHT, STARTER: str(os.getpid())},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=die_with_parent,  # MLflow's server passes SIGTERM on to its worker
+    )
     try:
         _wait_until_up(server, port)
         print("\n".join([f"MLflow is up at {store.address(port)} (Ctrl-C ends it)", *links]), flush=True)
@@ -106,11 +112,12 @@ def _wait_until_up(server: subprocess.Popen, port: int) -> None:
 
 
 def _end(server: subprocess.Popen) -> None:
-    """End the server with its workers, which share its session."""
-    if server.poll() is None:
-        os.killpg(server.pid, signal.SIGTERM)
+    """End the server with its workers, which share its session and may have outlived it."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
         try:
+            os.killpg(server.pid, number)
             server.wait(10)
         except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
+            continue
+        except ProcessLookupError:
+            return
