@@ -98,12 +98,23 @@ def _picture(pixels, kind="PNG"):
     return file.getvalue()
 
 
-def _put_parquet(folder, split, rows=None, first_label=0, first_picture=None, column="img", bare=None):
+def _png_header(width, height):
+    """A PNG file that says how large it is and holds nothing else."""
+    return (
+        _picture(_pixels(1, 1, 1, 3)[0])[:16]
+        + width.to_bytes(4, "big")
+        + height.to_bytes(4, "big")
+        + b"\x08\x02"
+        + bytes(30)
+    )
+
+
+def _put_parquet(folder, split, rows=None, first_label=0, column="img", bare=None, labels=None, **first):
     rows = ROWS[split] if rows is None else rows
     pictures = [{"bytes": _picture(pixels), "path": "x.png"} for pixels in _pixels(rows, 32, 32, 3)]
-    if first_picture is not None:
-        pictures[0]["bytes"] = first_picture
-    labels = [first_label, *(k % 10 for k in range(1, rows))]
+    if "first_picture" in first:
+        pictures[0]["bytes"] = first["first_picture"]
+    labels = labels or [first_label, *(k % 10 for k in range(1, rows))]
     pyarrow.parquet.write_table(pyarrow.table({column: bare or pictures, "label": labels}), folder / f"{split}.parquet")
 
 
@@ -189,6 +200,19 @@ def test_a_truncated_official_archive_is_refused(small_mirror, monkeypatch, arch
         ({"first_label": 10}, "labels .*10.*, expected 0 to 9"),
         ({"column": "image"}, "not readable as parquet with columns img and label"),
         ({"bare": [b"bare bytes"] * 20}, "not readable as parquet with columns img and label"),
+        ({"first_label": None}, "labels .*None, expected 0 to 9"),
+        ({"first_label": -(2**40)}, "labels -1099511627776, .*, expected 0 to 9"),
+        ({"labels": [[0]] * 20}, "label is list"),
+        ({"labels": ["0"] * 20}, "label is string"),
+        ({"labels": [0.5] * 20}, "label is double"),
+        ({"bare": [{"bytes": "text"}] * 20}, "img.bytes are string"),
+        ({"bare": [{"bytes": [1, 2]}] * 20}, "img.bytes are list"),
+        ({"bare": [{"bytes": None}] * 20}, "img.bytes are null"),
+        ({"first_picture": None}, "row 0 is no readable 32x32 image"),
+        ({"first_picture": _png_header(60_000, 60_000)}, "row 0 is no readable 32x32 image"),
+        ({"first_picture": _png_header(10_000, 8_000)}, "row 0 is no readable 32x32 image"),
+        ({"first_picture": _png_header(32, 32)}, "row 0 is no readable 32x32 image"),
+        ({"first_picture": _picture(_pixels(1, 32, 32, 3)[0], "GIF")}, "row 0 is no readable 32x32 image"),
         ({"first_picture": b"no picture"}, "row 0 is no readable 32x32 image"),
         ({"first_picture": _picture(_pixels(1, 1, 1, 3)[0])}, "row 0 is no readable 32x32 image"),
     ],

@@ -3,6 +3,7 @@
 import io
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from modescope.data import archives
+from modescope.data.archives import Archive, download, find, has_md5
 from modescope.data.prepared import Dataset
 from modescope.data.splits import draw_split
 from modescope.errors import UserError
@@ -22,6 +23,7 @@ from modescope.vision import torchvision
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR10_ROWS = {"train": 50_000, "test": 10_000}
+PARQUET_BYTES = 4096  # of an image, at most
 DIGITS_TEST_SHARE = 0.2
 DIGITS_SEED = 0
 
@@ -51,12 +53,12 @@ def cifar10() -> Splits:
         them.
     """
     official = torchvision.datasets.CIFAR10
-    archive, is_official = f"cifar10/{official.filename}", archives.has_md5(official.tgz_md5)
-    if path := archives.find(archive, is_official):
+    archive = Archive(f"cifar10/{official.filename}", 170_498_071, has_md5(official.tgz_md5))
+    if path := find(archive):
         return _official_cifar10(path)
     if paths := _cifar10_parquet():
         return {split: _read_parquet(path) for split, path in paths.items()}
-    return _official_cifar10(archives.download(archive, is_official, [official.url]))
+    return _official_cifar10(download(archive, [official.url]))
 
 
 def mnist() -> Splits:
@@ -64,9 +66,8 @@ def mnist() -> Splits:
     official = torchvision.datasets.MNIST
     paths = []
     for name, md5 in official.resources:
-        archive, is_official = f"mnist/{name}", archives.has_md5(md5)
-        urls = [mirror + name for mirror in official.mirrors]
-        paths.append(archives.find(archive, is_official) or archives.download(archive, is_official, urls))
+        archive = Archive(f"mnist/{name}", 9_912_422, has_md5(md5))
+        paths.append(find(archive) or download(archive, [mirror + name for mirror in official.mirrors]))
     data = _read_official(official, paths, "MNIST/raw")
     return {
         split: Dataset("mnist", "official", each.data.unsqueeze(1), each.targets.long(), DIGITS)
@@ -125,7 +126,8 @@ def _cifar10_parquet() -> dict[str, Path] | None:
     """The mirror's two parquet files, or None if it lacks one of them."""
     paths = {}
     for split, rows in CIFAR10_ROWS.items():
-        path = archives.find(f"cifar10/{split}.parquet", lambda path, rows=rows: _parquet_fault(path, rows), keep=False)
+        archive = Archive(f"cifar10/{split}.parquet", rows * PARQUET_BYTES, partial(_parquet_fault, rows=rows))
+        path = find(archive, keep=False)
         if path is None:
             return None
         paths[split] = path
@@ -137,16 +139,19 @@ def _parquet_fault(path: Path, rows: int) -> str | None:
 
     These files have no official checksum: this is the check that they get.
     """
+    wanted = "not readable as parquet with columns img and label"
     try:
-        table = pyarrow.parquet.read_table(path, columns=["img", "label"])
-        labels = table.column("label").to_numpy()
-        table.column("img").combine_chunks().field("bytes")
-    except (pyarrow.ArrowException, OSError, KeyError, AttributeError) as error:
-        return f"not readable as parquet with columns img and label: {str(error).splitlines()[0]}"
+        schema = pyarrow.parquet.read_schema(path)
+        kinds = [schema.field("img").type.field("bytes").type, schema.field("label").type]
+        if not (pyarrow.types.is_binary(kinds[0]) and pyarrow.types.is_integer(kinds[1])):
+            return f"{wanted}: img.bytes are {kinds[0]}, label is {kinds[1]}"
+        labels = pyarrow.parquet.read_table(path, columns=["label"]).column("label").combine_chunks()
+    except (pyarrow.ArrowException, OSError, KeyError, AttributeError, TypeError, ValueError) as error:
+        return f"{wanted}: {' '.join(str(error).split())[:200]}"
     if len(labels) != rows:
         return f"{len(labels)} rows, expected {rows}"
-    if not np.array_equal(np.unique(labels), np.arange(len(CIFAR10))):
-        return f"labels {sorted(set(labels.tolist()))}, expected 0 to {len(CIFAR10) - 1}"
+    if (found := sorted(set(labels.to_pylist()), key=str)) != list(range(len(CIFAR10))):
+        return f"labels {', '.join(map(str, found[-20:]))}, expected 0 to {len(CIFAR10) - 1}"
     return None
 
 
@@ -159,14 +164,20 @@ def _read_parquet(path: Path) -> Dataset:
     images = np.empty((len(pictures), 32, 32, 3), dtype=np.uint8)
     for row, picture in enumerate(tqdm(pictures, desc=f"decoding {path.name}", unit=" images", disable=None)):
         try:
-            image = Image.open(io.BytesIO(picture.as_py())).convert("RGB")
-        except OSError:
-            image = None
-        if image is None or image.size != (32, 32):
-            raise UserError(f"{path}: row {row} is no readable 32x32 image: replace the file by a good copy")
-        images[row] = image
+            images[row] = _decode(picture.as_py())
+        except Exception:  # Pillow names no errors of its own
+            fault = f"{path}: row {row} is no readable 32x32 image"
+            raise UserError(f"{fault}: replace the file by a good copy") from None
     labels = torch.from_numpy(table.column("label").to_numpy().astype(np.int64))
     return Dataset("cifar10-jpeg", "parquet", _channels_first(images), labels, CIFAR10)
+
+
+def _decode(picture: bytes) -> Image.Image:
+    """A JPEG or PNG file of 32x32 pixels. Another size is refused by its header, before it takes memory."""
+    image = Image.open(io.BytesIO(picture), formats=("JPEG", "PNG"))
+    if image.size != (32, 32):
+        raise ValueError(f"expected 32x32 pixels, found {image.size}")
+    return image.convert("RGB")
 
 
 def _embedded_digits(name: str, size: int, channels: int) -> Splits:

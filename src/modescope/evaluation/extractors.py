@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from modescope.data import archives
+from modescope.data.archives import Archive, download, find
 from modescope.data.batches import to_unit
 from modescope.errors import UserError
 from modescope.files import root, sha256
@@ -16,7 +16,7 @@ from modescope.models.classifiers import load_judge
 from modescope.models.weights import WEIGHTS
 
 INCEPTION_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
-INCEPTION_SHA256 = "6726825d"
+INCEPTION_SHA256, INCEPTION_BYTES = "6726825d", 2**27  # bytes at most
 INCEPTION_URLS = (f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{INCEPTION_WEIGHTS}",)
 
 
@@ -97,11 +97,12 @@ def find_inception_weights() -> Path:
     def check(path: Path) -> str | None:
         return sha256_fault(path, INCEPTION_SHA256)
 
-    found = archives.find(INCEPTION_WEIGHTS, check)
+    archive = Archive(INCEPTION_WEIGHTS, INCEPTION_BYTES, check)
+    found = find(archive)
     if found is not None:
         return found
     try:
-        return archives.download(INCEPTION_WEIGHTS, check, INCEPTION_URLS)
+        return download(archive, INCEPTION_URLS)
     except UserError as error:
         raise UserError(
             "the extractor `inception` needs its weights, and they cannot be fetched: "
