@@ -7,6 +7,7 @@ SECRETS = {
     re.compile(r"(://[^\s/:@]*:)(?!\d*(?:[/?#\s]|$))\S*@"): r"\1***@",  # scheme://user:PASSWORD@host, not host:port/a@b
     re.compile(r"(?i)((?:passw(?:or)?d|pwd|token|secret|signature|sig|credential|api_?key)=)[^\s&;#'\"]+"): r"\1***",
 }
+LONGEST_LINE = 2_000  # characters of a message
 
 
 def masked(text: str) -> str:
@@ -17,8 +18,10 @@ def masked(text: str) -> str:
 
 
 def say(message: str) -> None:
-    """One line on stderr, masked."""
-    print(f"modescope: {masked(' '.join(message.split()))}", file=sys.stderr, flush=True)
+    """One line on stderr, masked, whatever a file put into the message: no control characters, not without end."""
+    line = " ".join(masked(message).split())[:LONGEST_LINE]
+    line = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+    print(f"modescope: {line}", file=sys.stderr, flush=True)
 
 
 class UserError(Exception):

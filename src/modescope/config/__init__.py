@@ -14,8 +14,8 @@ from modescope.config.params import (
     profile_name,
     profile_names,
     profile_values,
-    read_yaml,
 )
+from modescope.config.reading import parse_yaml, read_yaml
 from modescope.config.sections import Classifier, Evaluation
 from modescope.config.two_stage import GANConfig, Stage1Config
 
@@ -34,6 +34,7 @@ __all__ = [
     "load_params",
     "merge",
     "parse_params",
+    "parse_yaml",
     "profile_name",
     "profile_names",
     "profile_values",

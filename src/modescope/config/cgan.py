@@ -5,14 +5,18 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from modescope.config.base import (
+    BatchSize,
     Betas,
     Count,
     EmaDecay,
     Fraction,
+    Name,
     Names,
     NonNegative,
+    Part,
     Positive,
     Section,
+    Width,
     resolve,
 )
 
@@ -37,15 +41,15 @@ class Recipe(Section):
 class CganTraining(Section):
     """What the rows share. Widths are channels of each network's first maps; a step is one update of the generator."""
 
-    latent_dim: Count
-    generator_width: Annotated[int, Field(ge=2, multiple_of=2)]
-    discriminator_width: Count
-    critic_width: Count
-    batch_size: Annotated[int, Field(ge=2)]
+    latent_dim: Width
+    generator_width: Annotated[Width, Field(multiple_of=2)]
+    discriminator_width: Width
+    critic_width: Width
+    batch_size: BatchSize
     generator_steps: Count
     lr_generator: Positive
     lr_discriminator: Positive
-    dropout: Annotated[float, Field(ge=0, lt=1)]
+    dropout: Part
     generator_momentum: Fraction
     generator_labels: Literal["multiply", "concat"]
     discriminator_labels: Literal["map", "projection"]
@@ -58,7 +62,7 @@ class CganConfig(CganTraining, Recipe):
     """Everything that one training of study 3 reads."""
 
     mode: Mode
-    loss: str
+    loss: Name
 
 
 class Cgan(Section):
@@ -68,10 +72,10 @@ class Cgan(Section):
 
     modes: Annotated[list[Mode], Field(min_length=1)]
     losses: Names
-    per_class_samples: Annotated[int, Field(ge=2)]
+    per_class_samples: Annotated[Count, Field(ge=2)]
     training: CganTraining
-    recipes: Annotated[dict[str, Recipe], Field(min_length=1)]
-    ours: dict[str, Overrides]
+    recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
+    ours: dict[Name, Overrides]
 
     @model_validator(mode="after")
     def _rows_resolve(self) -> "Cgan":

@@ -4,25 +4,39 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from modescope.config.base import Betas, Count, EmaDecay, Fraction, LrSchedule, Names, NonNegative, Positive, Section
+from modescope.config.base import (
+    BatchSize,
+    Betas,
+    Count,
+    EmaDecay,
+    Fraction,
+    LrSchedule,
+    Name,
+    Names,
+    NonNegative,
+    Part,
+    Positive,
+    Section,
+    Width,
+)
 
 
 class Gan(Section):
     """Study 1's GAN. BatchNorm momenta in PyTorch's sense: the weight of the newest batch."""
 
-    latent_dim: Count
-    width: Count
-    batch_size: Annotated[int, Field(ge=2)]
+    latent_dim: Width
+    width: Width
+    batch_size: BatchSize
     epochs: Count
     max_steps: Count
     lr: Positive
     betas: Betas
-    dropout: Annotated[float, Field(ge=0, lt=1)]
+    dropout: Part
     generator_momentum: Fraction
     discriminator_momenta: Annotated[list[Fraction], Field(min_length=3, max_length=3)]
-    loss: str
+    loss: Name
     d_loss_scale: Positive
-    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None
+    ema_decay: EmaDecay
 
     @property
     def lr_discriminator(self) -> float:
@@ -46,17 +60,17 @@ class ResidualGan(Section):
         diff_augment: the discriminator sees translated and cut images, real and generated alike (Zhao et al. 2020).
     """
 
-    latent_dim: Count
-    generator_width: Count
-    discriminator_width: Count
-    batch_size: Annotated[int, Field(ge=2)]
+    latent_dim: Width
+    generator_width: Width
+    discriminator_width: Width
+    batch_size: BatchSize
     generator_steps: Count
     n_critic: Count
     lr_generator: Positive
     lr_discriminator: Positive
     lr_schedule: LrSchedule
     betas: Betas
-    loss: str
+    loss: Name
     d_loss_scale: Positive
     ema_decay: EmaDecay
     flip: bool
@@ -66,8 +80,8 @@ class ResidualGan(Section):
 class Vae(Section):
     """pythae's ResNet VAE: AdamW; `eval_fraction` of the images choose the best epoch."""
 
-    latent_dim: Count
-    batch_size: Count
+    latent_dim: Width
+    batch_size: BatchSize
     epochs: Count
     max_steps: Count
     lr: Positive
@@ -79,7 +93,7 @@ class Vae(Section):
 class Mixture(Section):
     """The Gaussian mixture fitted to the VAE's codes."""
 
-    components: Count
+    components: Width
 
 
 class Imbalance(Section):
@@ -101,9 +115,9 @@ class Imbalance(Section):
 class Hybrid(Section):
     """Study 1b: study 1's VAE and GAN trained as one, and the tests of its codes against N(0, I)."""
 
-    batch_size: Annotated[int, Field(ge=2)]
+    batch_size: BatchSize
     epochs: Count
     max_steps: Count
     adversarial_weight: NonNegative
-    num_codes: Annotated[int, Field(ge=20)]
-    permutations: Annotated[int, Field(ge=19)]
+    num_codes: Annotated[Count, Field(ge=20)]
+    permutations: Annotated[Count, Field(ge=19)]

@@ -1,17 +1,14 @@
 """`params.yaml` as a whole, and the profiles that fill it."""
 
-from copy import deepcopy
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from modescope.config.base import Section, first_problem, resolve
+from modescope.config.base import Name, Section, first_problem, resolve
 from modescope.config.cgan import Cgan, CganConfig, Stacked
 from modescope.config.imbalance import Hybrid, Imbalance
+from modescope.config.reading import read_yaml
 from modescope.config.sections import Classifier, Datasets, Evaluation, Seeds, Split
 from modescope.config.two_stage import GANConfig, Stage1Config, TwoStage
 from modescope.errors import UserError
@@ -30,7 +27,7 @@ class Params(GANConfig):
     deterministic: bool
     datasets: Datasets
     split: Split
-    classifiers: dict[str, Classifier]
+    classifiers: dict[Name, Classifier]
     imbalance: Imbalance
     hybrid: Hybrid
     two_stage: TwoStage
@@ -126,31 +123,22 @@ def parse_params(values: Any, source: str) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        raise UserError(f"{source}: {first_problem(error)}; `modescope use standard` restores a valid file") from None
-
-
-def read_yaml(path: Path) -> Any:
-    """YAML 1.2, as DVC reads and writes it: 1e-05 is a number (PyYAML's 1.1 takes it for a text)."""
-    return deepcopy(_parse_yaml(path.read_text(encoding="utf-8")))
-
-
-@cache
-def _parse_yaml(text: str) -> Any:
-    """Kept, because the standard profile is read for every profile that lies over it."""
-    return YAML(typ="safe").load(text)
+        raise UserError(f"{source}: {first_problem(error)}") from None
 
 
 def load_params(path: Path = PARAMS) -> Params:
     """Read and validate params.yaml. Raises UserError in one line for a missing file, bad YAML, unknown keys or bad
     values.
     """
+    if not Path(path).exists():
+        raise UserError(f"{path} is missing: run `modescope use standard` in the repository's folder")
     try:
-        values = read_yaml(Path(path))
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: run `modescope use standard` in the repository's folder") from None
-    except YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    return parse_params(values, str(path))
+        values = read_yaml(path)
+        if not values:
+            raise UserError(f"{path} is empty")
+        return parse_params(values, str(path))
+    except UserError as error:
+        raise UserError(f"{error}; `modescope use standard` restores a valid file") from None
 
 
 def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -171,7 +159,7 @@ def profile_values(name: str) -> dict[str, Any]:
     """The complete values of a profile: its file laid over the standard one. Raises UserError for an unknown name."""
     if name not in profile_names():
         raise UserError(f"unknown profile `{name}`: there are {', '.join(profile_names())}")
-    return merge(read_yaml(PROFILES / "standard.yaml"), read_yaml(PROFILES / f"{name}.yaml") or {})
+    return merge(read_yaml(PROFILES / "standard.yaml"), read_yaml(PROFILES / f"{name}.yaml"))
 
 
 def profile_name(params: Params) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
-from ruamel.yaml.error import YAMLError
 
 from modescope.config import (
     PARAMS,
@@ -72,12 +71,11 @@ def show(values: dict[str, Any], key: str) -> str:
 
 
 def _current() -> dict[str, Any]:
-    """Values of params.yaml; none where it is missing or no YAML mapping."""
+    """Values of params.yaml; none where it cannot be read or is no YAML mapping."""
     try:
-        values = read_yaml(PARAMS)
-    except (FileNotFoundError, YAMLError):
+        return read_yaml(PARAMS)
+    except UserError:
         return {}
-    return values if isinstance(values, dict) else {}
 
 
 def _current_profile() -> str | None:
@@ -111,12 +109,21 @@ def _write(values: dict[str, Any]) -> None:
     )
     document = editor.load(standard.read_text(encoding="utf-8"))
     lay_over(document, values)
+    if PARAMS.is_dir() and not PARAMS.is_symlink():
+        _remove_empty(PARAMS)
     with atomic_path(PARAMS) as temporary:
         if values == read_yaml(standard):
             shutil.copyfile(standard, temporary)  # the editor would join lines
         else:
             editor.dump(document, temporary)
         load_params(temporary)
+
+
+def _remove_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        raise UserError(f"{folder} is a folder, and not an empty one: move it away") from None
 
 
 def lay_over(document: MutableMapping[str, Any], values: dict[str, Any]) -> None:

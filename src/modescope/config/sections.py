@@ -5,13 +5,15 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from modescope.config.base import (
+    BatchSize,
     Count,
     Fraction,
-    Names,
+    Name,
     NonNegative,
     Positive,
     Section,
     Seed,
+    Width,
 )
 
 
@@ -30,9 +32,9 @@ class Split(Section):
 
     seed: Seed
     total: Count
-    classes: Names
-    counts: dict[str, list[Count]]
-    long_tailed: dict[str, Annotated[float, Field(ge=1)]]
+    classes: Annotated[list[str], Field(min_length=1)]
+    counts: dict[Name, list[Count]]
+    long_tailed: dict[Name, Annotated[Positive, Field(ge=1)]]
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> "Split":
@@ -49,8 +51,8 @@ class Classifier(Section):
     role: Literal["guide", "judge"]
     seed: Seed
     epochs: Positive
-    batch_size: Count
-    widths: Annotated[list[Count], Field(min_length=1)]
+    batch_size: BatchSize
+    widths: Annotated[list[Width], Field(min_length=1)]
     lr: Positive
     weight_decay: NonNegative
     label_smoothing: Fraction
@@ -68,8 +70,8 @@ class Seeds(Section):
 
     more: list[Seed]
     models: list[Literal["gan", "gan-ours", "vae"]]
-    splits: list[str]
-    rows: list[str]
+    splits: list[Name]
+    rows: list[Name]
 
 
 class Evaluation(Section):

@@ -4,7 +4,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from modescope.config.base import Betas, Count, EmaDecay, LrSchedule, NonNegative, Positive, Section, Seed
+from modescope.config.base import (
+    BatchSize,
+    Betas,
+    Count,
+    EmaDecay,
+    LrSchedule,
+    Name,
+    NonNegative,
+    Positive,
+    Section,
+    Seed,
+    Width,
+    shown,
+)
 
 Overrides = dict[str, Any]
 STAGE1_ALONE = {
@@ -28,12 +41,12 @@ class Stage1Config(Section):
     """
 
     seed: Seed
-    latent_dim: Count
+    latent_dim: Width
     prior: Literal["diagonal", "sphere", "orthogonal", "normal"]
     network: Literal["dcgan", "residual"]
-    ngf: Count
-    ndf: Count
-    batch_size: Annotated[int, Field(ge=2)]
+    ngf: Width
+    ndf: Width
+    batch_size: BatchSize
     lr_generator: Positive
     lr_discriminator: Positive
     betas: Betas
@@ -42,7 +55,7 @@ class Stage1Config(Section):
     stage1_epochs: Count
     stage1_max_generator_steps: Count
     stage1_checkpoint: str | None
-    loss: str
+    loss: Name
     ema_decay: EmaDecay
     lr_schedule: LrSchedule
     flip: bool
@@ -57,9 +70,9 @@ class GANConfig(Stage1Config):
     add_stage2_input: bool
     add_stage2_ff: bool
     add_stage2_conv: bool
-    sft_input_dim: Count
-    sft_ff_dim: Count
-    sft_conv_hidden: Annotated[int, Field(ge=2)]
+    sft_input_dim: Width
+    sft_ff_dim: Width
+    sft_conv_hidden: Annotated[Width, Field(ge=2)]
     adapter_start: Literal["identity", "random"]
     n_gen: Count
     stage2_epochs: Count
@@ -101,9 +114,9 @@ class TwoStage(Section):
     its key `budget` (1) scales stage2_max_generator_steps.
     """
 
-    split: str
-    stage1: Annotated[dict[str, Overrides], Field(min_length=1)]
-    rows: Annotated[dict[str, Overrides], Field(min_length=1)]
+    split: Name
+    stage1: Annotated[dict[Name, Overrides], Field(min_length=1)]
+    rows: Annotated[dict[Name, Overrides], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _stage1_has_names_of_its_own(self) -> "TwoStage":
@@ -131,7 +144,7 @@ class TwoStage(Section):
             budget = row.get("budget", 1)
             if type(budget) not in (int, float) or not 0 < budget <= 1000:
                 raise ValueError(
-                    f"two_stage.rows.{name}: `budget` = {budget!r}: input should be a number above 0, "
+                    f"two_stage.rows.{name}: `budget` = {shown(budget)}: input should be a number above 0, "
                     "the row's part of stage2_max_generator_steps"
                 )
         return self

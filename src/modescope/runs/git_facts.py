@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
-from modescope.config import PARAMS, load_params, profile_name, profile_names, profile_values, read_yaml
+from modescope.config import PARAMS, load_params, parse_yaml, profile_name, profile_names, profile_values, read_yaml
 from modescope.config.profiles import show
 from modescope.dotted import dotted
+from modescope.errors import UserError
 from modescope.runs.git import git
 
 OUTPUTS = ("dvc.lock", "metrics", "reports")  # what the pipeline itself writes into git
@@ -47,10 +45,10 @@ def _changes(baseline: str) -> str:
     After a `modescope use` that was not committed, what differs from that profile, the nearest one.
     """
     try:
-        before, now = YAML(typ="safe").load(_git("show", f"{baseline}:./{PARAMS}")), read_yaml(PARAMS)
-    except (YAMLError, FileNotFoundError):
+        before, now = parse_yaml(_git("show", f"{baseline}:./{PARAMS}"), baseline), read_yaml(PARAMS)
+    except UserError:
         return ""
-    changed = differing(before or {}, now)
+    changed = differing(before, now)
     if len(changed) > SET_BY_HAND:
         changed = min((differing(profile_values(name), now) for name in profile_names()), key=len, default=changed)
     shown = [f"{name}={value}" for name, value in changed.items()][:SET_BY_HAND]
