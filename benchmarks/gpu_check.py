@@ -140,7 +140,7 @@ def machine() -> dict[str, Any]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """`python` is this interpreter with the packed wheels; two threads a stage, since several run at once."""
+    """`python` is this interpreter with the packed wheels; threads wait asleep, since several stages run at once."""
     bin, site = folder / "bin", folder / "site"
     if not bin.exists():
         bin.mkdir()
@@ -152,9 +152,8 @@ def environment(folder: Path) -> dict[str, str]:
             wheels = map(str, (folder / "wheels").glob("*.whl"))
             subprocess.run([sys.executable, "-m", "pip", "install", *options, *wheels], check=True)
     mirror = {"MODESCOPE_MIRROR": str(folder / "data-mirror")} if (folder / "data-mirror").is_dir() else {}
-    threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2"), "OMP_WAIT_POLICY": "passive"}
     path = f"{bin}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, **mirror, **threads, "PATH": path, "PYTHONPATH": str(folder / "src")}
+    return {**os.environ, **mirror, "OMP_WAIT_POLICY": "passive", "PATH": path, "PYTHONPATH": str(folder / "src")}
 
 
 def stop(process: subprocess.Popen) -> None:

@@ -30,6 +30,7 @@ LAYERS = [
     {"data"},
     {"runs"},
     {"pictures", "process", "vision"},
+    {"threads"},
     {"config"},
     {"dotted", "files"},
     {"errors"},

@@ -15,6 +15,7 @@ from typing import Any
 import typer
 
 from modescope.errors import UserError, masked, say
+from modescope.threads import tell_torch
 
 ADVICE = {
     errno.ENOSPC: "free some space",
@@ -35,6 +36,7 @@ def run_stage(main: Callable[..., None]) -> None:
     """
     gc.freeze()  # what is imported by now, see `uncollected`
     keep_freed_memory()
+    tell_torch()
     sys.stdout.reconfigure(line_buffering=True)
     die_with_parent()
     stop_on_signals()

@@ -40,7 +40,7 @@ def test_a_run_folder_holds_everything():
         "finished",
         2,
     )
-    assert set(info["params"]) == {"seed", "precision", "deterministic", "hybrid", "imbalance"} and set(
+    assert set(info["params"]) == {"seed", "threads", "precision", "deterministic", "hybrid", "imbalance"} and set(
         info["params"]["imbalance"]
     ) == {"gan", "vae"}
     assert set(flat(info["normality"])) == {

@@ -35,7 +35,7 @@ def test_a_run_folder_holds_everything(model):
     info = read_json(out / "run.json")
     assert (info["run"], info["status"], info["steps"]) == (f"{model}-split4", "finished", 2)
     assert info["data"]["name"] == "digits-rgb" and info["data"]["split"] == "split4"
-    assert set(info["params"]) == {"seed", "precision", "deterministic", "imbalance"} and set(
+    assert set(info["params"]) == {"seed", "threads", "precision", "deterministic", "imbalance"} and set(
         info["params"]["imbalance"]
     ) == {model}
     curves = pd.read_csv(out / "curves.csv")

@@ -126,7 +126,8 @@ def test_a_stage1_is_a_run():
         "finished",
         2,
     )
-    assert info["params"] == {"precision": "fp32", "deterministic": True, **read_json(SETTINGS / "stage1.json")}
+    shared = {"threads": 1, "precision": "fp32", "deterministic": True}
+    assert info["params"] == {**shared, **read_json(SETTINGS / "stage1.json")}
     assert info["data"]["name"] == "digits-rgb" and info["data"]["split"] == "balanced"
     assert {file.name for file in STAGE1.glob("samples/*")} == {"step-000001.png", "step-000002.png"}
     assert load_sampler(STAGE1).sample(5, seed=0).labels.shape == (5,)

@@ -1,9 +1,9 @@
 """`params.yaml` as a whole, and the profiles that fill it."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from modescope.config.base import Name, Section, first_problem, resolve
 from modescope.config.cgan import Cgan, CganConfig, Stacked
@@ -23,6 +23,7 @@ class Params(GANConfig):
     it is written.
     """
 
+    threads: Annotated[int, Field(ge=1, le=256)]
     precision: Literal["fp32", "tf32", "bf16"]
     deterministic: bool
     datasets: Datasets

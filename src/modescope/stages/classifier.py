@@ -35,7 +35,7 @@ def main(name: str, data: Path, out: Path, metrics: Path) -> None:
         study="classifiers",
         run=name,
         model=settings.network,
-        params=params.subset("precision", "deterministic", f"classifiers.{name}"),
+        params=params.subset("threads", "precision", "deterministic", f"classifiers.{name}"),
         inputs=files,
         data={"name": train_set.name, "classes": list(train_set.classes), "split": None},
         hardware=hardware(device, params),

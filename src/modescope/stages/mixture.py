@@ -32,7 +32,8 @@ def main(vae: Path, data: Path, split: Path, out: Path) -> None:
         run=f"vae-gmm-{given.split}",
         model="vae-gmm",
         params=merge(
-            params.subset("seed", "imbalance.mixture"), {"imbalance": {"vae": trained["params"]["imbalance"]["vae"]}}
+            params.subset("seed", "threads", "imbalance.mixture"),
+            {"imbalance": {"vae": trained["params"]["imbalance"]["vae"]}},
         ),
         inputs={**given.files, "vae": weights},
         data=given.described,

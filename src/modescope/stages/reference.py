@@ -39,7 +39,7 @@ def main(
         study=metrics.parent.name,
         run=metrics.stem,
         model="real",
-        params={"evaluation": settings.model_dump()},
+        params=load_params().subset("threads", "evaluation"),
         inputs=files | {"judge": judge / WEIGHTS},
         data={"name": train.name, "classes": list(train.classes), "split": split},
         hardware={"device": device.type, "precision": "fp32"},

@@ -28,7 +28,12 @@ def main(data: Path, judge: Path, out: Path, metrics: Path) -> None:
         study="cgan",
         run=metrics.stem,
         model="real",
-        params={"num_samples": settings.num_samples, "enough": settings.enough, "seed": params.evaluation.seed},
+        params={
+            **params.subset("threads"),
+            "num_samples": settings.num_samples,
+            "enough": settings.enough,
+            "seed": params.evaluation.seed,
+        },
         inputs={"test": data / "test.safetensors", "judge": judge / WEIGHTS},
         data={"name": test.name, "classes": list(test.classes), "split": "test"},
         hardware={"device": device.type, "precision": "fp32"},

@@ -71,7 +71,7 @@ def describe_training(
         study=study,
         run=run,
         model=model,
-        params={**params.subset("precision", "deterministic"), **settings},
+        params={**params.subset("threads", "precision", "deterministic"), **settings},
         inputs={**given.files, **inputs},
         data=given.described,
         hardware=hardware(given.images.device, params),
