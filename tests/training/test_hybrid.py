@@ -8,6 +8,7 @@ from modescope.config import parse_params, profile_values
 from modescope.data.batches import to_unit
 from modescope.models.vae import build_vae
 from modescope.training.checkpoints import Checkpoint
+from modescope.training.collapse import SPREAD
 from modescope.training.hybrid import hybrid_training
 from modescope.training.loop import train
 from modescope.training.objective import Batch
@@ -142,7 +143,7 @@ def test_it_trains_every_network_and_logs(tmp_path):
         assert not torch.equal(before[name], weights[name]), name
     parts = {"vae_loss", "vae_reconstruction", "vae_kl", "vae_adversarial", "d_loss", "d_real", "d_fake", "g_loss"}
     parts |= {"vae_gradient_norm", "d_gradient_norm", "g_gradient_norm"}
-    assert set(log.rows[0][1]) == {f"train/{part}" for part in parts}
+    assert set(log.rows[0][1]) == {f"train/{part}" for part in parts} | {SPREAD}
     assert ("reconstructions", 6, (104, 274, 3)) in log.images and timing.steps == 6
 
 

@@ -14,7 +14,7 @@ from modescope.mlflow.run_page import describe
 from modescope.runs.folder import DIFF_FILE, RUN_FILE, TRACEBACK_FILE, Rows, image_files, read_rows
 
 TEXTS = (TRACEBACK_FILE, DIFF_FILE)
-FACTS = ("key", "stage", "study", "run", "model", "device", "precision", "weights_sha256", "error")
+FACTS = ("key", "stage", "study", "run", "model", "device", "precision", "weights_sha256", "collapsed_at_step", "error")
 PASSING = ("error", "dvc.exp", "dvc.baseline", "changes")  # tags that a run loses when they hold no longer
 STATUS = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
 

@@ -52,8 +52,9 @@ class Run:
 
     @property
     def cells(self) -> dict[str, Any]:
-        """What a table's row shows of it: its name as `run`, and the values that are no lists."""
-        return {"run": self.name} | {name: value for name, value in self.values.items() if not isinstance(value, list)}
+        """What a table's row shows of it: its name as `run`, its collapse, and the values that are no lists."""
+        facts = {"run": self.name, "collapsed": self.info.get("collapsed_at_step")}
+        return facts | {name: value for name, value in self.values.items() if not isinstance(value, list)}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from modescope.errors import UserError
 from modescope.files import sha256
 from modescope.report.figures import FLOOR
 from modescope.report.results import Results, Run, distinct
-from modescope.report.tables import Column, Value, columns
+from modescope.report.tables import COLLAPSED, Column, Value, columns
 from modescope.report.texts import SHARED
 from modescope.report.wording import span
 from modescope.runs.folder import WEIGHTS_FILE
@@ -46,8 +46,15 @@ def floor_row(column: str, cells: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def evaluation_warnings(runs: Iterable[Run]) -> list[str]:
-    """What the evaluation warned of, each warning once with the runs that it holds for."""
+    """What training and evaluation warned of, each warning once with the runs that it holds for."""
+    runs = list(runs)
     warned = [(warning, found.name) for found in runs for warning in found.values.get("warnings", ())]
+    collapses = ((found.info.get("collapsed_at_step"), found.name) for found in runs)
+    warned += [
+        (f"samples are one image, or one for each class, since step {step} of training ({COLLAPSED.strip()})", name)
+        for step, name in collapses
+        if step
+    ]
     named = {one: [name for warning, name in warned if warning == one] for one, _ in warned}
     return [f"Warning ({', '.join(names)}): {warning}." for warning, names in named.items()]
 

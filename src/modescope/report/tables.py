@@ -13,6 +13,8 @@ import yaml
 
 Value = str | int | float | None
 ABSENT = "–"
+NAMES = ("row", "model", "run", "loss")  # columns that name what a row shows
+COLLAPSED = " †"  # after the name of a row whose samples became one image while it was trained
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,9 @@ def _columns() -> dict[str, dict[str, Any]]:
 class Table:
     """Rows under columns with a caption. `facts` (data set, extractor ...) end the caption and are columns of the CSV.
 
-    A row may hold more than its columns: `run`, the names of the runs that it shows, with blanks between them, and
-    `quiet`, whether it is there for comparison. `notes` are warnings, a line each. Markdown has no headings above
-    headings: with `spell_groups` a column's group follows its title there.
+    A row may hold more than its columns: `run`, the names of the runs that it shows, with blanks between them; `quiet`,
+    whether it is there for comparison; `collapsed`, the step of its collapse, which marks it. `notes` are warnings, a
+    line each. Markdown has no headings above headings: with `spell_groups` a column's group follows its title there.
     """
 
     name: str
@@ -107,8 +109,12 @@ class Table:
 
     @property
     def cells(self) -> list[list[str]]:
-        """All rows as printed."""
-        return [[column.cell(row) for column in self.columns] for row in self.rows]
+        """All rows as printed, with a mark after the name of a collapsed one."""
+        printed = [[column.cell(row) for column in self.columns] for row in self.rows]
+        name = next((at for at, column in enumerate(self.columns) if column.key in NAMES), 0)
+        for row, line in zip(self.rows, printed, strict=True):
+            line[name] += COLLAPSED if row.get("collapsed") else ""
+        return printed
 
     @property
     def block_starts(self) -> frozenset[int]:

@@ -21,7 +21,7 @@ from modescope.runs.folder import CURVES_FILE
 
 COLUMNS = columns("run", "key", "device") + (column("precision", title="precision", group="", digits=2),)
 COLUMNS += columns("steps") + (column("steps_per_second", group=""), column("seconds", group=""))
-COLUMNS += columns("resumed_from_step")
+COLUMNS += columns("resumed_from_step", "collapsed_at_step")
 
 
 def timings(name: str, results: Results, runs: Sequence[Run], more: Sequence[Column] = (), note: str = "") -> Table:

@@ -212,16 +212,22 @@ class AdversarialObjective(Objective):
             for kept, new in zip(self.averaged.buffers(), self.generator.buffers(), strict=True):
                 kept.copy_(new)
 
-    @torch.no_grad()
+    def samples(self) -> Tensor:
+        classes = 1 if self.prior.num_classes is None else len(self.prior.known_labels())
+        return self._shown("samples").unflatten(0, (-1, classes))
+
     def preview(self) -> dict[str, Tensor]:
         """The same latent vectors each time, as (N, C, H, W) uint8: "samples", and "fixed_z" where there are labels."""
-        training = self.sampled_generator.training
-        self.sampled_generator.eval()
-        images = {
-            name: self.sampled_generator(*latents.inputs(self.conditional)) for name, latents in self._previews.items()
-        }
-        self.sampled_generator.train(training)
-        return {name: to_uint8(each, low=-1.0) for name, each in images.items()}
+        return {name: self._shown(name) for name in self._previews}
+
+    @torch.no_grad()
+    def _shown(self, name: str) -> Tensor:
+        """Images of one preview, by the generator that samples are drawn from in eval mode."""
+        generator, latents = self.sampled_generator, self._previews[name]
+        training = generator.training
+        images = generator.eval()(*latents.inputs(self.conditional))
+        generator.train(training)
+        return to_uint8(images, low=-1.0)
 
     def extra_state(self) -> dict[str, Any]:
         return {} if self.averaged is None else {"averaged": self.averaged.state_dict()}

@@ -46,7 +46,7 @@ def train_with_package(classifier: Classifier, settings: Settings, images: Tenso
             verbose=False,
         )
     classifier.layers.load_state_dict(net.state_dict())
-    return Timing(time.perf_counter() - began, int(-(-len(loader) * settings.epochs // 1)), resumed_from_step=0)
+    return Timing(time.perf_counter() - began, int(-(-len(loader) * settings.epochs // 1)))
 
 
 def write_package_data(folder: Path, images: Tensor, labels: Tensor) -> None:

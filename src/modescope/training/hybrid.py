@@ -70,6 +70,9 @@ class HybridObjective(Objective):
     def finish_iteration(self) -> None:
         self.adversarial.finish_iteration()
 
+    def samples(self) -> Tensor:
+        return self.adversarial.samples()
+
     @torch.no_grad()
     def preview(self) -> dict[str, Tensor]:
         """ "samples" of N(0, I), and "reconstructions": rows of held-out images, each above its row of G(mu(x))."""

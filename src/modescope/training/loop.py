@@ -10,12 +10,14 @@ from tqdm import tqdm
 
 from modescope.pictures import grid
 from modescope.training.checkpoints import Checkpoint
+from modescope.training.collapse import SPREAD, collapsed_at_step, relative_spread
 from modescope.training.cuda_graph import Graphed
 from modescope.training.device import autocast
 from modescope.training.meter import Meter
 from modescope.training.objective import Batch, Objective, Phase, Training
 
 CURVE_POINTS = 200  # points of a curve
+WATCHED_POINTS = 50  # of them, at which the samples' spread is measured
 PREVIEWS = 10  # previews of a training run
 SECONDS_BETWEEN_LINES = 30
 
@@ -31,17 +33,18 @@ class Log(Protocol):
 
 
 class Timing(NamedTuple):
-    """What a training run took, before and after its interruptions."""
+    """What a training run took, before and after its interruptions, and since when its samples are one image."""
 
     seconds: float
     steps: int
-    resumed_from_step: int
+    resumed_from_step: int = 0
+    collapsed_at_step: int | None = None
 
     @property
     def steps_per_second(self) -> float:
         return self.steps / self.seconds
 
-    def summary(self) -> dict[str, float]:
+    def summary(self) -> dict[str, float | None]:
         """As run.json keeps it."""
         return {**self._asdict(), "steps_per_second": self.steps_per_second}
 
@@ -57,6 +60,7 @@ def train(training: Training, *, log: Log, checkpoint: Checkpoint, precision: st
     start = checkpoint.restore(objective, meter)
     log.rewind(start)
     every, preview_every = max(1, num_steps // CURVE_POINTS), max(1, num_steps // PREVIEWS)
+    watch_every = every * max(1, num_steps // every // WATCHED_POINTS)
     run = make_iteration(training, meter, precision)
     for step in progress(start, num_steps):
         objective.before_step(step)
@@ -66,6 +70,8 @@ def train(training: Training, *, log: Log, checkpoint: Checkpoint, precision: st
             metrics = objective.after_step(done)
         if done % every == 0 or is_last:
             metrics = {**meter.read(done), **metrics}
+        if done % watch_every == 0:
+            metrics |= watch(training, meter.history, precision)
         if metrics:
             log.log(metrics, done)
         if done % preview_every == 0 or is_last:
@@ -73,7 +79,7 @@ def train(training: Training, *, log: Log, checkpoint: Checkpoint, precision: st
         if not is_last:
             checkpoint.save_if_due(objective, done, meter)
     checkpoint.finish(objective, num_steps, meter)
-    return Timing(meter.seconds, num_steps, start)
+    return Timing(meter.seconds, num_steps, start, collapsed_at_step(meter.history))
 
 
 def make_iteration(training: Training, meter: Meter, precision: str) -> Callable[[Tensor], None]:
@@ -119,6 +125,25 @@ def update(objective: Objective, phase: Phase, batch: Batch, precision: str) -> 
 def gradient_norm(module: nn.Module) -> Tensor:
     """L2 norm of the last update's gradient of all parameters of `module`."""
     return nn.utils.get_total_norm([parameter.grad for parameter in module.parameters() if parameter.grad is not None])
+
+
+def watch(training: Training, history: list[dict[str, float]], precision: str) -> dict[str, float]:
+    """How far the samples lie from each other, if the objective draws any; the last point of `history` gets it, too.
+
+    Says so, once, when they have become one image.
+    """
+    with autocast(training.device.type, precision):
+        samples = training.objective.samples()
+    if samples is None:
+        return {}
+    real, _ = training.stream.gather(training.stream.rows(0))
+    watched = {SPREAD: relative_spread(samples, real)}
+    before = collapsed_at_step(history)
+    history[-1] |= watched
+    step = collapsed_at_step(history)
+    if step is not None and before is None:
+        print(f"collapsed at step {step}: samples of different z are one image, or one for each class", flush=True)
+    return watched
 
 
 def log_preview(training: Training, log: Log, step: int, precision: str) -> None:

@@ -94,6 +94,13 @@ class Objective:
         """Called after `step` iterations are done; returns metrics to log at that step."""
         return {}
 
+    def samples(self) -> Tensor | None:
+        """What the generator draws from fixed latent vectors, (N, G, C, H, W) uint8: N images of each of G classes.
+
+        G is 1 without classes; None where nothing is drawn. Leaves weights and random numbers alone.
+        """
+        return None
+
     def preview(self) -> dict[str, Tensor]:
         """Named stacks of images (N, C, H, W) uint8 to look at; leaves weights and random numbers alone."""
         return {}

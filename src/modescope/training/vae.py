@@ -66,16 +66,22 @@ class VaeObjective(Objective):
         return {"eval/loss": loss}
 
     @torch.no_grad()
+    def samples(self) -> Tensor:
+        self.model.eval()
+        images = self.model.decoder(self._preview_z.to(self.eval_images.device))["reconstruction"]
+        self.model.train()
+        return to_uint8(images, low=0.0).unsqueeze(1)
+
+    @torch.no_grad()
     def preview(self) -> dict[str, Tensor]:
         """ "samples" of the standard normal, and "reconstructions": pairs of an eval image and its reconstruction."""
         self.model.eval()
-        samples = self.model.decoder(self._preview_z.to(self.eval_images.device))["reconstruction"]
         originals = self.eval_images[: PREVIEW_COUNT // 2]
         codes = self.model.encoder(to_unit(originals)).embedding
         copies = to_uint8(self.model.decoder(codes)["reconstruction"], low=0.0)
         self.model.train()
         return {
-            "samples": to_uint8(samples, low=0.0),
+            "samples": self.samples().flatten(0, 1),
             "reconstructions": torch.stack([originals, copies], 1).flatten(0, 1),
         }
 

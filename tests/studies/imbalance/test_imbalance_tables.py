@@ -72,6 +72,15 @@ def test_groups_and_blocks():
     assert SMALL.block_starts == {2}
 
 
+def test_a_collapsed_row_has_a_mark_after_its_name_and_a_warning_below(project):
+    rewrite(project.folders.models / "imbalance/gan-split1/run.json", collapsed_at_step=70)
+    table = tables.scores(project.read("imbalance"), "gan", ["gan"])
+    marked = [line[::2][:2] for line in table.cells if any("†" in cell for cell in line)]
+    assert marked == [["split1", "GAN †"]]
+    assert any("gan-split1" in note and "one image" in note and "step 70" in note for note in table.notes)
+    assert replace(SMALL, rows=({"name": "a", "collapsed": 9},)).cells[0][0] == "a †"
+
+
 def test_splits_table_prints_counts_and_ratio(results):
     table = tables.splits(results)
     by_split = {row["split"]: row for row in table.rows}
