@@ -77,9 +77,30 @@ def test_nan_never_reaches_a_file(tmp_path):
 def test_unreadable_json_is_one_line(tmp_path):
     with pytest.raises(UserError, match="is missing: run `dvc repro`"):
         read_json(tmp_path / "none.json")
-    (tmp_path / "bad.json").write_text("{")
-    with pytest.raises(UserError, match="is not valid JSON"):
-        read_json(tmp_path / "bad.json")
+    with pytest.raises(UserError, match="is missing: run `dvc repro`"):
+        read_json(tmp_path)
+    for content in (
+        b"{",
+        b"",
+        b"\xff\xfe",
+        b"[" * 5000,
+        b"1" * 5000,
+        b'{"fid": NaN}',
+        b"-Infinity",
+        "\u00e4".encode("latin1"),
+    ):
+        (tmp_path / "bad.json").write_bytes(content)
+        with pytest.raises(UserError, match="is not valid JSON .*: delete it and run `dvc repro`") as error:
+            read_json(tmp_path / "bad.json")
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [[], 3, None, "model", {}, {"model": None}, {"model": ["gan"]}])
+def test_json_without_what_is_wanted_is_one_line(content, tmp_path):
+    write_json(tmp_path / "run.json", content)
+    assert read_json(tmp_path / "run.json") == content
+    with pytest.raises(UserError, match=r"run.json is not what the pipeline wrote \(it has no `model` of type str\)"):
+        read_json(tmp_path / "run.json", model=str)
 
 
 def test_sha256_and_root(tmp_path, monkeypatch):

@@ -72,20 +72,38 @@ def write_json(path: Path, content: Any) -> None:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def read_json(path: Path) -> Any:
-    """Raises UserError if the file is missing or is no JSON."""
+def read_json(path: Path, **wanted: type) -> Any:
+    """The content of a JSON file.
+
+    Args:
+        wanted: what it must have, if it must be an object: key -> type.
+
+    Raises:
+        UserError: the file is missing, no JSON, or without what is wanted.
+    """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: run `dvc repro`, or `dvc checkout` if it ran before") from None
-    except json.JSONDecodeError as error:
+        content = json.loads(_existing(path).read_text(encoding="utf-8"), parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error}): delete it and run `dvc repro`") from None
+    for key, kind in wanted.items():
+        if not isinstance(content, dict) or not isinstance(content.get(key), kind):
+            fault = f"it has no `{key}` of type {kind.__name__}"
+            raise UserError(f"{path} is not what the pipeline wrote ({fault}): delete it and run `dvc repro`")
+    return content
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number")
 
 
 def sha256(path: Path) -> str:
     """Hex digest of a file's bytes. Raises UserError if it is missing."""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: run `dvc repro`, or `dvc checkout` if it ran before") from None
+    with open(_existing(path), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _existing(path: Path) -> Path:
+    """Raises UserError if there is no such file."""
+    if not Path(path).is_file():
+        raise UserError(f"{path} is missing: run `dvc repro`, or `dvc checkout` if it ran before")
+    return Path(path)

@@ -78,9 +78,38 @@ def test_mixture_samples_differ_between_batches(runs, monkeypatch):
             "which cannot be sampled: choose one of gan, gan-ours, stage1, stage2, hybrid, cgan, stacked, vae, vae-gmm",
         ),
         ({"model": "gan", "params": {}}, "model.safetensors is missing"),
+        ({"model": "gan"}, "it has no `params` of type dict"),
+        ({"model": 3, "params": {}}, "it has no `model` of type str"),
+        ([1, 2], "it has no `model` of type str"),
     ],
 )
 def test_what_cannot_be_sampled_is_said(tmp_path, content, message):
     write_json(tmp_path / "run.json", content)
     with pytest.raises(UserError, match=message):
+        load_sampler(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("model", "params", "tensors"),
+    [
+        ("gan", RUN_PARAMS, {"generator.layers.0.weight": torch.zeros(3)}),
+        ("gan", {}, {}),
+        ("gan", {"imbalance": {"gan": {"width": "wide"}}}, {}),
+        ("vae", RUN_PARAMS, {"weight": torch.zeros(3)}),
+        ("cgan", {"mode": "cgan"}, {"prior.num_classes": torch.zeros(3)}),
+    ],
+)
+def test_files_that_do_not_belong_together_are_refused_in_one_line(tmp_path, model, params, tensors):
+    write_json(tmp_path / "run.json", {"model": model, "params": params})
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match="model.safetensors does not fit run.json .*; delete the folder and") as error:
+        load_sampler(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_weights_of_another_run_are_never_sampled(runs, tmp_path):
+    base = runs[0]
+    write_json(tmp_path / "run.json", {"model": "gan", "params": RUN_PARAMS, "weights_sha256": "0" * 64})
+    (tmp_path / "model.safetensors").write_bytes((base / "gan" / "model.safetensors").read_bytes())
+    with pytest.raises(UserError, match="is not the file that .*run.json names"):
         load_sampler(tmp_path)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from modescope.config import CganConfig, Gan, GANConfig, ResidualGan, Stage1Config
@@ -17,7 +16,7 @@ from modescope.models import residual_gan, upsampling_gan
 from modescope.models.adapters import adapt
 from modescope.models.cgan import build_cgan_generator
 from modescope.models.stage1 import stage1_generator
-from modescope.models.weights import WEIGHTS, part
+from modescope.models.weights import WEIGHTS, fitting, load_weights, part
 from modescope.training.priors import kept_prior
 
 Params = dict[str, Any]
@@ -65,24 +64,24 @@ VAES = ("vae", "vae-gmm")
 def load_sampler(folder: Path, device: torch.device | str = "cpu") -> Sampler:
     """The sampler of a trained run on `device`, from its run.json and model.safetensors.
 
-    Raises UserError if either file is missing, or the run cannot be sampled.
+    Raises UserError if either file is missing or damaged, they do not belong together, or the run cannot be sampled.
     """
-    info = read_json(folder / "run.json")
+    info = read_json(folder / "run.json", model=str, params=dict)
     model, params = info["model"], info["params"]
     if model not in (*GENERATORS, *VAES):
         known = ", ".join((*GENERATORS, *VAES))
         raise UserError(f"{folder} holds a `{model}`, which cannot be sampled: choose one of {known}")
-    if not (folder / WEIGHTS).exists():
-        raise UserError(f"{folder / WEIGHTS} is missing: run `dvc repro`, or `dvc checkout` if it ran before")
-    weights = load_file(folder / WEIGHTS)
+    weights = load_weights(folder / WEIGHTS)
     if model in VAES:
         from modescope.evaluation.vae_samplers import load_vae  # brings pythae and scikit-learn: GANs do without
 
-        return load_vae(params, weights, device)
-    num_classes = weights["prior.num_classes"].item() if "prior.num_classes" in weights else None
-    generator = GENERATORS[model](params, num_classes)
-    generator.load_state_dict(part(weights, "generator"))
-    prior = kept_prior(weights, generator.latent_dim)
+        with fitting(folder):
+            return load_vae(params, weights, device)
+    with fitting(folder):
+        num_classes = weights["prior.num_classes"].item() if "prior.num_classes" in weights else None
+        generator = GENERATORS[model](params, num_classes)
+        generator.load_state_dict(part(weights, "generator"))
+        prior = kept_prior(weights, generator.latent_dim)
     return GeneratorSampler(
         generator.to(device), prior, conditional=getattr(generator, "num_classes", None) is not None
     )

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from modescope.errors import UserError
 from modescope.files import read_json
 from modescope.models.airbench import CIFAR_MEAN, CIFAR_STD, airbench96_layers
 from modescope.models.layers import check_shape
-from modescope.models.weights import WEIGHTS
+from modescope.models.weights import WEIGHTS, fitting, load_weights
 
 Role = Literal["guide", "judge"]
 
@@ -152,17 +150,13 @@ def load_classifier(folder: Path, device: torch.device | str = "cpu") -> Classif
 
     Raises UserError if files are missing or do not belong together.
     """
-    info = read_json(folder / "run.json")
-    if not (folder / WEIGHTS).exists():
-        raise UserError(f"{folder / WEIGHTS} is missing: run `dvc repro`, or `dvc checkout` if it ran before")
-    try:
-        tensors, settings = load_file(folder / WEIGHTS), info["params"]["classifiers"][info["run"]]
+    info, tensors = read_json(folder / "run.json", run=str, params=dict, data=dict), load_weights(folder / WEIGHTS)
+    with fitting(folder):
+        settings = info["params"]["classifiers"][info["run"]]
         num_classes, in_channels = len(info["data"]["classes"]), tensors["mean"].shape[1]
         built = (settings["network"], settings["widths"], num_classes, in_channels, settings["role"])
         classifier = build_classifier(*built)
         classifier.load_state_dict(tensors)
-    except (KeyError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"{folder}: {WEIGHTS} does not fit run.json; delete the folder and run `dvc repro`") from error
     return classifier.to(device).eval().requires_grad_(False)
 
 

@@ -1,14 +1,17 @@
 """Weights on disk: one safetensors file, equal bytes for equal weights."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from modescope.errors import UserError
-from modescope.files import atomic_path
+from modescope.files import atomic_path, read_json, sha256
+from modescope.runs.folder import RUN_FILE
 
 WEIGHTS = "model.safetensors"
 
@@ -25,6 +28,37 @@ def save_weights(tensors: Mapping[str, Tensor], folder: Path) -> None:
     content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     with atomic_path(folder / WEIGHTS) as temporary:
         temporary.write_bytes(content)
+
+
+def load_weights(path: Path, what: str = "weights") -> dict[str, Tensor]:
+    """The tensors of a run's model.safetensors, which is the very file that the run.json beside it names.
+
+    Raises UserError, in which they are called `what`, if it is missing, damaged or another file.
+    """
+    record, found = path.with_name(RUN_FILE), sha256(path)
+    expected = read_json(record, params=dict).get("weights_sha256", found) if record.exists() else found
+    if found != expected:
+        raise UserError(
+            f"{path} is not the file that {record} names (its sha256 begins with {found[:12]}, "
+            f"expected {str(expected)[:12]}): `dvc checkout` brings that back, `dvc repro` trains it again"
+        )
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        fault = f"{path} holds no {what} ({error}), it does not fit {RUN_FILE}"
+        raise UserError(f"{fault}: delete it, then `dvc checkout` or `dvc repro`") from None
+
+
+@contextmanager
+def fitting(folder: Path) -> Iterator[None]:
+    """Build a network from a run's folder inside. Raises UserError if its files do not belong together."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        fault = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{folder}: {WEIGHTS} does not fit {RUN_FILE} ({fault}); delete the folder and run `dvc repro`"
+        ) from error
 
 
 def part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

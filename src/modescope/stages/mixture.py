@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
 from modescope.config import load_params, merge
 from modescope.data.batches import to_unit
@@ -12,7 +11,7 @@ from modescope.evaluation.loaders import load_sampler
 from modescope.evaluation.vae_samplers import VaeSampler, fit_mixture, mixture_weights
 from modescope.files import read_json
 from modescope.mlflow.filing import push
-from modescope.models.weights import WEIGHTS, save_weights
+from modescope.models.weights import WEIGHTS, load_weights, save_weights
 from modescope.pictures import grid
 from modescope.process import run_stage
 from modescope.runs.key import describe_run, work_folder
@@ -43,7 +42,7 @@ def main(vae: Path, data: Path, split: Path, out: Path) -> None:
         images = to_unit(given.images)
         fitted = fit_mixture(load_sampler(vae).sampler.model, images, params.imbalance.mixture.components, params.seed)
         log.image("samples", grid(VaeSampler(fitted).sample(PREVIEW_COUNT, seed=0).images), step=0)
-        save_weights({**load_file(weights), **mixture_weights(fitted)}, log.folder)
+        save_weights({**load_weights(weights), **mixture_weights(fitted)}, log.folder)
         log.finish(out, seconds=time.perf_counter() - began)
 
 

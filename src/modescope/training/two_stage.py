@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from modescope.config import GANConfig, Stage1Config
@@ -14,7 +12,7 @@ from modescope.data.batches import BatchStream
 from modescope.errors import UserError
 from modescope.models.adapters import AdaptedGenerator, adapt
 from modescope.models.stage1 import stage1_discriminator, stage1_generator
-from modescope.models.weights import part
+from modescope.models.weights import load_weights, part
 from modescope.training.adversarial import AdversarialObjective, GuidanceTerm, adversarial_phases
 from modescope.training.losses import adversarial_loss
 from modescope.training.objective import Training, count_steps
@@ -50,13 +48,13 @@ def load_stage1(weights: Path, config: Stage1Config, channels: int) -> Stage1:
         "generator": stage1_generator(config, channels),
         "discriminator": stage1_discriminator(config, channels),
     }
+    if not weights.is_file():
+        raise UserError(f"{weights} is missing: run `dvc repro stage1`, or `dvc checkout` if it ran before")
+    tensors = load_weights(weights, "stage 1")
     try:
-        tensors = load_file(weights)
         for name, network in networks.items():
             network.load_state_dict(part(tensors, name))
-    except FileNotFoundError:
-        raise UserError(f"{weights} is missing: run `dvc repro stage1`, or `dvc checkout` if it ran before") from None
-    except (RuntimeError, SafetensorError) as error:
+    except RuntimeError as error:
         wanted = f"latent_dim {config.latent_dim}, ngf {config.ngf}, ndf {config.ndf}"
         raise UserError(
             f"{weights} holds no stage 1 of {wanted} ({str(error).splitlines()[-1].strip()}): "
