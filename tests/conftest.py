@@ -8,6 +8,7 @@ import pytest
 
 TESTS = Path(__file__).parent
 SLOW = {  # whole runs, many processes, whole pages
+    "parallel",
     "pipeline",
     "stages",
     "test_cgan_figures.py",

@@ -1,4 +1,4 @@
-"""The command line: `modescope use | sample | sync | ui | promote | doctor | bench`.
+"""The command line: `modescope use | repro | sample | sync | ui | promote | doctor | bench`.
 
 Heavy imports happen inside the commands.
 """
@@ -37,6 +37,20 @@ def use(profile: Annotated[str, typer.Argument(help="demo, standard or paper: a 
 
     changes = use_profile(profile)
     print("\n".join(changes) if changes else "nothing changed")
+
+
+@app.command()
+def repro(
+    targets: Annotated[
+        list[str] | None, typer.Argument(help="Stages, as `dvc repro` takes them [default: all]")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option("-j", help="Stages at a time, at most [default: one per core]")] = None,
+    on: Annotated[str | None, typer.Option(help="ray, or ray://HOST:PORT: on a cluster [default: here]")] = None,
+) -> None:
+    """Run the pipeline's stages side by side; what is left is what `dvc repro` leaves. Exit codes as that has them."""
+    from modescope.parallel.driver import repro as run_stages
+
+    raise typer.Exit(run_stages(targets or (), jobs, on))
 
 
 @app.command()

@@ -44,6 +44,11 @@ def is_ours(command: Sequence[str]) -> bool:
     return by_name or _is_stage(command)
 
 
+def starts_stages(command: Sequence[str]) -> bool:
+    """DVC, `modescope repro`, or a worker of Ray."""
+    return is_dvc(command) or is_ours(command) or command[:1] == ["ray::attempt"]
+
+
 def dvc_processes() -> set[int]:
     """Ids of all that live on this machine."""
     return {process.pid for process in psutil.process_iter(["cmdline"]) if is_dvc(process.info["cmdline"] or [])}
@@ -67,7 +72,7 @@ def _is_orphan(process: psutil.Process) -> bool:
     try:
         given, ancestors = process.environ(), process.parents()
         if _is_stage(process.info["cmdline"]):
-            return "DVC_STAGE" in given and not any(is_dvc(each.cmdline()) for each in ancestors)
+            return "DVC_STAGE" in given and not any(starts_stages(each.cmdline()) for each in ancestors)
         return STARTER in given and given[STARTER] not in {str(each.pid) for each in (process, *ancestors)}
     except psutil.Error:  # it has just ended, or is another user's
         return False

@@ -1,0 +1,269 @@
+"""Executors: where slices run. `Local` has the processes of this machine; `on_ray.Ray` those of a cluster."""
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from multiprocessing import connection
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import psutil
+from dvc.exceptions import DvcException
+
+from modescope.errors import UserError
+from modescope.files import read_json, write_json
+from modescope.parallel import slices
+from modescope.parallel.graph import Needs
+from modescope.process import die_with_parent, disk_trouble, stop_on_signals
+
+SECONDS_TO_CLOSE = 30  # a stage's, to write down that it was stopped
+TRIES = 4  # of a stage whose worker was killed
+TAIL = 2000  # characters of a stage's output that are shown
+
+
+class Outcome(NamedTuple):
+    """How a stage ended: `error` is empty if well. `is_users` for what the user can mend, say a full disk."""
+
+    name: str
+    error: str = ""
+    is_users: bool = False
+    tail: str = ""
+    entry: dict[str, Any] | None = None
+
+
+class Home(NamedTuple):
+    """The driver's repository, its folder for what lives as long as one command, and the snapshot in it."""
+
+    root: Path
+    folder: Path
+
+    @property
+    def snapshot(self) -> Path:
+        return self.folder / "snapshot"
+
+
+class Executor(Protocol):
+    """Runs slices, each with its own share of a machine."""
+
+    remote: bool  # results come through DVC's default remote, not through the driver's cache
+
+    def check(self, name: str, needs: Needs) -> None:
+        """Raises UserError where no machine has what the stage needs."""
+
+    def fits(self, needs: Needs) -> bool:
+        """Whether such a stage would start at once."""
+
+    def start(self, work: slices.Slice, needs: Needs) -> None: ...
+
+    def finished(self, seconds: float) -> list[Outcome]:
+        """Wait until a stage has ended, at most so many seconds."""
+
+    def running(self) -> dict[str, tuple[str, str]]:
+        """Stage -> where it runs and the last line that it printed."""
+
+    def close(self) -> None:
+        """End every stage that still runs; what it has saved stays."""
+
+
+def attempt(
+    work: slices.Slice, home: Home, folder: Path, settings: Mapping[str, Any], environment: Mapping[str, str]
+) -> Outcome:
+    """Run a slice in this process, in `folder`, which is removed afterwards; nothing is raised."""
+    try:
+        return Outcome(work.name, entry=slices.run(work, home.snapshot, folder, settings, environment))
+    except Exception as error:
+        line = disk_trouble(error) or (str(error) if isinstance(error, UserError) else None)
+        if line is None and not isinstance(error, DvcException):
+            traceback.print_exc()
+        return Outcome(work.name, line or str(error) or type(error).__name__, line is not None)
+    finally:
+        os.chdir(home.root)
+        for place in (folder, folder.with_name(f"{folder.name}.state")):
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def stage_environment(root: Path, gpus: str | None) -> dict[str, str]:
+    """Checkpoints and runs go to the repository `root`; a stage without a GPU must see none.
+
+    Args:
+        gpus: as `CUDA_VISIBLE_DEVICES` has them; None leaves that as it is.
+    """
+    return {"DVC_ROOT": str(root)} | ({} if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus})
+
+
+def last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+
+
+def read_tail(log: Path) -> str:
+    """The end of what a stage printed."""
+    with contextlib.suppress(OSError), open(log, "rb") as file:
+        file.seek(max(0, os.path.getsize(log) - TAIL))
+        return file.read().decode(errors="replace")
+    return ""
+
+
+@dataclass
+class Machine:
+    """What of this machine is not given out: cores, GiB of memory, the free part of each GPU."""
+
+    cpus: float
+    memory: float
+    gpus: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def here(cls) -> "Machine":
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        ids = visible.split(",") if visible is not None else [str(number) for number in range(_count_gpus())]
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return cls(cores, psutil.virtual_memory().total / 2**30, {each: 1.0 for each in ids if each not in ("", "-1")})
+
+    def within(self, needs: Needs) -> Needs:
+        """No more cores than there are, and the CPU in place of a part of a GPU that is not there."""
+        gpus = needs.gpus if self.gpus or needs.gpus >= 1 else 0
+        return needs._replace(cpus=min(needs.cpus, self.cpus), gpus=gpus)
+
+    def refusal(self, needs: Needs) -> str | None:
+        """What there is too little of, at best."""
+        if needs.gpus >= 1 and needs.gpus > len(self.gpus):
+            return f"{needs.gpus:g} GPUs, but there are {len(self.gpus)}"
+        if needs.memory > self.memory:
+            return f"{needs.memory:g} GiB of memory, but there are {self.memory:.1f}"
+        return None
+
+    def choose(self, needs: Needs) -> list[str] | None:
+        """The GPUs for a stage that fits, the fullest that do; None for one that does not."""
+        share, count = (1.0, int(needs.gpus)) if needs.gpus >= 1 else (needs.gpus, int(needs.gpus > 0))
+        able = sorted((each for each, free in self.gpus.items() if free >= share - 1e-9), key=self.gpus.get)
+        too_much = needs.cpus > self.cpus + 1e-9 or needs.memory > self.memory
+        return None if too_much or len(able) < count else able[:count]
+
+    def give(self, needs: Needs, gpus: list[str], sign: int = -1) -> None:
+        """Take a stage's share away, or (`sign` 1) back."""
+        self.cpus += sign * needs.cpus
+        self.memory += sign * needs.memory
+        for each in gpus:
+            self.gpus[each] += sign * min(needs.gpus, 1)
+
+
+def _count_gpus() -> int:
+    if shutil.which("nvidia-smi") is None:
+        return 0
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
+    return listed.stdout.count("\nGPU ") + listed.stdout.startswith("GPU ")
+
+
+class Local:
+    """Processes of this machine, at most `jobs` at a time, that share the driver's cache.
+
+    Each is a fork of the driver, which has imported DVC: an import costs a second.
+    """
+
+    remote = False
+
+    def __init__(self, home: Home, jobs: int, cache: str):
+        self.home, self.jobs, self.cache = home, jobs, cache
+        self.all, self.free = Machine.here(), Machine.here()
+        self._jobs: dict[str, _Job] = {}
+
+    def check(self, name: str, needs: Needs) -> None:
+        lack = self.all.refusal(needs)
+        if lack:
+            raise UserError(f"stage {name} needs {lack} on this machine: change its `meta` in dvc.yaml")
+
+    def fits(self, needs: Needs) -> bool:
+        return len(self._jobs) < self.jobs and self.free.choose(self.all.within(needs)) is not None
+
+    def start(self, work: slices.Slice, needs: Needs) -> None:
+        needs = self.all.within(needs)
+        job = _Job(work, needs, self.free.choose(needs) or [], self.home.folder / work.name.replace("/", "-"))
+        self.free.give(needs, job.gpus)
+        self._jobs[work.name] = job
+        self._fork(job)
+
+    def _fork(self, job: "_Job") -> None:
+        job.tries += 1
+        environment = stage_environment(self.home.root, ",".join(job.gpus) if self.all.gpus else None)
+        arguments = (job.work, self.home, job.place, {"cache": {"dir": self.cache}}, environment)
+        job.process = multiprocessing.get_context("fork").Process(target=_work, args=arguments)
+        job.process.start()
+
+    def finished(self, seconds: float) -> list[Outcome]:
+        by_sentinel = {job.process.sentinel: job for job in self._jobs.values()}
+        if not by_sentinel:
+            time.sleep(seconds)
+        ended = [by_sentinel[each] for each in connection.wait(by_sentinel, seconds)]
+        return [outcome for job in ended if (outcome := self._end(job)) is not None]
+
+    def _end(self, job: "_Job") -> Outcome | None:
+        """The outcome of a process that has ended; None where it was killed, and is started once more."""
+        job.process.join()
+        if not job.result.exists() and job.tries < TRIES:
+            shutil.rmtree(job.place, ignore_errors=True)
+            self._fork(job)
+            return None
+        died = Outcome(job.work.name, f"its worker died {TRIES} times, the last time with code {job.process.exitcode}")
+        outcome = Outcome(**read_json(job.result)) if job.result.exists() else died
+        del self._jobs[job.work.name]
+        self.free.give(job.needs, job.gpus, 1)
+        return outcome._replace(tail=read_tail(job.log))
+
+    def running(self) -> dict[str, tuple[str, str]]:
+        return {
+            name: (" ".join(["gpu", *job.gpus]) if job.gpus else "cpu", last_line(read_tail(job.log)))
+            for name, job in self._jobs.items()
+        }
+
+    def close(self) -> None:
+        processes = [job.process for job in self._jobs.values()]
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for process in processes:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, number) if os.getpgid(process.pid) == process.pid else process.terminate()
+            deadline = time.monotonic() + SECONDS_TO_CLOSE
+            for process in processes:
+                process.join(max(0.0, deadline - time.monotonic()))
+        self._jobs.clear()
+
+
+@dataclass
+class _Job:
+    """A slice at work: its share of the machine, its folder, its process."""
+
+    work: slices.Slice
+    needs: Needs
+    gpus: list[str]
+    place: Path
+    tries: int = 0
+    process: Any = None
+
+    @property
+    def log(self) -> Path:
+        return self.place.with_name(f"{self.place.name}.log")
+
+    @property
+    def result(self) -> Path:
+        return self.place.with_name(f"{self.place.name}.json")
+
+
+def _work(work: slices.Slice, home: Home, place: Path, settings: Mapping[str, Any], environment: Mapping[str, str]):
+    """The life of a worker: leader of a process group of its own, so that the stage ends with it."""
+    os.setsid()
+    die_with_parent()
+    stop_on_signals()
+    log = os.open(place.with_name(f"{place.name}.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for number in (1, 2):
+        os.dup2(log, number)
+    logging.getLogger("dvc").setLevel(logging.INFO)
+    outcome = attempt(work, home, place, settings, environment)
+    sys.stdout.flush()
+    write_json(place.with_name(f"{place.name}.json"), outcome._asdict())

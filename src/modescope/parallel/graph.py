@@ -1,0 +1,202 @@
+"""DVC's graph: which stages there are, what each waits for and needs, and which of them must run at all."""
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import networkx
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
+from dvc.stage import PipelineStage
+from dvc.stage.cache import _can_hash
+from dvc.stage.loader import StageLoader
+from dvc.utils.serialize import load_yaml
+
+from modescope.errors import UserError
+
+PARAMS = "params.yaml"
+WAITING, RUNNING, DONE, FAILED, SKIPPED = "waiting", "running", "done", "failed", "skipped"
+
+
+class Needs(NamedTuple):
+    """What a stage needs of the machine that runs it: its `meta` in dvc.yaml.
+
+    Attributes:
+        cpus: cores; as many as `threads` of params.yaml where `meta` does not say.
+        gpus: a whole number, or a part of one GPU: several stages share it, and without any GPU the CPU does.
+        memory: GiB.
+    """
+
+    cpus: float = 1
+    gpus: float = 0
+    memory: float = 0
+
+
+@dataclass
+class Task:
+    """A stage of the graph, and how far it is."""
+
+    stage: PipelineStage
+    needs: Needs
+    upstream: list[str]
+    height: int
+    state: str = WAITING
+    must_run: bool = False
+    how: str = ""
+    seconds: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return self.stage.addressing
+
+
+@dataclass
+class Plan:
+    """The stages that `targets` need, in the order in which `dvc repro` would run them."""
+
+    repo: Repo
+    tasks: dict[str, Task] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, targets: Sequence[str] = (), folder: str = ".") -> "Plan":
+        """Raises UserError for a broken dvc.yaml, an unknown target, or `meta` that is refused."""
+        try:
+            repo = Repo(folder)
+            graph = get_active_graph(repo.index.graph)  # an edge u -> v: u depends on v
+            stages = plan_repro(graph, collect_stages(repo, targets or ["dvc.yaml"]))
+        except DvcException as error:
+            raise UserError(f"DVC refuses: {error}") from None
+        threads = _threads(repo)
+        heights: dict[Any, int] = {}
+        for stage in networkx.topological_sort(graph):
+            heights[stage] = 1 + max((heights[each] for each in graph.predecessors(stage)), default=-1)
+        plan = cls(repo)
+        for stage in stages:
+            upstream = [each.addressing for each in graph.successors(stage)]
+            plan.tasks[stage.addressing] = Task(stage, _needs(stage, threads), upstream, heights[stage])
+        return plan
+
+    def ready(self) -> list[Task]:
+        """Waiting tasks that have all they depend on; those first on which the longest chain of others waits."""
+        done = {task.name for task in self.tasks.values() if task.state == DONE}
+        ready = [task for task in self.tasks.values() if task.state == WAITING and done.issuperset(task.upstream)]
+        return sorted(ready, key=lambda task: -task.height)
+
+    def count(self, state: str) -> int:
+        return sum(task.state == state for task in self.tasks.values())
+
+    def fail(self, task: Task) -> list[str]:
+        """Mark a task as failed and all that depends on it as skipped; return the names of these."""
+        task.state = FAILED
+        lost, skipped = {task.name}, []
+        for each in self.tasks.values():
+            if each.state == WAITING and lost & set(each.upstream):
+                each.state = SKIPPED
+                lost.add(each.name)
+                skipped.append(each.name)
+        return skipped
+
+    def settle(self, task: Task) -> bool:
+        """Bring a task's outputs to where its inputs say, without running it; whether that was possible."""
+        stage = task.stage
+        with self.repo.lock:
+            if stage.frozen or not stage.cmd:  # data that DVC tracks: nothing to hand out
+                stage.reproduce()
+                task.how = "tracked"
+            elif not stage.changed():
+                task.how = "up to date"
+            elif not self._restore(stage):
+                return False
+            else:
+                task.how = "cached"
+        task.state = DONE
+        return True
+
+    def adopt(self, task: Task) -> None:
+        """Restore what a worker has just brought into the run cache.
+
+        Raises UserError if it is not there: the inputs in this folder are no longer those that the worker had.
+        """
+        with self.repo.lock:
+            if not self._restore(task.stage):
+                raise UserError(f"the inputs of {task.name} changed while it ran: run it again")
+        task.state, task.how = DONE, "executed"
+
+    def _restore(self, stage: PipelineStage) -> bool:
+        """From the run cache, whatever dvc.lock says; False where it has no such run."""
+        cache = self.repo.stage_cache
+        stage.save_deps()
+        if not _can_hash(stage):
+            raise UserError(
+                f"stage {stage.addressing} cannot be handed out, DVC keeps no run of a stage without dependencies and "
+                f"outputs of its own: run `dvc repro {stage.addressing}` first"
+            )
+        entry = cache._load(stage)
+        if entry is None or not cache._create_stage(entry, wdir=stage.wdir).outs_cached():
+            return False
+        StageLoader.fill_from_lock(stage, entry)
+        stage.cmd_changed = False
+        stage.run()  # finds that nothing changed, and takes its outputs from the cache
+        return True
+
+    def ignore_outputs(self) -> None:
+        """Let git ignore all outputs, in the order of `dvc repro`: a .gitignore is part of the folder it lies in, on
+        which a stage may depend.
+        """
+        with self.repo.lock, self.repo.scm_context:
+            for task in self.tasks.values():
+                for out in task.stage.outs:
+                    if out.use_cache and out.is_in_repo:
+                        os.makedirs(os.path.dirname(out.fs_path), exist_ok=True)
+                        out.ignore()
+            self.repo.scm._reset()  # it has read the files that have just changed
+
+    def record(self) -> None:
+        """Enter all that was done into dvc.lock, in the order of `dvc repro`, but in one go.
+
+        DVC reads and writes the whole file for every stage, seconds each in a large pipeline.
+        """
+        files: dict[str, list[PipelineStage]] = {}
+        for task in self.tasks.values():
+            if task.how in ("cached", "executed"):
+                files.setdefault(task.stage.path, []).append(task.stage)
+        with self.repo.lock, self.repo.scm_context:
+            for stages in files.values():
+                stages[0].dvcfile.dump_stages(stages, update_pipeline=False)
+
+    def critical_path(self) -> tuple[float, list[str]]:
+        """The chain of stages that took longest: its seconds and their names, first to last."""
+        ends: dict[str, tuple[float, list[str]]] = {}
+        for task in networkx.topological_sort(self.dependencies()):
+            chain = max((ends[each] for each in self.tasks[task].upstream), default=(0.0, []))
+            ends[task] = chain[0] + self.tasks[task].seconds, [*chain[1], task]
+        return max(ends.values(), default=(0.0, []))
+
+    def dependencies(self) -> networkx.DiGraph:
+        """An edge from each stage to those that depend on it."""
+        graph = networkx.DiGraph()
+        graph.add_nodes_from(self.tasks)
+        graph.add_edges_from((each, task.name) for task in self.tasks.values() for each in task.upstream)
+        return graph
+
+
+def _threads(repo: Repo) -> float:
+    """What params.yaml says of every stage's threads; 1 where it says nothing."""
+    try:
+        return float(load_yaml(repo.fs.join(repo.root_dir, PARAMS)).get("threads", 1))
+    except (OSError, AttributeError, TypeError, ValueError, DvcException):
+        return 1
+
+
+def _needs(stage: PipelineStage, threads: float) -> Needs:
+    meta = getattr(stage, "meta", None) or {}
+    said = {name: meta[name] for name in Needs._fields if name in meta} if isinstance(meta, dict) else {}
+    for name, value in said.items():
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not is_number or value < 0 or (name == "gpus" and value > 1 and value != int(value)):
+            wanted = "a part of one GPU or a whole number of them" if name == "gpus" else "a number, 0 or more"
+            raise UserError(f"dvc.yaml: {stage.addressing} needs meta.{name}={value!r}, which must be {wanted}")
+    return Needs(**{"cpus": threads, **said})

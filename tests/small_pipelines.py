@@ -1,0 +1,50 @@
+"""Small pipelines of shell commands."""
+
+import contextlib
+import os
+import subprocess
+
+from dvc.repo import Repo
+
+from benchmarks.clones import IDENTITY
+
+# a number is written, read by two stages side by side, and summed up: outputs cached and not, a metric, parameters
+DIAMOND = {
+    "first": {"cmd": "mkdir -p data && cp seed.txt data/x && echo 2 > data/y", "deps": ["seed.txt"], "outs": ["data"]},
+    "train": {
+        "foreach": ["a", "b", "c"],
+        "do": {
+            "cmd": "mkdir -p models/${item} metrics; cat data/x params.yaml > models/${item}/w; "
+            'echo \'{"fid": 1}\' > metrics/${item}.json; echo "\\${HOME}" > /dev/null',
+            "deps": ["data/x"],
+            "params": ["lr"],
+            "outs": ["models/${item}"],
+            "metrics": [{"metrics/${item}.json": {"cache": False}}],
+        },
+    },
+    "report": {
+        "cmd": "mkdir reports; cat metrics/* models/*/w > reports/page",
+        "deps": ["metrics", "models"],
+        "outs": [{"reports": {"cache": False}}],
+    },
+}
+
+
+def git(folder, *arguments):
+    subprocess.run(["git", *arguments], cwd=folder, check=True, env={**os.environ, **IDENTITY}, capture_output=True)
+
+
+def content(folder):
+    """Every file but those of git and DVC."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.relative_to(folder).parts[0] not in (".git", ".dvc")
+    }
+
+
+def serial(folder):
+    """What `dvc repro` leaves there."""
+    with contextlib.chdir(folder):
+        Repo().reproduce()
+    return content(folder)
