@@ -24,6 +24,7 @@ from modescope.files import read_json, write_json
 from modescope.parallel import slices
 from modescope.parallel.graph import Needs
 from modescope.process import die_with_parent, disk_trouble, stop_on_signals
+from modescope.threads import cpu_quota
 
 SECONDS_TO_CLOSE = 30  # a stage's, to write down that it was stopped
 TRIES = 4  # of a stage whose worker was killed
@@ -108,7 +109,7 @@ def read_tail(log: Path) -> str:
     """The end of what a stage printed."""
     with contextlib.suppress(OSError), open(log, "rb") as file:
         file.seek(max(0, os.path.getsize(log) - TAIL))
-        return file.read().decode(errors="replace")
+        return file.read().decode("utf-8", errors="replace")
     return ""
 
 
@@ -125,7 +126,7 @@ class Machine:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         ids = visible.split(",") if visible is not None else [str(number) for number in range(_count_gpus())]
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return cls(cores, psutil.virtual_memory().total / 2**30, {each: 1.0 for each in ids if each not in ("", "-1")})
+        return cls(min(cores, cpu_quota()), psutil.virtual_memory().total / 2**30, {each: 1.0 for each in ids if each not in ("", "-1")})
 
     def within(self, needs: Needs) -> Needs:
         """No more cores than there are, and the CPU in place of a part of a GPU that is not there."""
@@ -158,7 +159,7 @@ class Machine:
 def _count_gpus() -> int:
     if shutil.which("nvidia-smi") is None:
         return 0
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, encoding="utf-8")
     return listed.stdout.count("\nGPU ") + listed.stdout.startswith("GPU ")
 
 

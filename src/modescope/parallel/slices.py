@@ -129,7 +129,7 @@ def _files(root: Path) -> Iterable[str]:
 def _git(root: Path, *arguments: Any) -> str:
     command = ["git", *map(str, arguments)]
     try:
-        return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", check=True).stdout
     except subprocess.CalledProcessError as error:
         raise UserError(f"`{' '.join(command)}` failed: {error.stderr}") from None
 
