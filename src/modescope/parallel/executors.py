@@ -126,7 +126,11 @@ class Machine:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         ids = visible.split(",") if visible is not None else [str(number) for number in range(_count_gpus())]
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return cls(min(cores, cpu_quota()), psutil.virtual_memory().total / 2**30, {each: 1.0 for each in ids if each not in ("", "-1")})
+        return cls(
+            min(cores, cpu_quota()),
+            psutil.virtual_memory().total / 2**30,
+            {each: 1.0 for each in ids if each not in ("", "-1")},
+        )
 
     def within(self, needs: Needs) -> Needs:
         """No more cores than there are, and the CPU in place of a part of a GPU that is not there."""
