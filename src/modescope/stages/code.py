@@ -3,13 +3,19 @@
 import ast
 from pathlib import Path
 
+from modescope.config import load_params
 from modescope.files import atomic_path
 from modescope.process import run_stage
 from modescope.runs.code import PACKAGE, TRAININGS, stage_code
 
 
 def main(package: Path, out: Path) -> None:
-    """Write MODULE.txt for every stage module of PACKAGE to OUT, MODULE-MODEL.txt for models with code of their own."""
+    """Write MODULE.txt for every stage module of PACKAGE to OUT, MODULE-MODEL.txt for models with code of their own.
+
+    All stages depend on this one, so a params.yaml that is refused ends here, before DVC removes a path or runs a
+    command that one of its names is part of.
+    """
+    load_params()
     with atomic_path(out) as folder:
         folder.mkdir()
         for stage in stage_modules(package):
