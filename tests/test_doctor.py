@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -296,6 +297,17 @@ def test_a_file_that_was_being_written(project, capsys):
     kept.write_text("the user's")
     check(capsys, "run was being written when its writer was killed: rm -r models/gan/.run-")
     assert kept.exists() and [*(project / "models" / "gan").iterdir()] == []
+
+
+def test_a_checkpoint_that_a_power_cut_damaged(project, capsys):
+    whole, damaged = (Path(".ckpt") / name / "checkpoint.pt" for name in ("whole", "damaged"))
+    for path in (whole, damaged):
+        path.parent.mkdir(parents=True)
+        with zipfile.ZipFile(path, "w") as archive:  # as torch.save writes one
+            archive.writestr("archive/data.pkl", b"state" * 100)
+    damaged.write_bytes(damaged.read_bytes().replace(b"state", b"stAte", 1))
+    check(capsys, "a checkpoint is damaged", "another checksum", "rm .ckpt/damaged/checkpoint.pt")
+    assert whole.exists() and not damaged.exists()
 
 
 def test_folders_of_the_users_whose_names_look_like_ours_stay(project, capsys):

@@ -1,12 +1,13 @@
 """Files are whole or absent."""
 
+import errno
 import hashlib
 from pathlib import Path
 
 import pytest
 
 from modescope.errors import UserError
-from modescope.files import atomic_path, read_json, root, sha256, write_json
+from modescope.files import atomic_path, read_json, root, sha256, trouble, write_json, writing
 
 
 def test_a_failure_leaves_the_old_file_and_no_scraps(tmp_path):
@@ -17,6 +18,33 @@ def test_a_failure_leaves_the_old_file_and_no_scraps(tmp_path):
         raise RuntimeError
     assert read_json(path) == {"a": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "x"),
+        OSError(errno.EFBIG, "x"),
+        RuntimeError("basic_ios::clear: iostream error"),
+        RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534"),
+        Exception("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_what_a_disk_refuses_names_the_file(error, tmp_path):
+    for writer in (atomic_path, writing):
+        with pytest.raises(OSError) as raised, writer(tmp_path / "value"):
+            raise error
+        assert raised.value.filename == str(tmp_path / "value") and trouble(raised.value) == raised.value.errno
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), UserError("No space left on device"), OSError(errno.EIO, "x", "in")]
+)
+def test_other_trouble_than_the_files_own_is_left_as_it_is(error, tmp_path):
+    with pytest.raises(type(error)) as raised, atomic_path(tmp_path / "value"):
+        raise error
+    assert raised.value is error
 
 
 def test_a_folder_takes_the_old_ones_place(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Where things lie, and writing that is never half done."""
 
+import errno
 import hashlib
 import json
 import os
@@ -15,6 +16,15 @@ from modescope.errors import UserError
 
 OUTPUT_FOLDERS = ("data", "models", "metrics", "reports", ".ckpt")
 SCRATCH = ".modescope"  # ends the name of every folder in which `atomic_path` writes
+TROUBLES = {  # what a disk refuses, and what to do
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EFBIG: "raise the limit on files (`ulimit -f`)",
+    errno.EIO: "look after the disk",
+    errno.EROFS: "make the folder writable",
+    errno.EACCES: "give yourself the right to it",
+    errno.EPERM: "give yourself the right to it",
+}
 ASIDE = Path(".dvc/tmp/aside")  # neither git nor DVC looks there
 
 
@@ -26,9 +36,15 @@ def root() -> Path:
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary sibling of `path` (to become a file or a folder); it takes `path`'s place on success and
-    vanishes on failure. Raises UserError at once if `path` is a folder that is not the pipeline's to replace.
+    vanishes on failure.
+
+    Args:
+        durable: whether it is whole after a power cut, too.
+
+    Raises:
+        UserError: at once, if `path` is a folder that is not the pipeline's to replace.
     """
     path = Path(path)
     refuse_foreign_folder(path)
@@ -36,12 +52,59 @@ def atomic_path(path: Path) -> Iterator[Path]:
     scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}-", suffix=SCRATCH, dir=path.parent))
     try:
         temporary = scratch / path.name
-        yield temporary
-        if path.is_dir() and temporary.is_dir():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
+        with writing(path, scratch):
+            yield temporary
+            if durable:
+                _flush(temporary)
+            if path.is_dir() and temporary.is_dir():
+                shutil.rmtree(path)
+            os.replace(temporary, path)
+            if durable:
+                _flush(path.parent, deep=False)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def writing(path: Path, scratch: Path | None = None) -> Iterator[None]:
+    """What a disk refuses inside is an OSError that names `path`, also where a library hides it.
+
+    Args:
+        scratch: where `path` is being written meanwhile.
+    """
+    try:
+        yield
+    except Exception as error:
+        named = getattr(error, "filename", None)
+        code = trouble(error)
+        if code is None or (named and not (scratch and Path(named).is_relative_to(scratch))):
+            raise
+        raise OSError(code, os.strerror(code), str(path)) from error
+
+
+def trouble(error: Exception) -> int | None:
+    """The number of the one of `TROUBLES` that an error stands for or hides; None for other errors.
+
+    torch.save says `inline_container.cc: unexpected pos`, safetensors prints what the system said.
+    """
+    if isinstance(error, UserError):
+        return None
+    code, text = getattr(error, "errno", None), str(error)
+    if code in TROUBLES:
+        return code
+    if ("inline_container.cc" in text and "unexpected pos" in text) or "basic_ios" in text:
+        return getattr(error.__context__, "errno", None) or errno.ENOSPC
+    return next((code for code in TROUBLES if os.strerror(code) in text), None)
+
+
+def _flush(path: Path, deep: bool = True) -> None:
+    """Wait until a file, or a folder with all that is in it, has reached the disk."""
+    for each in (*(path.rglob("*") if deep else ()), path):
+        descriptor = os.open(each, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def refuse_foreign_folder(path: Path) -> None:

@@ -1,7 +1,6 @@
 """What every process of ours does: start fast, die with its parent, stop on signals, and say errors in one line."""
 
 import ctypes
-import errno
 import gc
 import os
 import signal
@@ -15,15 +14,9 @@ from typing import Any
 import typer
 
 from modescope.errors import UserError, masked, say
+from modescope.files import TROUBLES, trouble
 from modescope.threads import tell_torch
 
-ADVICE = {
-    errno.ENOSPC: "free some space",
-    errno.EDQUOT: "free some space",
-    errno.EROFS: "make the folder writable",
-    errno.EACCES: "give yourself the right to it",
-    errno.EPERM: "give yourself the right to it",
-}
 PR_SET_PDEATHSIG = 1
 STARTER = "MODESCOPE_STARTED_BY"  # in the environment of a server of ours: the process with which it ends
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # man 3 mallopt
@@ -138,16 +131,9 @@ def missing_package(error: Exception) -> str | None:
 
 def disk_trouble(error: Exception) -> str | None:
     """One line for a full disk or a file without permission, also where a library hides the OSError; else None."""
-    code = getattr(error, "errno", None) or _hidden_code(str(error))
-    if code not in ADVICE:
+    code = trouble(error)
+    if code is None:
         return None
     place = getattr(error, "filename", None) or "a file"
-    advice = f"{ADVICE[code]}, then run it again (it goes on where it stopped)"
+    advice = f"{TROUBLES[code]}, then run it again (it goes on where it stopped)"
     return f"cannot write {place}: {os.strerror(code).lower()}; {advice}"
-
-
-def _hidden_code(text: str) -> int | None:
-    """The error number behind a library's message; torch.save says `inline_container.cc: unexpected pos`."""
-    if "inline_container.cc" in text and ("unexpected pos" in text or "failed writing" in text):
-        return errno.ENOSPC
-    return next((code for code in ADVICE if os.strerror(code) in text), None)

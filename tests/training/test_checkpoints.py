@@ -1,6 +1,12 @@
 """The checkpoint's file: its keys, what it puts back, and going on from another training's."""
 
+import errno
+import os
+import resource
+import signal
 from io import BytesIO
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 import pytest
 import torch
@@ -8,7 +14,10 @@ from safetensors.torch import save
 
 from fakes import ListLog
 from modescope.errors import UserError
-from modescope.training.checkpoints import TRAINED, Checkpoint, load_start
+from modescope.process import disk_trouble
+from modescope.runs.folder import CHECKPOINT_FILE
+from modescope.training import checkpoints
+from modescope.training.checkpoints import TRAINED, Checkpoint, load_start, read_state
 from modescope.training.meter import Meter
 from small_cgans import run, training
 
@@ -201,3 +210,102 @@ def test_where_no_file_is_that_is_said(name, message, tmp_path):
     with pytest.raises(UserError, match=f"{name} {message}: name a run's trained.pt, or set it to null") as refusal:
         load_start(tmp_path / name, {}, 9)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.fixture
+def interrupted(tmp_path, monkeypatch):
+    """A work folder with the checkpoint of a training that died at step 5."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        run(training(), tmp_path / "work", ListLog(dies_at=5))
+    return tmp_path / "work" / CHECKPOINT_FILE
+
+
+def flipped(content):
+    """One bit of a weight is another: torch.load takes it."""
+    with ZipFile(BytesIO(content)) as archive:
+        largest = max(archive.infolist(), key=lambda part: part.file_size)
+        at = content.index(archive.read(largest)) + largest.file_size // 2
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+HARM = {
+    "empty": lambda content: b"",
+    "zeros": lambda content: bytes(len(content)),
+    "cut off": lambda content: content[: len(content) // 2],
+    "end missing": lambda content: content[:-10],
+    "a bit": flipped,
+    "no pickle": lambda content: stored(["no", "state"]),
+}
+
+
+@pytest.mark.parametrize("harm", HARM.values(), ids=HARM)
+def test_a_damaged_checkpoint_is_put_aside_and_the_training_starts_over(harm, interrupted, tmp_path, capsys):
+    expected = {name: value.clone() for name, value in run(training(), tmp_path / "whole", ListLog()).items()}
+    damaged = harm(interrupted.read_bytes())
+    interrupted.write_bytes(damaged)
+    log = ListLog()
+    assert equal(run(training(), interrupted.parent, log), expected) and [step for step, _ in log.rows][0] == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and f"the checkpoint {interrupted} is damaged (" in said and "starting over" in said
+    (aside,) = Path(".dvc/tmp/aside").glob(f"*/{CHECKPOINT_FILE}")
+    assert aside.read_bytes() == damaged
+
+
+def test_a_flipped_bit_is_not_seen_by_torch_itself(interrupted):
+    interrupted.write_bytes(flipped(interrupted.read_bytes()))
+    assert torch.load(interrupted, weights_only=True)["step"] == 4
+    with pytest.raises(BadZipFile, match="another checksum"):
+        read_state(interrupted)
+
+
+def test_a_checkpoint_of_another_training_is_put_aside_and_said(interrupted):
+    other = training(loss="wgan-gp")
+    with pytest.raises(UserError, match="is of another training .*: put aside as .*, run it again") as refusal:
+        run(other, interrupted.parent, ListLog())
+    assert not interrupted.exists() and "\n" not in str(refusal.value)
+
+
+def test_a_checkpoint_that_may_not_be_read_is_left_alone(interrupted, monkeypatch):
+    monkeypatch.setattr(checkpoints, "read_state", raising(PermissionError(errno.EACCES, "denied", "checkpoint.pt")))
+    with pytest.raises(PermissionError):
+        run(training(), interrupted.parent, ListLog())
+    assert interrupted.exists()
+
+
+def raising(error):
+    def call(*_):
+        raise error
+
+    return call
+
+
+def test_a_checkpoint_has_reached_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    calls, names = [], {}
+    real_open, real_sync, real_replace = os.open, os.fsync, os.replace
+
+    def opened(path, *rest, **options):
+        descriptor = real_open(path, *rest, **options)
+        names[descriptor] = Path(os.fsdecode(path)).name
+        return descriptor
+
+    monkeypatch.setattr(os, "open", opened)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: calls.append(names[descriptor]) or real_sync(descriptor))
+    monkeypatch.setattr(os, "replace", lambda *paths: calls.append("replace") or real_replace(*paths))
+    run(training(generator_steps=1), tmp_path / "work", keep=True)
+    assert calls == [TRAINED, "replace", "work"]
+
+
+def test_a_full_disk_is_said_with_the_name_of_the_checkpoint(tmp_path):
+    """Under a limit on the size of files, which torch.save meets as it meets a full disk."""
+    state, limits = training(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="work/checkpoint.pt") as error:
+            run(state, tmp_path / "work", keep=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, previous)
+    assert disk_trouble(error.value).startswith(f"cannot write {tmp_path / 'work' / CHECKPOINT_FILE}: file too large")
+    assert [*(tmp_path / "work").iterdir()] == []

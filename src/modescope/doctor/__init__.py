@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modescope.doctor.commits import detached_head, execution_refs, git_locks, packed_arguments
 from modescope.doctor.experiments import dead_experiments, read_write_locks, temporary_workspaces
-from modescope.doctor.files import half_written, torn_lock
+from modescope.doctor.files import damaged_checkpoints, half_written, torn_lock
 from modescope.doctor.finding import Finding
 from modescope.doctor.processes import at_work, orphans
 from modescope.doctor.store import store_troubles
@@ -27,6 +27,7 @@ AT_REST = (
     temporary_workspaces,
     read_write_locks,
     half_written,
+    damaged_checkpoints,
 )
 
 

@@ -1,6 +1,9 @@
-"""Files that a kill left half written."""
+"""Files that a kill or a power cut left half written."""
 
 import re
+import struct
+import zipfile
+import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -10,6 +13,7 @@ import yaml
 from modescope.doctor.commits import holds
 from modescope.doctor.finding import Finding, leftover
 from modescope.files import SCRATCH, atomic_path, put_aside
+from modescope.runs.folder import CHECKPOINT_FILE, WORK_FOLDERS, check_parts
 from modescope.runs.git import git
 
 OURS = re.compile(rf"\.(.+)-[a-z0-9_]{{8}}{re.escape(SCRATCH)}")  # of `files.atomic_path`
@@ -30,6 +34,15 @@ def half_written(folder: Path) -> Iterator[Finding]:
         match = OURS.fullmatch(place.name)
         if match and place.is_dir() and {path.name for path in place.iterdir()} <= {match[1]}:
             yield leftover(folder, f"{match[1]} was being written when its writer was killed", place)
+
+
+def damaged_checkpoints(folder: Path) -> Iterator[Finding]:
+    """Checkpoints from which no training can go on, after a power cut, say."""
+    for file in sorted((folder / WORK_FOLDERS).glob(f"*/{CHECKPOINT_FILE}")):
+        try:
+            check_parts(file)
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, zlib.error, struct.error) as error:
+            yield leftover(folder, f"a checkpoint is damaged ({error}), its training starts over", file)
 
 
 def torn_lock(folder: Path) -> Iterator[Finding]:

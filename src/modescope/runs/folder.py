@@ -2,13 +2,15 @@
 
 import csv
 import json
+import operator
+import zipfile
 from pathlib import Path
 
 from modescope.files import atomic_path
 
 WORK_FOLDERS = ".ckpt"  # holds a folder for each run that is not finished, named after its key
 RUN_FILE, LINES_FILE, CURVES_FILE, WEIGHTS_FILE = "run.json", "curves.jsonl", "curves.csv", "model.safetensors"
-TRACEBACK_FILE, DIFF_FILE = "traceback.txt", "code.diff"
+TRACEBACK_FILE, DIFF_FILE, CHECKPOINT_FILE = "traceback.txt", "code.diff", "checkpoint.pt"
 
 Rows = dict[int, dict[str, float]]  # step -> metric -> value, steps ascending
 
@@ -16,6 +18,16 @@ Rows = dict[int, dict[str, float]]  # step -> metric -> value, steps ascending
 def image_files(folder: Path) -> list[Path]:
     """`NAME/step-000500.png`, in order."""
     return sorted(folder.glob("*/step-*.png"))
+
+
+def check_parts(checkpoint: Path) -> None:
+    """Hold every part of a file of torch.save against its checksum, which torch.load does not do.
+
+    Raises zipfile.BadZipFile, or another error that zipfile has for a damaged file.
+    """
+    with zipfile.ZipFile(checkpoint) as archive:
+        if damaged := archive.testzip():
+            raise zipfile.BadZipFile(f"{damaged} has another checksum")
 
 
 def read_rows(folder: Path) -> Rows:
@@ -28,14 +40,15 @@ def read_rows(folder: Path) -> Rows:
 
 
 def _read_lines(path: Path) -> Rows:
-    """Of two values for one step the later holds; a last line that was cut off by a kill does not count."""
+    """Of two values for one step the later holds; what follows a line that was cut off by a kill does not count."""
     rows: Rows = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             values = json.loads(line)
-        except json.JSONDecodeError:
+            step = operator.index(values.pop("step"))
+            rows.setdefault(step, {}).update({str(name): float(value) for name, value in values.items()})
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError):
             break
-        rows.setdefault(values.pop("step"), {}).update(values)
     return dict(sorted(rows.items()))
 
 

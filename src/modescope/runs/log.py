@@ -14,8 +14,9 @@ import numpy as np
 import PIL.Image
 
 from modescope.errors import UserError, masked, say
-from modescope.files import atomic_path, read_json, sha256, write_json
+from modescope.files import atomic_path, put_aside, read_json, sha256, write_json, writing
 from modescope.runs.folder import (
+    CHECKPOINT_FILE,
     CURVES_FILE,
     DIFF_FILE,
     LINES_FILE,
@@ -30,7 +31,7 @@ from modescope.runs.folder import (
 from modescope.runs.git_facts import origin, uncommitted
 from modescope.runs.locks import lock, lock_file, try_lock
 
-LEFT_BEHIND = ("checkpoint.pt", LINES_FILE, ".*")  # what stays in the work folder, and dies with it
+LEFT_BEHIND = (CHECKPOINT_FILE, LINES_FILE, ".*")  # what stays in the work folder, and dies with it
 LONGEST_MESSAGE = 500  # characters of an error's text that are kept beside its traceback
 SHARE_OF_TIME = 0.01  # of a run, at most, spent on filing
 
@@ -71,7 +72,7 @@ class RunLog:
     def _begin(self) -> None:
         """Continue what lies in the work folder, write down what is known, and file the run."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        earlier = read_json(self.folder / RUN_FILE) if (self.folder / RUN_FILE).exists() else {}
+        earlier = self._earlier()
         self._seconds_before, self._began = earlier.get("seconds", 0.0), time.monotonic()
         self.info["started"] = earlier.get("started") or self.info.get("started") or _now()
         self.info |= {"resumed_from_step": 0, "origin": origin()}
@@ -85,6 +86,15 @@ class RunLog:
         page = f", {link}" if link else ""
         print(f"run {self.info['run']}, key {self.info['key']}, on {self.info['device']}{page}", flush=True)
 
+    def _earlier(self) -> dict[str, Any]:
+        """run.json as it lies there; empty where there is none, or none that can be read: that is put aside."""
+        file = self.folder / RUN_FILE
+        try:
+            return read_json(file, status=str, started=str, seconds=float) if file.exists() else {}
+        except UserError as error:
+            say(f"warning: {error}; put aside as {put_aside(file)}")
+            return {}
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: Any) -> None:
         with self._lock:
             if self.info["status"] == "finished":
@@ -97,13 +107,17 @@ class RunLog:
                     (self.folder / TRACEBACK_FILE).write_text(whole, encoding="utf-8")
                 self._write_info("failed" if failed else "killed")
                 self._file(self.folder)
-            except OSError as trouble:  # a full disk, say; it must not replace the error that ended the block
+            except (
+                OSError,
+                UserError,
+            ) as trouble:  # a full disk, say; it must not replace the error that ended the block
                 say(f"warning: cannot write down how the run ended: {trouble}")
 
     def log(self, metrics: dict[str, float], step: int) -> None:
         """Append values to the curves; a later value for the same metric and step replaces the earlier."""
         self._last_step = step
-        with open(self.folder / LINES_FILE, "a", encoding="utf-8") as file:
+        lines = self.folder / LINES_FILE
+        with writing(lines), open(lines, "a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **{name: float(value) for name, value in metrics.items()}}) + "\n")
         if time.monotonic() >= self._next_push:
             self._write_info("running")
@@ -138,7 +152,7 @@ class RunLog:
         if (self.folder / WEIGHTS_FILE).exists():
             self.info["weights_sha256"] = sha256(self.folder / WEIGHTS_FILE)
         rows = read_rows(self.folder)
-        with atomic_path(out) as temporary:
+        with atomic_path(out, durable=True) as temporary:
             shutil.copytree(self.folder, temporary, ignore=shutil.ignore_patterns(*LEFT_BEHIND))
             if rows:
                 write_table(temporary / CURVES_FILE, rows)

@@ -8,12 +8,15 @@ from typing import Any
 
 import torch
 
-from modescope.errors import UserError
-from modescope.files import atomic_path
+from modescope.errors import UserError, say
+from modescope.files import TROUBLES, atomic_path, put_aside
+from modescope.runs.folder import CHECKPOINT_FILE, check_parts
 from modescope.training.meter import Meter
 from modescope.training.objective import Objective
 
-CHECKPOINT, TRAINED = "checkpoint.pt", "trained.pt"
+TRAINED = "trained.pt"
+STATE = {"model_state_dict", "optimizer_state_dict", "step", "hyperparameters", "losses", "objective", "meter"}
+STATE |= {"random", "random_cuda"}
 SECONDS_BETWEEN_SAVES = 30.0
 
 
@@ -40,7 +43,7 @@ class Checkpoint:
         start: dict[str, Any] | None = None,
         keep: bool = False,
     ):
-        self.path, self.keep = Path(folder) / CHECKPOINT, keep
+        self.path, self.keep = Path(folder) / CHECKPOINT_FILE, keep
         self.seconds = float(os.environ.get("MODESCOPE_CHECKPOINT_SECONDS", seconds))
         self.hyperparameters, self.start = dict(hyperparameters or {}), start
         self._last = time.monotonic()
@@ -70,29 +73,67 @@ class Checkpoint:
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
-        with atomic_path(path) as temporary:
-            torch.save(state, temporary)
+        with atomic_path(path, durable=True) as temporary, open(temporary, "wb") as file:
+            torch.save(state, file)
 
     def restore(self, objective: Objective, meter: Meter) -> int:
-        """Put a saved state back and return its step; 0 if there is none."""
-        state = torch.load(self.path, map_location="cpu", weights_only=True) if self.path.exists() else self.start
+        """Put a saved state back and return its step; 0 if there is none.
+
+        A file that cannot be read is put aside, and the training starts over; so it does the next time with one that
+        is of another training, for which UserError is raised: the networks are no longer what they were.
+        """
+        state = self._read()
         if state is None:
             return 0
-        for phase in objective.phases:
-            phase.module.load_state_dict(state["model_state_dict"][phase.name])
-            # the state alone: hyperparameters are this run's, the other options its device's
-            options = phase.optimizer.state_dict()["param_groups"]
-            moments = state["optimizer_state_dict"][phase.name]["state"]
-            phase.optimizer.load_state_dict({"state": moments, "param_groups": options})
-        objective.load_extra_state(state["objective"])
-        device = next(objective.phases[0].module.parameters()).device
-        sums, *_, seconds = state["meter"]  # an older trained.pt has a count between them
-        meter.sums, meter.began = {name: value.to(device) for name, value in sums.items()}, meter.began - seconds
-        meter.history = list(state["losses"])
-        torch.set_rng_state(state["random"])
-        if state["random_cuda"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(state["random_cuda"])
-        return state["step"]
+        try:
+            return _put_back(state, objective, meter)
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            if "CUDA" in str(error) or not self.path.exists():
+                raise
+            place, reason = put_aside(self.path), " ".join(str(error).split())[:200]
+            raise UserError(
+                f"the checkpoint {self.path} is of another training ({reason}): put aside as {place}, run it again"
+            ) from error
+
+    def _read(self) -> dict[str, Any] | None:
+        """The last save, else the state to begin with."""
+        if not self.path.exists():
+            return self.start
+        try:
+            return read_state(self.path)
+        except Exception as error:  # whatever torch makes of other bytes: it names no errors of its own
+            if getattr(error, "errno", None) in TROUBLES:
+                raise
+            place = put_aside(self.path)
+            say(f"warning: the checkpoint {self.path} is damaged ({error}): put aside as {place}, starting over")
+            return self.start
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """What `Checkpoint.save` wrote. Raises KeyError or TypeError for something else, and what torch and zipfile do."""
+    check_parts(path)
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if missing := sorted(STATE - dict(state).keys()):
+        raise KeyError(f"it has no {missing[0]}")
+    return state
+
+
+def _put_back(state: Mapping[str, Any], objective: Objective, meter: Meter) -> int:
+    for phase in objective.phases:
+        phase.module.load_state_dict(state["model_state_dict"][phase.name])
+        # the state alone: hyperparameters are this run's, the other options its device's
+        options = phase.optimizer.state_dict()["param_groups"]
+        moments = state["optimizer_state_dict"][phase.name]["state"]
+        phase.optimizer.load_state_dict({"state": moments, "param_groups": options})
+    objective.load_extra_state(state["objective"])
+    device = next(objective.phases[0].module.parameters()).device
+    sums, *_, seconds = state["meter"]  # an older trained.pt has a count between them
+    meter.sums, meter.began = {name: value.to(device) for name, value in sums.items()}, meter.began - seconds
+    meter.history = list(state["losses"])
+    torch.set_rng_state(state["random"])
+    if state["random_cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["random_cuda"])
+    return state["step"]
 
 
 def load_start(path: Path, wanted: Mapping[str, Any], num_steps: int) -> dict[str, Any]:
@@ -106,7 +147,7 @@ def load_start(path: Path, wanted: Mapping[str, Any], num_steps: int) -> dict[st
         UserError: the file is missing or no checkpoint, of other hyperparameters, or at `num_steps` or beyond.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = read_state(path)
         found, step = dict(state["hyperparameters"]), int(state["step"])
     except FileNotFoundError:
         raise UserError(f"checkpoint={path} is no file: name a run's {TRAINED}, or set it to null") from None
