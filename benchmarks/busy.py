@@ -1,0 +1,137 @@
+"""Steps a second on an idle machine and beside other work, by how a training's two threads wait for each other.
+
+python benchmarks/busy.py            # about 8 minutes on two cores; nothing else may run
+
+Every row is a process of its own, since OpenMP reads its settings once. `spinning` is OpenMP's own way, `chosen` what a
+stage does (`modescope.threads`), `brief` a spin of some microseconds before sleep. Memory is `kept` where glibc keeps
+what is freed, as every stage asks it to (`process.keep_freed_memory`), or `returned` to the system. Other work is a
+loop for every core.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Literal
+
+import typer
+
+from modescope.threads import COUNTS, WAITING, Watch
+
+ROOT = Path(__file__).parents[1]
+THREADS = 2
+WAYS = {  # how threads wait -> what the environment says
+    "spinning": {},
+    "passive": {"OMP_WAIT_POLICY": "passive"},
+    "brief": {"GOMP_SPINCOUNT": "3000"},
+    "one thread": dict.fromkeys(COUNTS, "1"),
+    "chosen": {},
+}
+STATES = ("idle", "busy")
+ROWS = [*(("kept", way) for way in WAYS), ("returned", "spinning"), ("returned", "chosen")]
+LOOPS = ("cgan-wgan-gp", "vae", "dcgan")  # the demo's first two, and the standard profile's stage 1
+CHILD = """
+from modescope.threads import Watch, choose_waiting
+said = {choose}
+from benchmarks.busy import measure  # loads torch
+measure(said, {keeps}, {seconds})
+"""
+COLUMNS = "| {:<5} | {:<8} | {:<10} |" + " {:>12} |" * len(LOOPS) + " {}"
+
+
+def main(
+    seconds: Annotated[float, typer.Option(help="Length of a measurement, one step at least", min=0.1)] = 4.0,
+    rounds: Annotated[int, typer.Option(help="Medians of so many", min=1)] = 1,
+    only: Annotated[Literal[*STATES] | None, typer.Option(help="One of the two states")] = None,
+) -> None:
+    """Print a table of steps a second, and what choosing by itself wins and costs."""
+    print(f"{Watch().free_cores():.1f} of {os.cpu_count()} cores are free before anything runs")
+    print(COLUMNS.format("state", "memory", "threads", *LOOPS, "").rstrip())
+    print("| ----- | -------- | ---------- |" + " -----------: |" * len(LOOPS), flush=True)
+    for state in (only,) if only else STATES:
+        with other_work() if state == "busy" else contextlib.nullcontext():
+            rates = {row: rates_of(state, *row, seconds, rounds) for row in ROWS}
+        for other in (("kept", "spinning"), ("returned", "chosen")):
+            ratios = ", ".join(f"{loop} {rates['kept', 'chosen'][loop] / rates[other][loop]:.2f}" for loop in LOOPS)
+            print(f"{state}: memory kept and chosen, over {' and '.join(other)}: {ratios}", flush=True)
+
+
+def rates_of(state: str, memory: str, way: str, seconds: float, rounds: int) -> dict[str, float]:
+    """Steps a second by loop, printed as a row of the table."""
+    found = [start(way, memory, seconds) for _ in range(rounds)]
+    rates = {loop: median(each["rates"][loop] for each in found) for loop in LOOPS}
+    shown = [f"{rate:.2f}" for rate in rates.values()]
+    print(COLUMNS.format(state, memory, way, *shown, found[-1]["said"]).rstrip(), flush=True)
+    return rates
+
+
+@contextlib.contextmanager
+def other_work() -> Iterator[None]:
+    """A loop that never ends for every core."""
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+def start(way: str, memory: str, seconds: float) -> dict:
+    """`measure` in a process of its own."""
+    environment = {name: value for name, value in os.environ.items() if name not in WAITING}
+    environment |= dict.fromkeys(COUNTS, str(THREADS)) | WAYS[way]
+    choose = f"choose_waiting({THREADS}, Watch())" if way == "chosen" else "''"
+    code = CHILD.format(choose=choose, keeps=memory == "kept", seconds=seconds)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout)
+
+
+def measure(said: str, keeps: bool, seconds: float) -> None:
+    """Print what was chosen and every loop's steps a second."""
+    from modescope.process import keep_freed_memory
+
+    if keeps:
+        keep_freed_memory()
+    print(json.dumps({"said": said, "rates": {name: rate(run, seconds) for name, run in made_loops()}}))
+
+
+def made_loops() -> Iterator[tuple[str, Callable[[int], None]]]:
+    """`LOOPS`, each `run(steps)`, on noise."""
+    import torch
+
+    from benchmarks.loops import steps_of
+    from modescope.config import parse_params, profile_values
+    from modescope.training.cgan import cgan_training
+    from modescope.training.two_stage import new_stage1, stage1_training
+    from modescope.training.vae import vae_training
+
+    demo, standard = (parse_params(profile_values(name), name) for name in ("demo", "standard"))
+    colour, grey = (torch.randint(0, 256, (4096, *size), dtype=torch.uint8) for size in ((3, 32, 32), (1, 28, 28)))
+    labels, first = torch.arange(4096) % 10, standard.stage1_config("stage1")
+    trainings = {
+        "cgan-wgan-gp": lambda: cgan_training(demo.cgan.config("cgan-wgan-gp"), grey, labels, 10, demo.seed),
+        "vae": lambda: vae_training(demo.imbalance.vae, colour, labels, demo.seed),
+        "dcgan": lambda: stage1_training(first, new_stage1(first, 3, 10), (colour, labels)),
+    }
+    for name in LOOPS:
+        yield name, steps_of(trainings[name](), "fp32")
+
+
+def rate(run: Callable[[int], None], seconds: float) -> float:
+    """Steps a second, the first one left out."""
+    run(1)
+    began, steps = time.perf_counter(), 0
+    while time.perf_counter() < began + seconds or not steps:
+        run(1)
+        steps += 1
+    return steps / (time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    typer.run(main)
