@@ -49,6 +49,24 @@ def test_real_against_itself_hits_the_ceiling():
     assert result.density == pytest.approx(1, abs=0.2)
 
 
+@pytest.mark.parametrize("offset", [0.0, 100.0])
+@pytest.mark.parametrize("width", [2, 16, 300])
+def test_a_set_against_itself_has_density_one(width, offset):
+    """The k-th neighbour lies on the ball's surface, which is outside, however its distance is rounded."""
+    features = torch.randn(500, width, generator=torch.Generator().manual_seed(width)) + offset
+    for neighbours in (1, 5):
+        found = precision_recall_density_coverage(features, features[torch.randperm(500)], neighbours)
+        assert vars(found) == {"precision": 1, "recall": 1, "density": 1, "coverage": 1}
+
+
+def test_equal_images_tie_and_lie_on_each_others_surface():
+    """Of four copies of every image three are neighbours at distance 0: a ball that reaches to the third is empty."""
+    features = torch.randn(50, 8, generator=torch.Generator().manual_seed(0)).repeat(4, 1) + 30
+    for neighbours, density in ((3, 0.0), (4, 1.0)):
+        found = precision_recall_density_coverage(features, features, neighbours)
+        assert vars(found) == {"precision": density, "recall": density, "density": density, "coverage": density}
+
+
 def test_equal_distributions_have_density_and_coverage_near_one():
     """Naeem et al. 2020: expected coverage of equal distributions is 1 - 2^-k = 0.97 for k = 5."""
     real, fake = torch.randn(2, 2000, 16, generator=torch.Generator().manual_seed(0))

@@ -164,6 +164,39 @@ def test_a_full_disk_at_the_end_does_not_hide_what_happened(project, monkeypatch
         1 / 0
 
 
+def quiet(*_, **__):
+    """A tracker that does nothing."""
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\x00", b"[]", b'{"status": "running", "seconds": "long"}'])
+def test_a_run_json_that_a_power_cut_damaged_is_put_aside_and_the_run_goes_on(bare_project, capsys, content):
+    work_folder().mkdir(parents=True)
+    (work_folder() / "run.json").write_bytes(content)
+    with RunLog(INFO, work_folder(), quiet) as log:
+        log.finish(OUT)
+    assert read_json(OUT / "run.json")["status"] == "finished"
+    (aside,) = Path(".dvc/tmp/aside").glob("*/run.json")
+    assert aside.read_bytes() == content and capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "line", [b"{", b"\xff\x00\x00", b"[1]", b"5", b'{"loss": 1}', b'{"step": "2"}', b'{"step": 2, "a": []}']
+)
+def test_what_follows_a_damaged_line_of_the_curves_does_not_count(tmp_path, line):
+    good = b'{"step": 1, "train/loss": 0.5}\n'
+    (tmp_path / "curves.jsonl").write_bytes(good + line + b"\n" + good)
+    assert read_rows(tmp_path) == {1: {"train/loss": 0.5}}
+
+
+def test_a_curve_that_cannot_be_written_names_its_file(bare_project):
+    with pytest.raises(OSError, match="curves.jsonl"), RunLog(INFO, work_folder(), quiet) as log:
+        (log.folder / "curves.jsonl").unlink()
+        (log.folder / "curves.jsonl").symlink_to("/dev/full")
+        log.log({"train/loss": 1.0}, 1)
+    info = read_json(work_folder() / "run.json")
+    assert info["status"] == "failed" and "No space left on device" in info["error"]
+
+
 STAGE = """
 import time
 from pathlib import Path

@@ -46,9 +46,10 @@ def _read_lines(path: Path) -> Rows:
         try:
             values = json.loads(line)
             step = operator.index(values.pop("step"))
-            rows.setdefault(step, {}).update({str(name): float(value) for name, value in values.items()})
+            values = {name: float(value) for name, value in values.items()}
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError):
             break
+        rows.setdefault(step, {}).update(values)
     return dict(sorted(rows.items()))
 
 
