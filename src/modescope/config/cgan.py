@@ -27,7 +27,8 @@ Overrides = dict[str, Any]
 class Recipe(Section):
     """What a loss brings along (report 2, section 3): its discriminator, its targets, its schedule.
 
-    `real_label` is the target of real images (1: no smoothing); `lambda_gp` weights the gradient penalty.
+    `real_label` is the target of real images (1: no smoothing); `lambda_gp` weights the gradient penalty;
+    `generator_steps` takes the place of the shared one.
     """
 
     discriminator: Literal["spectral", "critic"]
@@ -36,6 +37,7 @@ class Recipe(Section):
     n_critic: Count
     betas: Betas
     lambda_gp: NonNegative
+    generator_steps: Count | None = None
 
 
 class CganTraining(Section):
@@ -109,7 +111,7 @@ class Cgan(Section):
             raise ValueError(
                 f"{where}: unknown loss `{overrides.get('loss')}`: cgan.recipes has {', '.join(self.recipes)}"
             )
-        return resolve(CganConfig, self.training.model_dump() | recipe.model_dump() | overrides, where)
+        return resolve(CganConfig, self.training.model_dump() | recipe.model_dump(exclude_none=True) | overrides, where)
 
 
 class Stacked(Section):
