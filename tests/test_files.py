@@ -123,11 +123,20 @@ def test_unreadable_json_is_one_line(tmp_path):
         assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("content", [[], 3, None, "model", {}, {"model": None}, {"model": ["gan"]}])
+@pytest.mark.parametrize("content", [[], 3, None, "model"])
+def test_json_that_is_no_object_is_one_line(content, tmp_path):
+    write_json(tmp_path / "run.json", content)
+    with pytest.raises(UserError, match="run.json is not what the pipeline wrote .TypeError: it is a .*: delete it"):
+        read_json(tmp_path / "run.json")
+
+
+@pytest.mark.parametrize("content", [{}, {"model": None}, {"model": ["gan"]}])
 def test_json_without_what_is_wanted_is_one_line(content, tmp_path):
     write_json(tmp_path / "run.json", content)
     assert read_json(tmp_path / "run.json") == content
-    with pytest.raises(UserError, match=r"run.json is not what the pipeline wrote \(it has no `model` of type str\)"):
+    with pytest.raises(
+        UserError, match=r"run.json is not what the pipeline wrote \(TypeError: it has no `model` of type str\)"
+    ):
         read_json(tmp_path / "run.json", model=str)
 
 
@@ -136,3 +145,12 @@ def test_sha256_and_root(tmp_path, monkeypatch):
     assert sha256(tmp_path / "x") == hashlib.sha256(b"abc").hexdigest()
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     assert root() == tmp_path.resolve()
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\tb", "a\x1b[31mb", "a\u202eb", "a\udcffb"])
+def test_a_repository_whose_path_cannot_be_printed_is_refused(name, tmp_path, monkeypatch):
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
+    with pytest.raises(UserError, match="cannot be printed: rename the folder") as error:
+        root()
+    assert str(error.value).isprintable()

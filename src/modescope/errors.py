@@ -2,6 +2,8 @@
 
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 SECRETS = {
     re.compile(r"(://[^\s/:@]*:)(?!\d*(?:[/?#\s]|$))\S*@"): r"\1***@",  # scheme://user:PASSWORD@host, not host:port/a@b
@@ -29,3 +31,13 @@ class UserError(Exception):
 
     def __init__(self, message: str):
         super().__init__(masked(message))
+
+
+@contextmanager
+def blaming(what: str, advice: str = "delete it and run `dvc repro`") -> Iterator[None]:
+    """What goes wrong inside goes wrong because of a file that is not as we wrote it: UserError, which says `what`."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        fault = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise UserError(f"{what} ({fault}): {advice}") from error

@@ -7,12 +7,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from modescope.errors import UserError
+from modescope.errors import UserError, blaming
 
 OUTPUT_FOLDERS = ("data", "models", "metrics", "reports", ".ckpt")
 SCRATCH = ".modescope"  # ends the name of every folder in which `atomic_path` writes
@@ -32,7 +32,10 @@ def root() -> Path:
     """The repository: `$DVC_ROOT` inside a DVC stage (the parent repository in a temporary workspace), else the working
     folder.
     """
-    return Path(os.environ.get("DVC_ROOT") or ".").resolve()
+    folder = Path(os.environ.get("DVC_ROOT") or ".").resolve()
+    if not str(folder).isprintable():
+        raise UserError(f"{str(folder)!r} has a character that cannot be printed: rename the folder")
+    return folder
 
 
 @contextmanager
@@ -135,24 +138,31 @@ def write_json(path: Path, content: Any) -> None:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def read_json(path: Path, **wanted: type) -> Any:
-    """The content of a JSON file.
+def read_json(path: Path, **wanted: type) -> dict[str, Any]:
+    """The object in a JSON file.
 
     Args:
-        wanted: what it must have, if it must be an object: key -> type.
+        wanted: what it must have: key -> type.
 
     Raises:
-        UserError: the file is missing, no JSON, or without what is wanted.
+        UserError: the file is missing, no JSON object, or without what is wanted.
     """
     try:
         content = json.loads(_existing(path).read_text(encoding="utf-8"), parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error}): delete it and run `dvc repro`") from None
-    for key, kind in wanted.items():
-        if not isinstance(content, dict) or not isinstance(content.get(key), kind):
-            fault = f"it has no `{key}` of type {kind.__name__}"
-            raise UserError(f"{path} is not what the pipeline wrote ({fault}): delete it and run `dvc repro`")
+    with as_written(path):
+        if not isinstance(content, dict):
+            raise TypeError(f"it is a {type(content).__name__}")
+        for key, kind in wanted.items():
+            if not isinstance(content.get(key), kind):
+                raise TypeError(f"it has no `{key}` of type {kind.__name__}")
     return content
+
+
+def as_written(path: Path) -> AbstractContextManager[None]:
+    """Use inside what was read from a file. Raises UserError for what is not as the pipeline writes it."""
+    return blaming(f"{path} is not what the pipeline wrote")
 
 
 def _no_number(name: str) -> float:

@@ -80,7 +80,6 @@ def test_mixture_samples_differ_between_batches(runs, monkeypatch):
         ({"model": "gan", "params": {}}, "model.safetensors is missing"),
         ({"model": "gan"}, "it has no `params` of type dict"),
         ({"model": 3, "params": {}}, "it has no `model` of type str"),
-        ([1, 2], "it has no `model` of type str"),
     ],
 )
 def test_what_cannot_be_sampled_is_said(tmp_path, content, message):
@@ -102,7 +101,7 @@ def test_what_cannot_be_sampled_is_said(tmp_path, content, message):
 def test_files_that_do_not_belong_together_are_refused_in_one_line(tmp_path, model, params, tensors):
     write_json(tmp_path / "run.json", {"model": model, "params": params})
     save_file(tensors, tmp_path / "model.safetensors")
-    with pytest.raises(UserError, match="model.safetensors does not fit run.json .*; delete the folder and") as error:
+    with pytest.raises(UserError, match="model.safetensors does not fit run.json .*: delete the folder and") as error:
         load_sampler(tmp_path)
     assert "\n" not in str(error.value)
 

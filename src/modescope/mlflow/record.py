@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modescope.dotted import dotted, numbers
-from modescope.files import read_json
+from modescope.files import as_written, read_json
 from modescope.mlflow.run_page import describe
 from modescope.runs.folder import DIFF_FILE, RUN_FILE, TRACEBACK_FILE, Rows, image_files, read_rows
 
@@ -60,7 +60,11 @@ def read_record(folder: Path, metrics: Mapping[str, Any] | None = None) -> Recor
     Raises:
         UserError: run.json is missing or broken.
     """
-    info = read_json(folder / RUN_FILE)
+    with as_written(folder / RUN_FILE):
+        return _record(folder, read_json(folder / RUN_FILE), metrics or {})
+
+
+def _record(folder: Path, info: Mapping[str, Any], metrics: Mapping[str, Any]) -> Record:
     started = datetime.fromisoformat(info["started"]).timestamp()
     running = info["status"] == "running"
     return Record(
@@ -79,7 +83,7 @@ def read_record(folder: Path, metrics: Mapping[str, Any] | None = None) -> Recor
         dataset=(" ".join(filter(None, (info["data"]["name"], info["data"].get("split")))), info["data"]["digest"]),
         num_images=info["data"].get("images"),
         curves=_curves(read_rows(folder)),
-        finals={f"final/{name}": value for name, value in numbers(metrics or {}, info["data"]["classes"]).items()},
+        finals={f"final/{name}": value for name, value in numbers(metrics, info["data"]["classes"]).items()},
         images={(file.parent.name, int(file.stem.removeprefix("step-"))): file for file in image_files(folder)},
         texts=[folder / name for name in TEXTS if (folder / name).exists()],
     )

@@ -1,7 +1,7 @@
 """Weights on disk: one safetensors file, equal bytes for equal weights."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from modescope.errors import UserError
+from modescope.errors import UserError, blaming
 from modescope.files import atomic_path, read_json, sha256
 from modescope.runs.folder import RUN_FILE
 
@@ -49,16 +49,9 @@ def load_weights(path: Path, what: str = "weights") -> dict[str, Tensor]:
         raise UserError(f"{fault}: delete it, then `dvc checkout` or `dvc repro`") from None
 
 
-@contextmanager
-def fitting(folder: Path) -> Iterator[None]:
+def fitting(folder: Path) -> AbstractContextManager[None]:
     """Build a network from a run's folder inside. Raises UserError if its files do not belong together."""
-    try:
-        yield
-    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        fault = " ".join(str(error).split())[:200]
-        raise UserError(
-            f"{folder}: {WEIGHTS} does not fit {RUN_FILE} ({fault}); delete the folder and run `dvc repro`"
-        ) from error
+    return blaming(f"{folder}: {WEIGHTS} does not fit {RUN_FILE}", "delete the folder and run `dvc repro`")
 
 
 def part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

@@ -109,7 +109,7 @@ class Results:
 
     def _read(self, study: str) -> Iterable[Run]:
         for name, folder in self.expected()[study].items():
-            info = _read(folder / RUN_FILE, f"run {name} is missing")
+            info = _read(folder / RUN_FILE, f"run {name} is missing", key=str, status=str, params=dict, data=dict)
             if info["status"] != "finished":
                 raise UserError(f"run {name} is {info['status']}, not finished: run `dvc repro`")
             values = _read(self.folders.metrics_file(study, name), f"run {name} has no metrics")
@@ -126,10 +126,10 @@ def _check_agreement(run: Run, tracked: Mapping[str, float], file: Path, complet
             raise UserError(f"{said} and missing in MLflow: run `modescope sync`")
 
 
-def _read(file: Path, without: str) -> dict[str, Any]:
+def _read(file: Path, without: str, **wanted: type) -> dict[str, Any]:
     if not file.is_file():
         raise UserError(f"{without} ({file}): run `dvc repro`")
-    return read_json(file)
+    return read_json(file, **wanted)
 
 
 def distinct(values: Sequence[str]) -> str:

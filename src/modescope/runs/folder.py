@@ -3,10 +3,11 @@
 import csv
 import json
 import operator
+import re
 import zipfile
 from pathlib import Path
 
-from modescope.files import atomic_path
+from modescope.files import as_written, atomic_path
 
 WORK_FOLDERS = ".ckpt"  # holds a folder for each run that is not finished, named after its key
 RUN_FILE, LINES_FILE, CURVES_FILE, WEIGHTS_FILE = "run.json", "curves.jsonl", "curves.csv", "model.safetensors"
@@ -17,7 +18,7 @@ Rows = dict[int, dict[str, float]]  # step -> metric -> value, steps ascending
 
 def image_files(folder: Path) -> list[Path]:
     """`NAME/step-000500.png`, in order."""
-    return sorted(folder.glob("*/step-*.png"))
+    return sorted(file for file in folder.glob("*/step-*.png") if re.fullmatch(r"step-\d{1,18}", file.stem, re.ASCII))
 
 
 def check_parts(checkpoint: Path) -> None:
@@ -54,7 +55,7 @@ def _read_lines(path: Path) -> Rows:
 
 
 def _read_table(path: Path) -> Rows:
-    with open(path, encoding="utf-8", newline="") as file:
+    with as_written(path), open(path, encoding="utf-8", newline="") as file:
         return {
             int(row.pop("step")): {name: float(value) for name, value in row.items() if value}
             for row in csv.DictReader(file)
