@@ -19,7 +19,7 @@ def store_troubles(_folder: Path) -> Iterator[Finding]:
     # Before the dead runs, which are sent: MLflow's client remembers where the artifacts of a run lie.
     for study, place in health.misplaced():
         what = f"MLflow keeps the pictures of `{study}` in {place}, not beside its database"
-        yield Finding(what, "modescope doctor --mend", partial(health.repoint, study, place))
+        yield Finding(what, "modescope doctor --mend", partial(health.repoint, study))
     for name, run in health.dead_runs():
         what = f"MLflow shows run `{name}` as running, but nobody trains it"
         yield Finding(what, "modescope sync", partial(health.close, run))

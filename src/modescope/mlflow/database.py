@@ -12,22 +12,23 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from modescope.errors import UserError
 from modescope.files import atomic_path
+from modescope.mlflow.address import sqlite_uri
 
 
-def prepare_database(uri: str, file: Path | None, artifacts: Path) -> None:
-    """Create an SQLite database that is missing, or look at the schema of one that is there.
+def is_missing(file: Path) -> bool:
+    """Whether there is no database in `file` yet."""
+    return not file.exists() or (file.is_file() and not file.stat().st_size)
 
-    Args:
-        file: of an SQLite database; None for a database server.
-        artifacts: the folder of all artifacts.
 
-    Raises:
-        UserError: the schema is not that of the installed MLflow, which would migrate it or fail at it.
-    """
-    if file is not None and not (file.exists() and file.stat().st_size):
+def create_database(file: Path, artifacts: Path) -> None:
+    """Make an SQLite database, unless another process has just done so; `artifacts` is the folder of all artifacts."""
+    if is_missing(file):
         with atomic_path(file) as temporary:
-            SqlAlchemyStore(f"sqlite:///{temporary}", str(artifacts)).engine.dispose()
-        return
+            SqlAlchemyStore(sqlite_uri(temporary), str(artifacts)).engine.dispose()
+
+
+def check_schema(uri: str) -> None:
+    """Raises UserError if a database's schema is not that of the installed MLflow, which would migrate it or fail."""
     engine = create_sqlalchemy_engine(uri)
     try:
         tables = sqlalchemy.inspect(engine).get_table_names()

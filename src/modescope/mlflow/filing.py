@@ -28,8 +28,9 @@ def push(folder: Path, metrics: Mapping[str, Any] | None = None, *, source: str 
     """
     if not _is_installed():
         return None
+    from modescope.mlflow.address import store_uri, unreachable
     from modescope.mlflow.sending import send
-    from modescope.mlflow.store import open_store, store_uri, unreachable
+    from modescope.mlflow.store import open_store
 
     uri = store_uri()
     if uri in _given_up:

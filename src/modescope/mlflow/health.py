@@ -1,43 +1,50 @@
 """What is wrong in the store: it cannot be used, shows dead runs as running, or keeps artifacts elsewhere."""
 
+import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from modescope.errors import UserError
 from modescope.files import root
+from modescope.mlflow.address import sqlite_file, store_uri, unreachable
+from modescope.mlflow.database import is_missing
 from modescope.mlflow.filing import sync
-from modescope.mlflow.store import open_store, opened, store_uri
+from modescope.mlflow.store import Store, open_store, opened
 from modescope.runs.folder import WORK_FOLDERS
-from modescope.runs.locks import lock, lock_file, try_lock
-
-SQLITE = "sqlite:///"
-PATHS = [  # where MLflow's tables keep paths: table, column
-    ("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location"),
-    ("model_versions", "source"), ("model_versions", "storage_location"),
-]  # fmt: skip
+from modescope.runs.locks import lock_file, try_lock
 
 
 def exists() -> bool:
     """Whether there is a store: a database file is made by the first run."""
-    return database() is None or database().exists()
-
-
-def database() -> Path | None:
-    """The store's SQLite file; None if it is a server."""
-    uri = store_uri()
-    return Path(uri.removeprefix(SQLITE)).resolve() if uri.startswith(SQLITE) else None
+    file = sqlite_file(store_uri())
+    return file is None or not is_missing(file)
 
 
 def trouble() -> UserError | None:
-    """Why the store cannot be used, and what to do; None if it can be, or is not there yet."""
-    if not exists():
-        return None
+    """Why the store cannot be used, and what to do; None if it can be."""
+    file = sqlite_file(store_uri())
+    if file is not None and not exists():
+        place = next(folder for folder in file.parents if folder.exists())
+        if place.is_dir() and os.access(place, os.W_OK):
+            return None
+        return unreachable(store_uri(), PermissionError(f"permission denied: {place}"))
     try:
-        with opened() as store:
+        with opened() as store, store.exclusive():
             store.experiments()
+            check_file(store)
     except UserError as error:
         return error
     return None
+
+
+def check_file(store: Store) -> None:
+    """Raises sqlite3.DatabaseError for an SQLite file that was cut off, say, where nothing has looked so far."""
+    if store.database is not None:
+        with closing(sqlite3.connect(store.database)) as connection:
+            found = connection.execute("pragma quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise sqlite3.DatabaseError(f"it is damaged, {found}")
 
 
 def dead_runs() -> list[tuple[str, str]]:
@@ -48,7 +55,8 @@ def dead_runs() -> list[tuple[str, str]]:
     """
     if not exists():
         return []
-    store, ours = open_store(), database() is not None and database().parent == root()
+    store = open_store()
+    ours = store.database is not None and store.database.parent == root()
     running = store.client.search_runs(
         list(store.experiments().values()), "attributes.status = 'RUNNING'", max_results=1000
     )
@@ -80,28 +88,15 @@ def close(run: str) -> None:
 
 def misplaced() -> list[tuple[str, str]]:
     """(study, place) of experiments in an SQLite store whose artifacts do not lie beside it."""
-    if not exists() or database() is None:
+    if not exists():
         return []
     store = open_store()
-    found = [store.client.get_experiment(number) for number in store.experiments().values()]
-    return [
-        (each.name, each.artifact_location)
-        for each in found
-        if each.artifact_location != str(store.artifacts / each.name)
-    ]
+    return [(study, each.artifact_location) for study, each in store.ours().items() if store.is_misplaced(study, each)]
 
 
-def repoint(study: str, place: str) -> None:
-    """Let all artifacts of a study that lie below `place` lie beside the database, and send what is missing there.
-
-    MLflow has no call that moves an experiment's artifacts, so this changes the paths in its tables.
-    """
-    store, connection = open_store(), sqlite3.connect(database())
-    with lock(store.lock_file), connection:
-        values = (str(store.artifacts / study), len(place) + 1, place, f"{place}/%")
-        for table, column in PATHS:
-            connection.execute(
-                f"update {table} set {column} = ? || substr({column}, ?) where {column} = ? or {column} like ?", values
-            )
-    connection.close()
+def repoint(study: str) -> None:
+    """Let all artifacts of a study lie beside the database, and send what is missing there."""
+    store = open_store()
+    with store.exclusive():
+        store.repoint(study, store.ours()[study])
     sync()

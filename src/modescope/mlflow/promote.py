@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 import mlflow.pyfunc
 import numpy as np
 from mlflow.entities import LoggedModel, LoggedModelOutput, Run
+from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
 
@@ -22,9 +24,8 @@ from modescope.evaluation.loaders import load_sampler
 from modescope.files import read_json
 from modescope.mlflow.record import read_record
 from modescope.mlflow.sending import send
-from modescope.mlflow.store import TRAINING, Store, opened
+from modescope.mlflow.store import MARK, TRAINING, Store, names_of, opened, study_of
 from modescope.runs.folder import RUN_FILE, WEIGHTS_FILE
-from modescope.runs.locks import lock
 
 LOADER = "modescope.mlflow.loader"
 FILES = (RUN_FILE, WEIGHTS_FILE)  # of a run's folder: what its sampler reads
@@ -55,14 +56,15 @@ def promote(folder: Path, alias: str) -> Promoted:
         UserError: the run cannot be sampled, the alias is refused, or the store cannot be used.
     """
     info = read_json(folder / RUN_FILE)
-    name, tags = info["study"], {fact: info[fact] for fact in ("run", "key", "weights_sha256")}
+    tags = {fact: info[fact] for fact in ("run", "key", "weights_sha256")}
     check_alias(alias)
     with opened("modescope promote") as store:
+        name = _name_of_model(store, info["study"])
         number = _find_version(store, name, tags)
         is_new = number is None
         if number is None:
             run, model = _log_generator(store, folder, info)
-            number = _register(store, name, model, run, tags)
+            number = _register(store, name, info["study"], model, run, tags)
         store.client.set_registered_model_alias(name, alias, number)
     return Promoted(name, number, is_new, f"{store.address()}/#/models/{name}/versions/{number}?{TRAINING}")
 
@@ -72,6 +74,15 @@ def check_alias(alias: str) -> None:
     if not re.fullmatch(r"[\w-]{1,255}", alias) or re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
         rule = "letters, digits, `_` and `-`, neither `latest` nor a version such as `v1`"
         raise UserError(f"alias `{alias}` is refused ({rule}): name it best, say")
+
+
+def _name_of_model(store: Store, study: str) -> str:
+    """What the study's registered model is called, or shall be. Raises UserError if other projects have its names."""
+    for name in names_of(study):
+        found = store.client.search_registered_models(f"name = '{name}'")
+        if not found or study_of(found[0]) == study:
+            return name
+    raise UserError(f"the registered models {' and '.join(names_of(study))} are another project's: rename one of them")
 
 
 def _find_version(store: Store, name: str, tags: Mapping[str, str]) -> str | None:
@@ -121,13 +132,14 @@ def _save_model(
         shutil.rmtree(cache)
 
 
-def _register(store: Store, name: str, model: LoggedModel, run: Run, tags: Mapping[str, str]) -> str:
+def _register(store: Store, name: str, study: str, model: LoggedModel, run: Run, tags: Mapping[str, str]) -> str:
     """The number of a new version of the registered model, which is created if need be."""
     client, number = store.client, model.model_id
-    with lock(store.lock_file):
+    with store.exclusive():
         if not client.search_registered_models(f"name = '{name}'"):
-            usage = USAGE.replace("NAME", name)
-            client.create_registered_model(name, description=f"{STUDIES.get(name, name)}\n\n{usage}")
+            described = f"{STUDIES.get(study, study)}\n\n{USAGE.replace('NAME', name)}"
+            with suppress(MlflowException):  # another process was faster
+                client.create_registered_model(name, {MARK: study}, described)
     made = client.create_model_version(
         name, f"models:/{number}", run.info.run_id, dict(tags), description=run.info.run_name, model_id=number
     )

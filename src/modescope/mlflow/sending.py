@@ -11,7 +11,6 @@ import PIL.Image
 from modescope.mlflow.record import PASSING, Record
 from modescope.mlflow.store import NOTE, Store
 from modescope.process import uncollected
-from modescope.runs.locks import lock
 
 with uncollected():
     from mlflow import MlflowClient
@@ -33,7 +32,7 @@ def send(store: Store, record: Record, source: str) -> tuple[Run, list[str]]:
     Returns:
         the run as it was found or created, and what was sent: some of run, data, metrics, images, texts, status.
     """
-    with lock(store.lock_file):
+    with store.exclusive():
         experiment, client = store.experiment(record.study), store.client
         run = store.find(experiment, record.key)
         is_new = run is None
