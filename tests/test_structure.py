@@ -30,7 +30,7 @@ LAYERS = [
     {"data"},
     {"runs"},
     {"pictures", "process", "vision"},
-    {"threads"},
+    {"inputs", "threads"},
     {"config"},
     {"dotted", "files"},
     {"errors"},

@@ -34,7 +34,12 @@ def main() -> None:
 def use(profile: Annotated[str, typer.Argument(help="demo, standard or paper: a file in profiles/")]) -> None:
     """Write a profile's values to params.yaml and say what changed."""
     from modescope.config.profiles import use_profile
+    from modescope.doctor.processes import pipeline_at_work
+    from modescope.files import root
 
+    busy = pipeline_at_work(root())
+    if busy is not None:
+        raise UserError(f"{busy} reads params.yaml, which must not change under it: wait until it ends, or end it")
     changes = use_profile(profile)
     print("\n".join(changes) if changes else "nothing changed")
 

@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from types import FrameType
 from typing import Any
 
@@ -15,6 +16,7 @@ import typer
 
 from modescope.errors import UserError, masked, say
 from modescope.files import TROUBLES, trouble
+from modescope.inputs import note_inputs, refuse_changes
 from modescope.threads import tell_torch
 
 PR_SET_PDEATHSIG = 1
@@ -34,8 +36,15 @@ def run_stage(main: Callable[..., None]) -> None:
     die_with_parent()
     stop_on_signals()
     print(f"stage {stage_name()}")
+    note_inputs(sys.argv[1:])
+
+    @wraps(main)
+    def command(*arguments: Any, **options: Any) -> None:
+        main(*arguments, **options)
+        refuse_changes()
+
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    app.command()(main)
+    app.command()(command)
     exit_readably(app)
 
 

@@ -10,6 +10,7 @@ from modescope.doctor.experiments import dead_experiments, read_write_locks, tem
 from modescope.doctor.files import damaged_checkpoints, half_written, torn_lock
 from modescope.doctor.finding import Finding
 from modescope.doctor.processes import at_work, orphans
+from modescope.doctor.records import other_parameters
 from modescope.doctor.store import store_troubles
 from modescope.errors import UserError
 from modescope.files import root
@@ -23,6 +24,7 @@ AT_REST = (
     detached_head,
     execution_refs,
     torn_lock,
+    other_parameters,
     dead_experiments,
     temporary_workspaces,
     read_write_locks,

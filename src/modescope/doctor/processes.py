@@ -23,6 +23,16 @@ def at_work(folder: Path) -> str | None:
     return None
 
 
+def pipeline_at_work(folder: Path) -> str | None:
+    """A `dvc repro`, a `dvc exp run` or a stage that reads the params.yaml of `folder` itself, in words."""
+    for process in _inside(folder):
+        words = set(process.info["cmdline"])
+        runs = is_dvc(process.info["cmdline"]) and ("repro" in words or {"exp", "run"} <= words)
+        if Path(process.info["cwd"]) == folder and (runs or _is_stage(process.info["cmdline"])):
+            return f"`{_shown(process)}` (process {process.pid})"
+    return None
+
+
 def orphans(folder: Path) -> Iterator[Finding]:
     """Stages whose DVC is gone, and MLflow's servers whose `modescope ui` is."""
     for process in _inside(folder):

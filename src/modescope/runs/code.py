@@ -13,7 +13,7 @@ from typing import Any
 PACKAGE, FOLDER = "modescope", Path(__file__).parents[1]
 # Packages and modules that file results and cannot change them: a change there retrains nothing. Parameters are hashed
 # by value.
-NEUTRAL = {"config", "dotted", "errors", "files", "process", "threads", "mlflow", "runs"}
+NEUTRAL = {"config", "dotted", "errors", "files", "inputs", "process", "threads", "mlflow", "runs"}
 # Stage `settings` writes what config/ resolves: for this one it is the code that matters.
 FOLLOWED = {"modescope.stages.settings": {"config"}}
 # What makes a model's training, where a stage has several and imports by name the one that it runs: a change in the

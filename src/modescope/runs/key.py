@@ -10,8 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from modescope.errors import UserError
 from modescope.files import root, sha256
-from modescope.runs.code import stage_code
+from modescope.runs.code import TRAININGS, stage_code
 
 
 def run_key(stage: str, params: Mapping[str, Any], data_digests: Mapping[str, str], code: str) -> str:
@@ -42,6 +43,7 @@ def describe_run(
     """
     digests = {role: sha256(path) for role, path in inputs.items()}
     code = stage_code(module, model)
+    refuse_other_code(module, model, code)
     stage = module.rpartition(".")[2]
     return {
         "key": run_key(f"{stage}:{study}/{run}", params, digests, code),
@@ -59,6 +61,14 @@ def describe_run(
         },
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def refuse_other_code(module: str, model: str, code: str) -> None:
+    """Raises UserError in a stage of DVC's if its code is not that of data/code any more, which DVC records."""
+    name = module.rpartition(".")[2] + (f"-{model}" if module in TRAININGS else "")
+    recorded = Path("data/code") / f"{name}.txt"
+    if "DVC_STAGE" in os.environ and recorded.exists() and recorded.read_text(encoding="utf-8").strip() != code:
+        raise UserError(f"src/ is not what it was when stage `code` wrote {recorded}: run `dvc repro` again")
 
 
 def _count(inputs: Mapping[str, Path]) -> dict[str, int]:

@@ -8,13 +8,14 @@ import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 import PIL.Image
 
 from modescope.errors import UserError, masked, say
 from modescope.files import atomic_path, put_aside, read_json, sha256, write_json, writing
+from modescope.inputs import refuse_changes
 from modescope.runs.folder import (
     CHECKPOINT_FILE,
     CURVES_FILE,
@@ -29,10 +30,11 @@ from modescope.runs.folder import (
     write_table,
 )
 from modescope.runs.git_facts import origin, uncommitted
-from modescope.runs.locks import lock, lock_file, try_lock
+from modescope.runs.locks import holder, lock, lock_file, try_lock
 
 LEFT_BEHIND = (CHECKPOINT_FILE, LINES_FILE, ".*")  # what stays in the work folder, and dies with it
 LONGEST_MESSAGE = 500  # characters of an error's text that are kept beside its traceback
+SECONDS_FOR_ANOTHER = 86_400  # that trains the same run
 SHARE_OF_TIME = 0.01  # of a run, at most, spent on filing
 
 Push = Callable[..., str | None]  # (folder, source="executed") -> a link to the run, None where it was not filed
@@ -149,6 +151,7 @@ class RunLog:
 
     def finish(self, out: Path, **summary: Any) -> None:
         """Complete run.json with `summary` and let the work folder, without its checkpoint, replace `out`."""
+        refuse_changes()
         if (self.folder / WEIGHTS_FILE).exists():
             self.info["weights_sha256"] = sha256(self.folder / WEIGHTS_FILE)
         rows = read_rows(self.folder)
@@ -167,13 +170,16 @@ class RunLog:
         kind = "" if isinstance(error, UserError) else type(error).__name__ + (": " if message else "")
         return f"{kind}{message}" + (f" (last logged step {self._last_step})" if self._last_step is not None else "")
 
-    def _hold(self):
+    def _hold(self) -> IO[str]:
         """Keep other processes out of the work folder; wait for one that trains the same run."""
         path = lock_file(self.folder)
         held = try_lock(path)
         if held is None:
-            print(f"run {self.info['run']} is being trained by another process: waiting for it", flush=True)
-        return held or lock(path)
+            print(f"run {self.info['run']} is being trained by {holder(path)}: waiting for it", flush=True)
+        try:
+            return held or lock(path, SECONDS_FOR_ANOTHER)
+        except TimeoutError as error:
+            raise UserError(f"run {self.info['run']}: {error}: end that process, or delete the file") from None
 
     def _write_difference(self) -> None:
         difference = masked(uncommitted())

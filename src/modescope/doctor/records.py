@@ -1,0 +1,54 @@
+"""dvc.lock against what the runs themselves say."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from modescope.doctor.files import LOCK, is_whole
+from modescope.doctor.finding import Finding
+from modescope.dotted import dotted
+from modescope.errors import UserError
+from modescope.files import read_json
+from modescope.runs.folder import RUN_FILE
+
+
+def other_parameters(folder: Path) -> Iterator[Finding]:
+    """Runs that were trained with other parameters than dvc.lock says: params.yaml changed at the last moment."""
+    file = folder / LOCK
+    if not (file.exists() and is_whole(file.read_text(encoding="utf-8", errors="replace"))):
+        return
+    for stage, entry in YAML(typ="safe").load(file)["stages"].items():
+        recorded = dotted(entry.get("params", {}).get("params.yaml", {}))
+        for out in entry.get("outs", []) if recorded else ():
+            run = read_record_of(folder / out["path"])
+            different = differences(recorded, run) if run else []
+            if different:
+                what = f"{out['path']} was made with {different[0]}: params.yaml changed at the last moment"
+                yield Finding(what, f"dvc repro --force --single-item {stage}")
+
+
+def read_record_of(out: Path) -> dict[str, Any]:
+    """A run's record; nothing where there is none, or none that can be read."""
+    try:
+        return read_json(out / RUN_FILE) if (out / RUN_FILE).exists() else {}
+    except UserError:
+        return {}
+
+
+def differences(recorded: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:
+    """`epochs 10, not 1 as in dvc.lock`, ... of a run's record, and what dvc.lock records by dotted name.
+
+    Study 3's runs have their settings resolved: a row's own over its loss's over those of all.
+    """
+    used = dotted(run["params"])
+    row = re.sub(r"-s\d+$", "", run["run"])
+    for prefix in ("cgan.training.", f"cgan.recipes.{used.get('loss')}.", f"cgan.ours.{row}.", "stacked.training."):
+        recorded = {**recorded, **{n.removeprefix(prefix): v for n, v in recorded.items() if n.startswith(prefix)}}
+    return [
+        f"{name} {used[name]}, not {value} as {LOCK} says"
+        for name, value in recorded.items()
+        if name in used and used[name] != value
+    ]
