@@ -26,9 +26,11 @@ def at_work(folder: Path) -> str | None:
 def pipeline_at_work(folder: Path) -> str | None:
     """A `dvc repro`, a `dvc exp run` or a stage that reads the params.yaml of `folder` itself, in words."""
     for process in _inside(folder):
-        words = set(process.info["cmdline"])
-        runs = is_dvc(process.info["cmdline"]) and ("repro" in words or {"exp", "run"} <= words)
-        if Path(process.info["cwd"]) == folder and (runs or _is_stage(process.info["cmdline"])):
+        command = process.info["cmdline"]
+        runs = "repro" in command or {"exp", "run"} <= set(command)
+        if Path(process.info["cwd"]) == folder and (
+            _is_stage(command) or runs and (is_dvc(command) or is_ours(command))
+        ):
             return f"`{_shown(process)}` (process {process.pid})"
     return None
 

@@ -65,7 +65,7 @@ def artifact_location(folder: Path) -> str:
 
 def unreachable(uri: str, error: Exception, command: str = "modescope sync") -> UserError:
     """What the user reads of a store that cannot be used."""
-    reason = masked(" ".join(str(getattr(error, "orig", None) or error).split()))[:200]
+    reason = masked(" ".join(str(error).partition("[SQL:")[0].split()))[:200]
     return UserError(f"the MLflow store {uri} cannot be used ({reason}): {_advice(uri, error)}, then run `{command}`")
 
 
