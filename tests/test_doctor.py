@@ -15,6 +15,9 @@ import pytest
 
 from benchmarks.clones import environment, run
 from modescope import doctor
+from modescope.cli import use
+from modescope.doctor.processes import pipeline_at_work
+from modescope.errors import UserError
 from modescope.mlflow.store import Store, open_store
 from modescope.process import STARTER
 from tracked_runs import start_python, stored_run, work_folder
@@ -396,3 +399,63 @@ def test_the_command_line_says_whether_something_is_left(project):
         in run("modescope doctor", project, expect=2, PYTHONPATH=os.environ.get("PYTHONPATH", ""))[0]
     )
     assert "mended" in run("modescope doctor --mend", project, PYTHONPATH=os.environ.get("PYTHONPATH", ""))[0]
+
+
+LOCKED = """
+schema: '2.0'
+stages:
+  train@a:
+    cmd: echo
+    params: {params.yaml: {nets.a: {epochs: 1.0, lr: 1e-05}, seed: 0}}
+    outs: [{path: models/a}]
+  cgan@x:
+    cmd: echo
+    params:
+      params.yaml:
+        cgan.training: {lr: 0.1, width: 8}
+        cgan.recipes: {bce: {betas: [0, 1], n: 5}, lsgan: {n: 2}}
+        cgan.ours.x: {lr: 0.3, loss: bce}
+    outs: [{path: models/x-s43}]
+  other:
+    cmd: echo
+    outs: [{path: models/none}]
+"""
+
+
+@pytest.mark.parametrize(
+    "place, run, params, words",
+    [
+        ("a", "a", {"seed": 0, "nets": {"a": {"epochs": 1, "lr": 1e-5}}}, None),
+        ("a", "a", {"seed": 0, "nets": {"a": {"epochs": 10.0, "lr": 1e-5}}}, "nets.a.epochs 10.0, not 1.0 as dvc.lock"),
+        ("x-s43", "x-s43", {"lr": 0.3, "width": 8, "loss": "bce", "n": 5, "betas": [0, 1], "seed": 43}, None),
+        ("x-s43", "x-s43", {"lr": 0.1, "width": 8, "loss": "bce", "n": 5}, "lr 0.1, not 0.3"),
+        ("x-s43", "x-s43", {"lr": 0.3, "width": 8, "loss": "bce", "n": 2}, "n 2, not 5"),
+    ],
+)
+def test_dvc_lock_is_compared_with_what_the_runs_say(project, capsys, place, run, params, words):
+    (project / "dvc.lock").write_text(LOCKED)
+    (project / "models" / place).mkdir(parents=True)
+    (project / "models" / place / "run.json").write_text(json.dumps({"run": run, "params": params}))
+    well, lines = examined(capsys)
+    assert well == (words is None)
+    assert well or (
+        words in lines[0] and f"models/{place} was made with" in lines[0] and "dvc repro --force" in lines[0]
+    )
+
+
+def test_modescope_use_waits_for_dvc(project, capsys, monkeypatch):
+    """While a `dvc repro` or a stage reads this params.yaml; one in a temporary workspace has its own."""
+    (project / ".dvc/tmp/exps/tmp1").mkdir(parents=True)
+    wait = [sys.executable, "-c", "import time; time.sleep(60)"]
+    for words, place, found in (
+        (["modescope.stages.cgan"], ".", True),
+        (["modescope.stages.cgan"], ".dvc/tmp/exps/tmp1", False),
+        (["exp", "show"], ".", False),
+    ):
+        process = subprocess.Popen([*wait, *words], cwd=project / place)
+        assert (pipeline_at_work(project) is not None) == found
+        process.kill()
+        process.wait()
+    monkeypatch.setattr("modescope.doctor.processes.pipeline_at_work", lambda _: "`dvc repro` (process 7)")
+    with pytest.raises(UserError, match=r"`dvc repro` \(process 7\) reads params.yaml, .*: wait until it ends"):
+        use("demo")
