@@ -13,10 +13,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
-demo: .venv/installed  ## every study, small, offline, on embedded digits
+demo: .venv/installed  ## every study, small, offline, on embedded digits, as many stages at a time as there are cores
 	modescope use demo
 	test -d .git || dvc config --local core.no_scm true
-	dvc repro
+	modescope repro
 	@echo "Open reports/index.html; compare the runs with 'make ui'."
 
 PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

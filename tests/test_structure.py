@@ -124,6 +124,13 @@ def test_every_stage_depends_on_the_code_of_its_own_module(name):
     assert [dep for dep in STAGES[name]["deps"] if "src" in dep or "code" in dep] == [own]
 
 
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_that_uses_a_gpu_asks_for_one(name):
+    """`modescope repro` hides all GPUs from the others."""
+    uses = "modescope.training.device.training_device" in IMPORTS[f"modescope.stages.{MODULES[name]}"]
+    assert uses == ("gpus" in STAGES[name].get("meta", {}))
+
+
 def test_every_stage_module_is_a_stage():
     assert {*stage_modules(SOURCE), "code"} == set(MODULES.values())
 

@@ -52,7 +52,7 @@ def run_demo(folder: Path) -> tuple[str, float | None]:
         return "", None
     copy_of_the_repository(folder)
     run("modescope use demo", folder)
-    return run("dvc repro", folder)
+    return run("modescope repro", folder)
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,7 @@ def is_ours(command: Sequence[str]) -> bool:
 
 def starts_stages(command: Sequence[str]) -> bool:
     """DVC, `modescope repro`, or a worker of Ray."""
-    return is_dvc(command) or is_ours(command) or command[:1] == ["ray::attempt"]
+    return is_dvc(command) or is_ours(command) or command[0].startswith("ray::")
 
 
 def dvc_processes() -> set[int]:

@@ -44,12 +44,17 @@ class Board:
         if not self._live:
             self.say(f"{task.name}: started")
 
-    def ended(self, task: Task) -> None:
-        """A task is done; how long it took is kept where it ran."""
+    def ended(self, task: Task, last: str = "") -> None:
+        """A task is done; how long it took is kept where it ran.
+
+        Args:
+            last: the last line that it printed.
+        """
         if task.name in self._starts:
             task.seconds = time.monotonic() - self._starts.pop(task.name)
         took = f" in {task.seconds:.1f} s" if task.seconds else ""
-        self.say(f"{task.name}: {task.how}{took} ({self.plan.count(DONE)} of {len(self.plan.tasks)})")
+        done = f"{self.plan.count(DONE)} of {len(self.plan.tasks)}"
+        self.say(f"{task.name}: {task.how}{took} ({done})" + (f"; {last}" if last else ""))
 
     def failed(self, task: Task, error: str, tail: str, skipped: list[str]) -> None:
         self._starts.pop(task.name, None)

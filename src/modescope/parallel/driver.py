@@ -1,17 +1,20 @@
 """The driver: hands out a stage when all that it depends on is there, and records the results as `dvc repro` would."""
 
+import importlib.util
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from dvc.exceptions import DvcException
 
 from modescope.errors import UserError
+from modescope.mlflow.filing import sync
 from modescope.parallel.board import Board
-from modescope.parallel.executors import Executor, Home, Local, Outcome
+from modescope.parallel.executors import Executor, Home, Local, Outcome, last_line
 from modescope.parallel.graph import RUNNING, Plan, Task
 from modescope.parallel.slices import cut, take_snapshot
 from modescope.runs.locks import try_lock
@@ -40,14 +43,17 @@ def repro(targets: Sequence[str] = (), jobs: int | None = None, on: str | None =
     logging.getLogger("dvc").setLevel(logging.WARNING)
     with alone(FOLDER) as folder:
         plan = Plan.load(targets)
-        workers = executor(Home(Path(plan.repo.root_dir), folder), plan, jobs or os.cpu_count() or 1, on)
-        for task in plan.tasks.values():
-            workers.check(task.name, task.needs)
-        try:
-            plan.ignore_outputs()
-        except DvcException as error:
-            raise UserError(f"DVC refuses: {error}") from None
-        return Driver(plan, workers).run(folder)
+        workers = executor(Home(Path(plan.repo.root_dir), folder), plan, jobs, on)
+        with closing(workers):
+            for task in plan.tasks.values():
+                workers.check(task.name, task.needs)
+            try:
+                plan.ignore_outputs()
+                if workers.remote:
+                    plan.fetch_runs()
+            except DvcException as error:
+                raise UserError(f"DVC refuses: {error}") from None
+            return Driver(plan, workers).run(folder)
 
 
 @contextmanager
@@ -63,11 +69,17 @@ def alone(folder: Path) -> Iterator[Path]:
         yield folder
 
 
-def executor(home: Home, plan: Plan, jobs: int, on: str | None) -> Executor:
+def executor(home: Home, plan: Plan, jobs: int | None, on: str | None) -> Executor:
     """The executor that `--on` names."""
     if on is None:
-        return Local(home, jobs, plan.repo.cache.legacy.path)
-    raise UserError(f"--on {on}: it is ray, or ray://HOST:PORT")
+        return Local(home, jobs or os.cpu_count() or 1, plan.repo.cache.legacy.path)
+    if on != "ray" and not re.fullmatch(r"ray://[^/:]+:\d+", on):
+        raise UserError(f"--on {on}: it is ray, or ray://HOST:PORT")
+    if importlib.util.find_spec("ray") is None:
+        raise UserError("--on ray: Ray is not installed, `pip install 'modescope[ray]'` installs it")
+    from modescope.parallel.on_ray import Ray
+
+    return Ray(home, jobs, plan.repo, on)
 
 
 class Driver:
@@ -92,6 +104,8 @@ class Driver:
         finally:
             self.workers.close()
             self.plan.record()
+            if self.plan.remote:  # workers filed their runs elsewhere
+                sync()
             print("\n".join(self.board.summary()), flush=True)
         if self.faults:
             raise UserError(self.faults[0])
@@ -132,10 +146,10 @@ class Driver:
         if outcome.error:
             return self.lose(task, outcome)
         try:
-            self.plan.adopt(task)
+            self.plan.adopt(task, outcome.entry)
         except (DvcException, UserError) as error:
             return self.lose(task, Outcome(task.name, str(error), isinstance(error, UserError)))
-        self.board.ended(task)
+        self.board.ended(task, last_line(outcome.tail))
 
     def lose(self, task: Task, outcome: Outcome) -> None:
         if outcome.is_users:

@@ -11,11 +11,12 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
 from dvc.stage import PipelineStage
-from dvc.stage.cache import _can_hash
+from dvc.stage.cache import _can_hash, _get_cache_hash, _get_stage_hash
 from dvc.stage.loader import StageLoader
 from dvc.utils.serialize import load_yaml
 
 from modescope.errors import UserError
+from modescope.parallel.slices import objects
 
 PARAMS = "params.yaml"
 WAITING, RUNNING, DONE, FAILED, SKIPPED = "waiting", "running", "done", "failed", "skipped"
@@ -59,6 +60,7 @@ class Plan:
 
     repo: Repo
     tasks: dict[str, Task] = field(default_factory=dict)
+    remote: bool = False  # results come through DVC's default remote
 
     @classmethod
     def load(cls, targets: Sequence[str] = (), folder: str = ".") -> "Plan":
@@ -115,18 +117,22 @@ class Plan:
         task.state = DONE
         return True
 
-    def adopt(self, task: Task) -> None:
-        """Restore what a worker has just brought into the run cache.
+    def adopt(self, task: Task, entry: dict[str, Any]) -> None:
+        """Take over what a worker made: `entry` is the stage's in dvc.lock, the outputs are in the cache or the remote.
 
-        Raises UserError if it is not there: the inputs in this folder are no longer those that the worker had.
+        Raises UserError if the inputs in this folder are no longer those that the worker had.
         """
         with self.repo.lock:
-            if not self._restore(task.stage):
+            if not self._restore(task.stage, entry):
                 raise UserError(f"the inputs of {task.name} changed while it ran: run it again")
         task.state, task.how = DONE, "executed"
 
-    def _restore(self, stage: PipelineStage) -> bool:
-        """From the run cache, whatever dvc.lock says; False where it has no such run."""
+    def _restore(self, stage: PipelineStage, entry: dict[str, Any] | None = None) -> bool:
+        """Take a stage's outputs from `entry`, by default the run cache's, whatever dvc.lock says.
+
+        Returns:
+            False where the cache has not all of them, or the inputs are others.
+        """
         cache = self.repo.stage_cache
         stage.save_deps()
         if not _can_hash(stage):
@@ -134,13 +140,25 @@ class Plan:
                 f"stage {stage.addressing} cannot be handed out, DVC keeps no run of a stage without dependencies and "
                 f"outputs of its own: run `dvc repro {stage.addressing}` first"
             )
-        entry = cache._load(stage)
-        if entry is None or not cache._create_stage(entry, wdir=stage.wdir).outs_cached():
+        entry = entry or cache._load(stage)
+        if entry is None or _get_cache_hash(dict(entry), key=True) != _get_stage_hash(stage):
+            return False
+        found = cache._create_stage(entry, wdir=stage.wdir)
+        if self.remote:
+            self.repo.cloud.pull(objects(out for out in found.outs if out.changed_cache()))
+        if not found.outs_cached():
             return False
         StageLoader.fill_from_lock(stage, entry)
         stage.cmd_changed = False
         stage.run()  # finds that nothing changed, and takes its outputs from the cache
         return True
+
+    def fetch_runs(self) -> None:
+        """From now on results come through the remote; get what workers of an earlier driver left there."""
+        self.remote = True
+        with self.repo.lock:
+            odb = self.repo.cloud.get_remote_odb(None, "fetch --run-cache", hash_name="md5-dos2unix")
+            self.repo.stage_cache.transfer(odb, self.repo.cache.legacy, force=False)
 
     def ignore_outputs(self) -> None:
         """Let git ignore all outputs, in the order of `dvc repro`: a .gitignore is part of the folder it lies in, on

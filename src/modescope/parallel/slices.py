@@ -48,9 +48,9 @@ def cut(stage: PipelineStage, remote: bool = False) -> Slice:
         for dep in inputs:
             dep.use_cache = True
             dep.commit(relink=False)
+            if remote:
+                repo.cloud.push(objects([dep]))
             dep.use_cache = False
-        if remote and inputs:
-            repo.cloud.push({each for dep in inputs for each in [dep.hash_info]})
     entry = {
         key: value for key, value in to_pipeline_file(stage)[stage.name].items() if key in ("cmd", "wdir", "params")
     }
@@ -70,6 +70,11 @@ def cut(stage: PipelineStage, remote: bool = False) -> Slice:
         json.dumps({"schema": "2.0", "stages": {INPUTS: {"cmd": "true", "outs": locked}}}),
         {name: dict(section) for name, section in repo.config.items()},
     )
+
+
+def objects(outs: Iterable[Any]) -> set[Any]:
+    """What DVC's cache has of these, folders with the files in them; their lists come from the remote if need be."""
+    return {each for out in outs for used in out.get_used_objs().values() for each in used}
 
 
 def _is_params(dep: Any) -> bool:
@@ -161,11 +166,12 @@ def run(work: Slice, snapshot: Path, folder: Path, settings: Mapping[str, Any], 
     inputs, stage = (repo.stage.load_one("dvc.yaml", name) for name in (INPUTS, work.name))
     with repo.lock:
         if settings.get("remote"):
-            repo.cloud.pull({out.hash_info for out in inputs.outs})
+            repo.cloud.pull(objects(inputs.outs))
         for out in inputs.outs:
             out.checkout(force=True)
         stage.reproduce()
         if settings.get("remote"):
-            repo.cloud.push({out.hash_info for out in stage.outs})
-            repo.stage_cache.push(None)
+            repo.cloud.push(objects(stage.outs))
+            odb = repo.cloud.get_remote_odb(None, "push --run-cache", hash_name="md5-dos2unix")
+            repo.stage_cache.transfer(repo.cache.legacy, odb, force=False)
     return json.loads(json.dumps(to_single_stage_lockfile(stage)))

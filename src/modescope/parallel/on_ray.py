@@ -1,0 +1,218 @@
+"""The executor for a Ray cluster. Its nodes share the repository's disk, or go through DVC's default remote."""
+
+import contextlib
+import hashlib
+import io
+import os
+import shutil
+import socket
+import sys
+import tarfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import ray
+from dvc.repo import Repo
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from modescope.errors import UserError
+from modescope.parallel.executors import TRIES, Home, Machine, Outcome, attempt, last_line, read_tail, stage_environment
+from modescope.parallel.graph import Needs
+from modescope.parallel.slices import Slice
+from modescope.runs.locks import lock
+
+SCRATCH = "MODESCOPE_SCRATCH"  # where a node works that shares no disk; set, it shares none
+PASSED_ON = ("MLFLOW_", "MODESCOPE_")  # variables of the driver that a stage has wherever it runs
+SECONDS_TO_ANSWER, SECONDS_BETWEEN_LINES = 5, 5
+
+
+class Ray:
+    """Stages as tasks of Ray, each with its part of a node; Ray starts one again whose worker or node dies.
+
+    Args:
+        jobs: stages at a time, at most; None: whatever the cluster has room for.
+        address: `ray` for the cluster that runs here, `ray://HOST:PORT` for one elsewhere.
+    """
+
+    def __init__(self, home: Home, jobs: int | None, repo: Repo, address: str):
+        self.home, self.repo, self._refs, self._packed = home, repo, {}, None
+        connect(address)
+        nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+        self.machines = [machine(node["Resources"]) for node in nodes]
+        self.jobs = jobs or max(1, int(sum(each.cpus for each in self.machines)))
+        (home.folder / "here").touch()
+        self.remote = not all(ray.get([_on(node["NodeID"]).remote(str(home.folder / "here")) for node in nodes]))
+        self._news = News.options(num_cpus=0).remote()
+
+    def check(self, name: str, needs: Needs) -> None:
+        if self.remote and not self.repo.config["core"].get("remote"):
+            raise UserError(
+                f"not every node of the cluster sees {self.home.root}, and DVC has no default remote for these: "
+                "`dvc remote add -d NAME URL` gives it one"
+            )
+        lacks = [each.refusal(needs) for each in self.machines]
+        if all(lacks):
+            raise UserError(f"stage {name} needs {lacks[0]} on the largest node: change its `meta` in dvc.yaml")
+
+    def fits(self, needs: Needs) -> bool:
+        return len(self._refs) < self.jobs
+
+    def start(self, work: Slice, needs: Needs) -> None:
+        if self._packed is None:
+            self._packed = ray.put(pack(self.home.snapshot))
+        able = [each.within(needs) for each in self.machines if each.refusal(needs) is None]
+        needs = max(able, key=lambda each: (each.gpus, each.cpus))
+        options = {"num_cpus": needs.cpus, "num_gpus": needs.gpus, "memory": int(needs.memory * 2**30) or None}
+        task = run_on_node.options(**options, name=work.name, max_retries=TRIES - 1)
+        given = {
+            key: os.environ[key] for key in os.environ if key.startswith(("MLFLOW_", "MODESCOPE_")) and key != SCRATCH
+        }
+        has_gpus = any(each.gpus for each in self.machines)
+        ref = task.remote(work, self._packed, self.home, self.repo.cache.legacy.path, given, has_gpus, self._news)
+        self._refs[ref] = work.name
+
+    def finished(self, seconds: float) -> list[Outcome]:
+        done, _ = ray.wait([*self._refs], timeout=seconds) if self._refs else ([], time.sleep(seconds))
+        return [self._outcome(ref) for ref in done]
+
+    def _outcome(self, ref: Any) -> Outcome:
+        name = self._refs.pop(ref)
+        try:
+            return Outcome(*ray.get(ref))
+        except ray.exceptions.RayError as error:
+            return Outcome(name, f"Ray gave it up: {last_line(str(error)) or type(error).__name__}")
+
+    def running(self) -> dict[str, tuple[str, str]]:
+        try:
+            news = ray.get(self._news.all.remote(), timeout=SECONDS_TO_ANSWER)
+        except ray.exceptions.RayError:  # its node died: the table goes without
+            news = {}
+        return {name: news.get(name, ("", "")) for name in self._refs.values()}
+
+    def close(self) -> None:
+        for ref in self._refs:
+            with contextlib.suppress(ray.exceptions.RayError):
+                ray.cancel(ref, force=True)  # the stage gets SIGTERM as its worker dies
+        self._refs = {}
+        ray.shutdown()
+
+
+def connect(address: str) -> None:
+    """Raises UserError if nothing answers there."""
+    place = urlparse(address)
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    try:
+        if place.hostname:
+            socket.create_connection((place.hostname, place.port), SECONDS_TO_ANSWER).close()
+        ray.init(address if place.hostname else "auto", log_to_driver=False, logging_level="error")
+    except (OSError, ValueError, RuntimeError) as error:
+        how = "start one with `ray start --head`" if address == "ray" else "is it HOST:10001 of a head that runs?"
+        raise UserError(f"--on {address}: no Ray cluster answers ({last_line(str(error))}): {how}") from None
+
+
+def machine(resources: dict[str, float]) -> Machine:
+    """What a node has."""
+    gpus = {str(number): 1.0 for number in range(int(resources.get("GPU", 0)))}
+    return Machine(resources["CPU"], resources.get("memory", 0) / 2**30, gpus)
+
+
+@ray.remote(num_cpus=0)
+def _sees(path: str) -> bool:
+    """Whether the node shares the driver's disk."""
+    return SCRATCH not in os.environ and Path(path).exists()
+
+
+def _on(node: str) -> Any:
+    return _sees.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False))
+
+
+@ray.remote
+class News:
+    """Where every stage runs, and the last line that it printed."""
+
+    def __init__(self):
+        self.known: dict[str, tuple[str, str]] = {}
+
+    def tell(self, name: str, place: str, line: str) -> None:
+        self.known[name] = (place, line)
+
+    def all(self) -> dict[str, tuple[str, str]]:
+        return self.known
+
+
+def pack(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        tar.add(folder, "snapshot")
+    return buffer.getvalue()
+
+
+@ray.remote
+def run_on_node(work: Slice, packed: bytes, home: Home, cache: str, given: dict, has_gpus: bool, news: Any) -> tuple:
+    """One slice, in a worker of Ray: an Outcome as plain data."""
+    settings: dict[str, Any] = {"cache": {"dir": cache}}
+    if SCRATCH in os.environ or not (home.folder / "here").exists():
+        home = unpack(packed, home)
+        settings = {"cache": {"dir": str(home.root / "cache")}, "remote": True}
+    environment = stage_environment(home.root, ",".join(map(str, ray.get_gpu_ids())) if has_gpus else None)
+    environment |= {**given, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    place = home.folder / f"{work.name.replace('/', '-')}-{os.getpid()}"
+    log = place.with_name(f"{place.name}.log")
+    with output_in(log), reports(news, work.name, log):
+        outcome = attempt(work, home, place, settings, environment)
+    return tuple(outcome._replace(tail=read_tail(log)))
+
+
+def unpack(packed: bytes, home: Home) -> Home:
+    """The driver's snapshot in a folder of this node's own, in place of earlier ones; checkpoints stay there."""
+    name = hashlib.sha256(f"{home}".encode()).hexdigest()[:12]
+    root = Path(os.environ.get(SCRATCH) or Path.home() / ".cache" / "modescope") / name
+    folder = root / "parallel" / hashlib.sha256(packed).hexdigest()[:12]
+    with lock(root / "lock"):
+        if not folder.exists():
+            shutil.rmtree(root / "parallel", ignore_errors=True)
+            scratch = folder.with_name("unpacking")
+            with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+                tar.extractall(scratch, filter="fully_trusted")
+            scratch.rename(folder)
+    return Home(root, folder)
+
+
+@contextlib.contextmanager
+def output_in(log: Path):
+    """All that this process and its children print goes into a file."""
+    kept = [os.dup(number) for number in (1, 2)]
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        for number in (1, 2):
+            os.dup2(file, number)
+        yield
+    finally:
+        sys.stdout.flush()
+        for number, copy in zip((1, 2), kept, strict=True):
+            os.dup2(copy, number)
+            os.close(copy)
+        os.close(file)
+
+
+@contextlib.contextmanager
+def reports(news: Any, name: str, log: Path):
+    """Tell the driver every few seconds how the stage comes on."""
+    over = threading.Event()
+
+    def tell() -> None:
+        while True:
+            news.tell.remote(name, socket.gethostname(), last_line(read_tail(log)))
+            if over.wait(SECONDS_BETWEEN_LINES):
+                return
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
