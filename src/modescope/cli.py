@@ -68,6 +68,9 @@ def sync() -> None:
         print(f"{run}: {action}")
     if not done:
         print("no runs here: `dvc repro` makes them, `dvc pull` fetches them")
+    left_out = sum(action.startswith(filing.LEFT_OUT) for _, action in done)
+    if left_out:
+        raise UserError(f"{left_out} of {len(done)} runs were left out: mend or delete the files that are named above")
 
 
 @app.command()

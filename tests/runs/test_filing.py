@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from modescope.cli import sync
 from modescope.errors import UserError
 from modescope.files import read_json, sha256, write_json
 from modescope.mlflow import filing
@@ -164,6 +165,78 @@ def test_a_finished_run_is_not_closed_by_its_own_leftovers(project):
     write_json(work_folder() / "run.json", {**read_json(OUT / "run.json"), "status": "killed"})
     assert filing.sync() == [("gan-split1", "unchanged")]
     assert stored_run().info.status == "FINISHED"
+
+
+@pytest.fixture
+def finished(project, monkeypatch):
+    """A run's folder, which is not filed so far."""
+    monkeypatch.setattr("tracked_runs.push", lambda *_, **__: None)
+    return train_run(OUT)
+
+
+def broken(name, content):
+    """Overwrite a file of the run, or a value of its record."""
+    if isinstance(content, bytes):
+        (OUT / name).parent.mkdir(exist_ok=True)
+        (OUT / name).write_bytes(content)
+    else:
+        write_json(OUT / "run.json", {**read_json(OUT / "run.json"), **content})
+
+
+@pytest.mark.parametrize(
+    "name, content, words",
+    [
+        ("run.json", b"\x89PNG\xff", "run.json is not valid JSON"),
+        ("run.json", b"[1]", "it is a list"),
+        ("run.json", b"[" * 10_000, "run.json is not valid JSON"),
+        ("run.json", b"{}", "it has no `key`"),
+        ("run.json", {"model": None}, "it has no `model`"),
+        ("run.json", {"params": [1]}, "it has no `params`"),
+        ("run.json", {"status": "paused"}, "unknown status 'paused'"),
+        ("run.json", {"study": "../../evil"}, "'../../evil' is no name"),
+        ("run.json", {"key": "a' or 1"}, "is no name"),
+        ("run.json", {"started": "yesterday"}, "run.json is not what the pipeline wrote"),
+        ("run.json", {"data": {}}, "run.json is not what the pipeline wrote"),
+        ("run.json", {"params": {"x" * 300: 1}}, "MLflow refuses it"),
+        ("curves.csv", b"step,loss\nx,y\n", "curves.csv is not what the pipeline wrote"),
+        ("curves.csv", b"\xff\xfe\x00", "curves.csv is not what the pipeline wrote"),
+        ("samples/step-000002.png", b"no picture", "step-000002.png is no picture"),
+        ("../../../metrics/imbalance/gan-split1.json", b"{", "gan-split1.json is not valid JSON"),
+    ],
+)
+def test_a_damaged_run_is_left_out_of_sync_and_named_and_the_others_are_filed(finished, name, content, words):
+    Path("metrics/imbalance").mkdir(parents=True)
+    shutil.copytree(finished, "models/two-stage/stage1")
+    write_json(
+        Path("models/two-stage/stage1/run.json"),
+        {**read_json(OUT / "run.json"), "key": "00000000000000bb", "study": "two-stage", "run": "stage1"},
+    )
+    broken(name, content)
+    (bad, action), good = filing.sync()
+    assert bad == str(OUT) and action.startswith("left out: ") and words in action and "\n" not in action
+    assert good == ("stage1", "created")
+
+
+def test_sync_ends_with_code_2_when_a_run_was_left_out(project, capsys):
+    OUT.mkdir(parents=True)
+    broken("run.json", b"[]")
+    with pytest.raises(UserError, match="1 of 1 runs were left out: mend or delete the files that are named above"):
+        sync()
+    assert "left out: models/imbalance/gan-split1/run.json" in capsys.readouterr().out
+
+
+def test_a_damaged_work_folder_does_not_stop_sync(finished):
+    (Path(".ckpt") / "00000000000000bb").mkdir(parents=True)
+    (Path(".ckpt") / "00000000000000bb" / "run.json").write_bytes(b"\xff")
+    good, (bad, action) = filing.sync()
+    assert good == ("gan-split1", "created") and bad.endswith("bb") and action.startswith("left out: ")
+
+
+def test_a_damaged_picture_does_not_stop_the_training_that_goes_on_beside_it(finished, capsys):
+    broken("samples/step-000002.png", b"no picture")
+    assert filing.push(OUT) is None and "warning: the run is not filed: " in capsys.readouterr().err
+    (OUT / "samples/step-000002.png").unlink()
+    assert filing.push(OUT) is not None
 
 
 @pytest.mark.slow

@@ -15,6 +15,10 @@ from modescope.files import atomic_path
 from modescope.mlflow.address import sqlite_uri
 
 
+class OtherSchema(UserError):
+    """A database that the installed MLflow would migrate, or fail at."""
+
+
 def is_missing(file: Path) -> bool:
     """Whether there is no database in `file` yet."""
     return not file.exists() or (file.is_file() and not file.stat().st_size)
@@ -28,7 +32,7 @@ def create_database(file: Path, artifacts: Path) -> None:
 
 
 def check_schema(uri: str) -> None:
-    """Raises UserError if a database's schema is not that of the installed MLflow, which would migrate it or fail."""
+    """Raises OtherSchema if a database's schema is not that of the installed MLflow."""
     engine = create_sqlalchemy_engine(uri)
     try:
         tables = sqlalchemy.inspect(engine).get_table_names()
@@ -39,7 +43,7 @@ def check_schema(uri: str) -> None:
     is_empty = all(name.startswith("alembic_") for name in tables)
     expected = _expected_schema()
     if not is_empty and found != expected:
-        raise UserError(
+        raise OtherSchema(
             f"the MLflow database {uri} has schema {found}, but mlflow {mlflow.__version__} needs {expected}: "
             "install the mlflow that wrote it, or move the database away and run `modescope sync`"
         )

@@ -11,8 +11,10 @@ from typing import Any
 from modescope.errors import UserError, say
 from modescope.files import read_json
 from modescope.mlflow.record import read_record
-from modescope.runs.folder import RUN_FILE
+from modescope.runs.folder import read_run
 from modescope.runs.listing import finished_runs, interrupted_runs
+
+LEFT_OUT = "left out"
 
 _given_up: set[str] = set()  # stores that this process found unreachable
 
@@ -24,11 +26,12 @@ def push(folder: Path, metrics: Mapping[str, Any] | None = None, *, source: str 
     printed, this process does not try once more, and None is returned: `modescope sync` files the run later.
 
     Raises:
-        UserError: the database has another schema.
+        OtherSchema: the database has another schema.
     """
     if not _is_installed():
         return None
     from modescope.mlflow.address import store_uri, unreachable
+    from modescope.mlflow.database import OtherSchema
     from modescope.mlflow.sending import send
     from modescope.mlflow.store import open_store
 
@@ -39,8 +42,11 @@ def push(folder: Path, metrics: Mapping[str, Any] | None = None, *, source: str 
         store = open_store()
         run, _ = send(store, read_record(folder, metrics), source)
         return store.link(run)
-    except UserError:
+    except OtherSchema:
         raise
+    except UserError as error:  # the run's files are damaged
+        say(f"warning: the run is not filed: {error}")
+        return None
     except Exception as error:  # a fault in tracking, whichever it is, must not end a training run
         _given_up.add(uri)
         say(f"warning: tracking is off: {unreachable(uri, error)}")
@@ -64,23 +70,36 @@ def sync(folder: Path = Path(".")) -> list[tuple[str, str]]:
     """File every run that lies in `folder`, and close those that died under way.
 
     Returns:
-        (run, what was done: `created`, `completed` or `unchanged`), in order. A second call changes nothing.
+        (run, what was done: `created`, `completed` or `unchanged`), in order, and (folder, `left out: ...`) for a run
+        whose files are damaged. A second call changes nothing.
 
     Raises:
         UserError: the store cannot be used.
     """
     from modescope.mlflow.sending import send
-    from modescope.mlflow.store import opened
+    from modescope.mlflow.store import MlflowException, opened
 
     done = []
     with opened() as store:
         store.experiments()  # a store that does not answer is found before any run is read
         for place in finished_runs(folder) + interrupted_runs(folder):
-            info = read_json(place / RUN_FILE)
-            file = folder / "metrics" / info["study"] / f"{info['run']}.json"
-            _, sent = send(store, read_record(place, read_json(file) if file.exists() else None), "restored")
-            done.append((info["run"], "created" if "run" in sent else "completed" if sent else "unchanged"))
+            try:
+                record = read_record(place, read_metrics(folder, read_run(place)))
+                _, sent = send(store, record, "restored")
+                done.append((record.run, "created" if "run" in sent else "completed" if sent else "unchanged"))
+            except UserError as error:
+                done.append((str(place), f"{LEFT_OUT}: {error}"))
+            except MlflowException as error:
+                if error.error_code != "INVALID_PARAMETER_VALUE":  # the store's fault, not the run's
+                    raise
+                done.append((str(place), f"{LEFT_OUT}: MLflow refuses it ({error})"))
     return done
+
+
+def read_metrics(folder: Path, info: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The metrics in `folder` of the run whose record `info` is; None where there are none."""
+    file = folder / "metrics" / info["study"] / f"{info['run']}.json"
+    return read_json(file) if file.exists() else None
 
 
 def read_final(study: str, keys: Iterable[str]) -> dict[str, dict[str, float]]:

@@ -21,11 +21,12 @@ import modescope
 from modescope.config.studies import STUDIES
 from modescope.errors import UserError
 from modescope.evaluation.loaders import load_sampler
-from modescope.files import read_json
+from modescope.files import as_written
+from modescope.mlflow.filing import read_metrics
 from modescope.mlflow.record import read_record
 from modescope.mlflow.sending import send
 from modescope.mlflow.store import MARK, TRAINING, Store, names_of, opened, study_of
-from modescope.runs.folder import RUN_FILE, WEIGHTS_FILE
+from modescope.runs.folder import RUN_FILE, WEIGHTS_FILE, read_run
 
 LOADER = "modescope.mlflow.loader"
 FILES = (RUN_FILE, WEIGHTS_FILE)  # of a run's folder: what its sampler reads
@@ -55,8 +56,9 @@ def promote(folder: Path, alias: str) -> Promoted:
     Raises:
         UserError: the run cannot be sampled, the alias is refused, or the store cannot be used.
     """
-    info = read_json(folder / RUN_FILE)
-    tags = {fact: info[fact] for fact in ("run", "key", "weights_sha256")}
+    info = read_run(folder)
+    with as_written(folder / RUN_FILE):
+        tags = {fact: info[fact] for fact in ("run", "key", "weights_sha256")}
     check_alias(alias)
     with opened("modescope promote") as store:
         name = _name_of_model(store, info["study"])
@@ -94,8 +96,7 @@ def _find_version(store: Store, name: str, tags: Mapping[str, str]) -> str | Non
 def _log_generator(store: Store, folder: Path, info: Mapping[str, Any]) -> tuple[Run, LoggedModel]:
     """The run, filed if need be, and a model that is logged to it: what its sampler reads, and the package."""
     image_shape = load_sampler(folder).sample(1, seed=0).images.shape[1:]
-    metrics = Path("metrics") / info["study"] / f"{info['run']}.json"
-    run, _ = send(store, read_record(folder, read_json(metrics) if metrics.exists() else None), "restored")
+    run, _ = send(store, read_record(folder, read_metrics(Path(), info)), "restored")
     number, client = run.info.run_id, store.client
     model = client.create_logged_model(run.info.experiment_id, "generator", number, None, run.data.params, "generator")
     client.log_outputs(number, [LoggedModelOutput(model.model_id, step=0)])

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from modescope.dotted import dotted, numbers
-from modescope.files import as_written, read_json
+from modescope.files import as_written
 from modescope.mlflow.run_page import describe
-from modescope.runs.folder import DIFF_FILE, RUN_FILE, TRACEBACK_FILE, Rows, image_files, read_rows
+from modescope.runs.folder import DIFF_FILE, RUN_FILE, TRACEBACK_FILE, Rows, image_files, read_rows, read_run
 
 TEXTS = (TRACEBACK_FILE, DIFF_FILE)
 FACTS = ("key", "stage", "study", "run", "model", "device", "precision", "weights_sha256", "collapsed_at_step", "error")
 PASSING = ("error", "dvc.exp", "dvc.baseline", "changes")  # tags that a run loses when they hold no longer
-STATUS = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def read_record(folder: Path, metrics: Mapping[str, Any] | None = None) -> Recor
         UserError: run.json is missing or broken.
     """
     with as_written(folder / RUN_FILE):
-        return _record(folder, read_json(folder / RUN_FILE), metrics or {})
+        return _record(folder, read_run(folder), metrics or {})
 
 
 def _record(folder: Path, info: Mapping[str, Any], metrics: Mapping[str, Any]) -> Record:
@@ -72,7 +71,7 @@ def _record(folder: Path, info: Mapping[str, Any], metrics: Mapping[str, Any]) -
         study=info["study"],
         run=info["run"],
         name=_shown_name(info),
-        status=STATUS[info["status"]],
+        status=info["status"].upper(),  # as MLflow has it
         started=started,
         ended=time.time() if running else _ended(info, started),
         params={

@@ -6,14 +6,30 @@ import operator
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
-from modescope.files import as_written, atomic_path
+from modescope.files import as_written, atomic_path, read_json
 
 WORK_FOLDERS = ".ckpt"  # holds a folder for each run that is not finished, named after its key
 RUN_FILE, LINES_FILE, CURVES_FILE, WEIGHTS_FILE = "run.json", "curves.jsonl", "curves.csv", "model.safetensors"
 TRACEBACK_FILE, DIFF_FILE, CHECKPOINT_FILE = "traceback.txt", "code.diff", "checkpoint.pt"
 
+FIELDS = {"key": str, "study": str, "run": str, "model": str, "status": str, "params": dict, "data": dict}
+STATES = ("running", "finished", "failed", "killed")
+
 Rows = dict[int, dict[str, float]]  # step -> metric -> value, steps ascending
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """A run's record. Raises UserError for one that is missing or is not as a run writes it."""
+    info = read_json(folder / RUN_FILE, **FIELDS)
+    with as_written(folder / RUN_FILE):
+        if info["status"] not in STATES:
+            raise ValueError(f"unknown status {info['status']!r}")
+        for name in (info["key"], info["study"], info["run"]):  # they become paths
+            if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,99}", name, re.ASCII):
+                raise ValueError(f"{name!r} is no name")
+    return info
 
 
 def image_files(folder: Path) -> list[Path]:

@@ -1,11 +1,12 @@
 """Which runs lie in the files: finished ones, and those that died in their work folders."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from modescope.errors import UserError
 from modescope.files import read_json, root, write_json
-from modescope.runs.folder import RUN_FILE, WORK_FOLDERS
+from modescope.runs.folder import RUN_FILE, WORK_FOLDERS, read_run
 from modescope.runs.locks import lock_file, try_lock
 
 
@@ -19,8 +20,16 @@ def finished_runs(folder: Path) -> list[Path]:
 
 def interrupted_runs(folder: Path) -> list[Path]:
     """Work folders that no process holds, of runs that have not been finished since; a dead one is marked killed."""
-    finished = {read_json(place / RUN_FILE)["key"] for place in finished_runs(folder)}
-    return [place for place in _dead_work_folders() if read_json(place / RUN_FILE)["key"] not in finished]
+    finished = {_key(place) for place in finished_runs(folder)} - {None}
+    return [place for place in _dead_work_folders() if _key(place) not in finished]
+
+
+def _key(place: Path) -> str | None:
+    """A run's key; None for a record that cannot be read, which is said by whoever needs the rest of it."""
+    try:
+        return read_run(place)["key"]
+    except UserError:
+        return None
 
 
 def _dead_work_folders() -> Iterator[Path]:
@@ -28,8 +37,8 @@ def _dead_work_folders() -> Iterator[Path]:
         held = try_lock(lock_file(file.parent))
         if held is None:
             continue
-        with held:
-            info = read_json(file)
+        with held, suppress(UserError):
+            info = read_run(file.parent)
             if info["status"] == "running":
                 write_json(file, {**info, "status": "killed"})
         yield file.parent
