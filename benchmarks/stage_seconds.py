@@ -1,0 +1,174 @@
+"""Seconds of every stage: what its run says, else its steps times measured seconds a step."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import mean, median
+from typing import Any, NamedTuple
+
+from modescope.config import GANConfig, Params, Stage1Config
+from modescope.data.splits import long_tailed_counts
+from modescope.files import read_json
+from modescope.runs.folder import RUN_FILE
+
+START = {"cpu": 4.0, "gpu": 10.0}  # from a command to its first step; on a GPU check.json's stages without their runs
+IMAGES, CLASS = 50_000, 5_000  # CIFAR-10's
+OURS = "gan-ours"  # the residual networks, which `modescope bench` leaves out
+# Steps a second. CPU: the arithmetic of a step (32 GFLOP) at the share of the peak that the GAN reaches. GPU: measured
+# with 128 channels, 67, by the arithmetic of the paper profile's 256 and 128.
+OURS_RATE = {"cpu": 4.4, "gpu": 30.0}
+GENERATOR = 0.6  # a step of the generator, of one of both networks: 306 of 517 ms
+# Seconds of what is no training on two CPU cores, and a reference's of every thousand real images (reports/bench.json).
+OTHER = {"download": 30, "split": 5, "settings": 3, "evaluate": 17, "coverage": 30, "stacked_real": 25, "report": 15}
+OTHER |= {"code": 3, "reference": 17, "mixture": 12, "classifier": 360, "overview": 2}
+PER_THOUSAND = 0.66
+
+
+class Work(NamedTuple):
+    """What a training computes.
+
+    Attributes:
+        loop: a loop of `modescope bench`, or OURS.
+        steps: iterations of the training.
+        weight: steps of the loop in each of them.
+    """
+
+    loop: str
+    steps: float
+    weight: float = 1.0
+
+
+def on_cpu(stages: Mapping[str, Sequence[str]], params: Params) -> dict[str, float]:
+    """Seconds by stage on two cores, `stages` being their outputs by name: a run's own, or estimated from the
+    steps a second that the committed metrics hold of the same loop (the median: not every run had the machine alone).
+    """
+    rates, found = rates_of_metrics(stages, params), {}
+    for name, outs in stages.items():
+        kind, work = name.partition("@")[0], trained(name, params)
+        run, metrics = (recorded(file, "seconds") for file in (run_file(outs), metrics_file(outs)))
+        if run is not None or (metrics is not None and not work):
+            found[name] = START["cpu"] + (metrics if run is None else run)
+        elif work:
+            found[name] = START["cpu"] + seconds_of(work, rates)
+        else:
+            found[name] = other(kind) + PER_THOUSAND * reference_images(name, params) / 1000
+    return found
+
+
+def rates_of_metrics(stages: Mapping[str, Sequence[str]], params: Params) -> dict[str, float]:
+    """Steps a second by loop; of loops that no committed run has, as `modescope bench` measured them."""
+    measured: dict[str, list[float]] = {}
+    for name, outs in stages.items():
+        work, rate = trained(name, params), recorded(metrics_file(outs), "steps_per_second")
+        if work and rate is not None:
+            measured.setdefault(work[0].loop, []).append(rate * work[0].weight)
+    benched = {loop["loop"]: loop["ours_steps_per_second"] for loop in read_json(Path("reports/bench.json"))["loops"]}
+    return with_hybrid(benched | {OURS: OURS_RATE["cpu"]} | {loop: median(rates) for loop, rates in measured.items()})
+
+
+def with_hybrid(rates: dict[str, float]) -> dict[str, float]:
+    """A step of the hybrid is one of each of its parts, unless it was measured."""
+    return {"hybrid": 1 / (1 / rates["imbalance-gan"] + 1 / rates["imbalance-vae"])} | rates
+
+
+def seconds_of(work: Sequence[Work], rates: Mapping[str, float]) -> float:
+    return sum(part.steps * part.weight / rates[part.loop] for part in work)
+
+
+def on_gpu(stages: Iterable[str], params: Params) -> dict[str, float]:
+    """Seconds by stage on an H100: reports/gpu, and loops that were not measured there as much faster than on two
+    cores as the one that gained least.
+    """
+    done = [each for each in read_json(Path("reports/gpu/check.json"))["stages"] if each["ended"] == "done"]
+    cpu, gpu = (
+        {loop["loop"]: loop["ours_steps_per_second"] for loop in read_json(Path(folder, "bench.json"))["loops"]}
+        for folder in ("reports", "reports/gpu")
+    )
+    gain = min(gpu[loop] / cpu[loop] for loop in gpu)
+    rates = with_hybrid({loop: rate * gain for loop, rate in cpu.items()} | gpu | {OURS: OURS_RATE["gpu"]})
+    found = {}
+    for name in stages:
+        work, kind = trained(name, params), name.partition("@")[0].partition("-")[0]
+        same = [each["seconds"] for each in done if each["stage"].partition("@")[0].partition("-")[0] == kind]
+        found[name] = START["gpu"] + seconds_of(work, rates) if work else mean(same) if same else other(kind)
+    return found
+
+
+def run_file(outs: Sequence[str]) -> Path:
+    return next((file for out in outs if (file := Path(out, RUN_FILE)).is_file()), Path(RUN_FILE))
+
+
+def metrics_file(outs: Sequence[str]) -> Path:
+    """The committed metrics of the training run among a stage's outputs."""
+    runs = [Path(out) for out in outs if out.startswith("models/")]
+    return Path("metrics", runs[0].parent.name, f"{runs[0].name}.json") if runs else Path("metrics")
+
+
+def recorded(file: Path, name: str) -> Any:
+    return read_json(file).get(name) if file.is_file() else None
+
+
+def other(kind: str) -> float:
+    return next(seconds for name, seconds in OTHER.items() if kind.startswith(name))
+
+
+def reference_images(name: str, params: Params) -> int:
+    """Real images that a reference holds; long-tailed splits are measured against all."""
+    kind, _, split = name.partition("@")
+    if not kind.startswith("reference"):
+        return 0
+    return params.split.total if split in params.split.counts else IMAGES
+
+
+def trained(name: str, params: Params) -> list[Work]:
+    """What a training stage computes; nothing for one that trains nothing, or a classifier."""
+    kind, _, row = name.partition("@")
+    if kind.startswith("imbalance"):
+        return [_imbalance(row, params)]
+    if kind == "hybrid":
+        settings = params.hybrid
+        return [Work("hybrid", _limited(settings.epochs, IMAGES, settings.batch_size, settings.max_steps))]
+    if kind == "stage1":
+        return _stage1(params.stage1_config(row))
+    if kind == "stage2":
+        return [_stage2(params.stage2_config(row))]
+    if kind.startswith("cgan") or kind == "stacked":
+        config = params.stacked_config(row) if kind == "stacked" else params.cgan.config(_without_seed(row, params))
+        return [Work("cgan-wgan-gp" if config.loss == "wgan-gp" else "cgan-bce", config.generator_steps)]
+    return []
+
+
+def _imbalance(row: str, params: Params) -> Work:
+    model = max((model for model in params.imbalance.trained if row.startswith(f"{model}-")), key=len)
+    split = _without_seed(row.removeprefix(f"{model}-"), params)
+    settings = params.imbalance.of_model(model)
+    if model == OURS:
+        return Work(OURS, settings.generator_steps)
+    rho = params.split.long_tailed.get(split)
+    images = params.split.total if split in params.split.counts else IMAGES
+    if rho is not None:
+        images = sum(long_tailed_counts(CLASS, 10, rho))
+    trained_on = 0.8 * images if model == "vae" else images  # the rest is held out
+    return Work(f"imbalance-{model}", _limited(settings.epochs, trained_on, settings.batch_size, settings.max_steps))
+
+
+def _stage1(config: Stage1Config) -> list[Work]:
+    limit = config.stage1_max_generator_steps // config.stage1_n_gen
+    steps = _limited(config.stage1_epochs, IMAGES, config.batch_size * config.n_critic, limit)
+    if config.network == "residual":
+        return [Work(OURS, steps)]
+    return [Work("dcgan", steps), Work("dcgan-g-step", steps, config.stage1_n_gen - 1)]
+
+
+def _stage2(config: GANConfig) -> Work:
+    limit = config.stage2_max_generator_steps // config.n_gen
+    steps = _limited(config.stage2_epochs, IMAGES, config.batch_size, limit)
+    loop = OURS if config.network == "residual" else f"stage2-{config.architecture.lower()}"
+    return Work(loop, steps, 1 - GENERATOR + GENERATOR * config.n_gen)
+
+
+def _limited(epochs: float, images: float, batch_size: int, limit: int) -> int:
+    return min(limit, int(epochs * (images // batch_size)))
+
+
+def _without_seed(row: str, params: Params) -> str:
+    return next((row.removesuffix(f"-{seed}") for seed in params.seeds.more if row.endswith(f"-{seed}")), row)

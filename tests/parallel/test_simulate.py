@@ -1,0 +1,82 @@
+"""The simulated run: no sooner than the longest chain or the work allows, and as soon as that where it can be."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+
+from benchmarks.simulate import Done, simulate
+from benchmarks.stage_seconds import on_cpu, on_gpu, trained
+from modescope.config import parse_params, profile_values
+from modescope.files import write_json
+from modescope.parallel.executors import Machine
+from modescope.parallel.graph import Needs, Plan, Task
+
+STAGES = {"first": [], "a": ["first"], "b": ["first"], "c": ["first"], "last": ["a", "b", "c"]}
+SECONDS = {"first": 1.0, "a": 4.0, "b": 2.0, "c": 2.0, "last": 1.0}
+
+
+def plan(needs):
+    heights = {"first": 2, "a": 1, "b": 1, "c": 1, "last": 0}
+    tasks = {
+        name: Task(SimpleNamespace(addressing=name), needs, upstream, heights[name], seconds=SECONDS[name])
+        for name, upstream in STAGES.items()
+    }
+    return Plan(None, tasks)
+
+
+@pytest.mark.parametrize(("cores", "seconds"), [(1, 10.0), (2, 6.0), (3, 6.0), (64, 6.0)])
+def test_workers_are_kept_busy_until_the_longest_chain_is_all_there_is(cores, seconds):
+    assert simulate(plan(Needs(1, 0)), Machine(cores, math.inf, {})) == seconds
+    assert plan(Needs()).critical_path() == (6.0, ["first", "a", "last"])
+
+
+@pytest.mark.parametrize(("gpus", "share", "seconds"), [(1, 1, 10.0), (1, 0.5, 6.0), (2, 1, 6.0), (1, 1 / 3, 6.0)])
+def test_stages_share_a_gpu_by_parts(gpus, share, seconds):
+    machine = Machine(math.inf, math.inf, {str(number): 1.0 for number in range(gpus)})
+    assert simulate(plan(Needs(0, share)), machine) == seconds
+
+
+def test_idle_time_is_what_the_work_leaves():
+    assert Done(workers=2, seconds=6.0, work=10.0, slots=2).idle == pytest.approx(1 / 6)
+
+
+def test_steps_of_a_training_are_the_profiles():
+    params = parse_params(profile_values("paper"), "paper")
+    assert trained("imbalance@gan-balanced", params) == [("imbalance-gan", 10 * (50_000 // 32), 1)]
+    assert trained("imbalance@gan-split1", params) == [("imbalance-gan", 10 * (10_000 // 32), 1)]
+    assert trained("imbalance-again@vae-split4-43", params) == trained("imbalance@vae-split4", params)
+    assert trained("imbalance@gan-ours-lt100", params) == [("gan-ours", 25_000, 1)]
+    assert trained("cgan@dcgan-wgan-gp", params) == [
+        ("cgan-wgan-gp", params.cgan.config("dcgan-wgan-gp").generator_steps, 1)
+    ]
+    assert trained("stage1@stage1", params) == [("dcgan", 15_600, 1), ("dcgan-g-step", 15_600, 19)]
+    assert trained("stage2@c-conv-0.5", params)[0][0] == "stage2-c"
+    assert trained("evaluate-hybrid", params) == trained("classifier@rgb-judge", params) == []
+
+
+def test_a_run_says_its_seconds_and_metrics_say_those_of_a_step(tmp_path, monkeypatch):
+    """Of three rows one was trained here, the metrics of two are committed, of one of them with other steps."""
+    runs = ("cgan-bce", "dcgan-bce", "cgan-lsgan")
+    stages = {f"cgan@{run}": [f"models/cgan/{run}"] for run in runs} | {"overview": ["reports/index.html"]}
+    write_json(tmp_path / "models/cgan/cgan-bce/run.json", {"seconds": 100.0})
+    for run, rate in (("dcgan-bce", 10.0), ("cgan-lsgan", 30.0)):
+        write_json(tmp_path / f"metrics/cgan/{run}.json", {"seconds": 7.0, "steps_per_second": rate})
+    bench = [{"loop": f"imbalance-{model}", "ours_steps_per_second": 1.0} for model in ("gan", "vae")]
+    write_json(tmp_path / "reports/bench.json", {"loops": bench})
+    params = parse_params(profile_values("standard"), "standard")
+    monkeypatch.chdir(tmp_path)
+    found, steps = on_cpu(stages, params), params.cgan.config("dcgan-bce").generator_steps
+    assert found == {
+        "cgan@cgan-bce": 104.0,
+        "cgan@dcgan-bce": 4 + steps / 20,
+        "cgan@cgan-lsgan": 4 + steps / 20,
+        "overview": 2,
+    }
+
+
+def test_a_gpus_seconds_are_those_that_were_measured_there():
+    params = parse_params(profile_values("paper"), "paper")
+    found = on_gpu(["code", "stage1@stage1", "evaluate-hybrid", "cgan@cgan-bce"], params)
+    assert 0 < found["code"] < found["evaluate-hybrid"] < found["cgan@cgan-bce"] < found["stage1@stage1"]
+    assert found["cgan@cgan-bce"] == pytest.approx(10 + params.cgan.config("cgan-bce").generator_steps / 393, rel=0.01)
