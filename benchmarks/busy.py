@@ -1,6 +1,6 @@
 """Steps a second on an idle machine and beside other work, by how a training's two threads wait for each other.
 
-python benchmarks/busy.py            # about 8 minutes on two cores; nothing else may run
+python benchmarks/busy.py            # 15 minutes on two cores; nothing else may run
 
 Every row is a process of its own, since OpenMP reads its settings once. `spinning` is OpenMP's own way, `chosen` what a
 stage does (`modescope.threads`), `brief` a spin of some microseconds before sleep. Memory is `kept` where glibc keeps
@@ -45,8 +45,8 @@ COLUMNS = "| {:<5} | {:<8} | {:<10} |" + " {:>12} |" * len(LOOPS) + " {}"
 
 
 def main(
-    seconds: Annotated[float, typer.Option(help="Length of a measurement, one step at least", min=0.1)] = 4.0,
-    rounds: Annotated[int, typer.Option(help="Medians of so many", min=1)] = 1,
+    seconds: Annotated[float, typer.Option(help="Length of a measurement, one step at least", min=0.1)] = 3.0,
+    rounds: Annotated[int, typer.Option(help="All rows in turn, so many times; the medians count", min=1)] = 3,
     only: Annotated[Literal[*STATES] | None, typer.Option(help="One of the two states")] = None,
 ) -> None:
     """Print a table of steps a second, and what choosing by itself wins and costs."""
@@ -55,19 +55,14 @@ def main(
     print("| ----- | -------- | ---------- |" + " -----------: |" * len(LOOPS), flush=True)
     for state in (only,) if only else STATES:
         with other_work() if state == "busy" else contextlib.nullcontext():
-            rates = {row: rates_of(state, *row, seconds, rounds) for row in ROWS}
+            found = [{row: start(*row, seconds) for row in ROWS} for _ in range(rounds)]
+        rates = {row: {loop: median(each[row]["rates"][loop] for each in found) for loop in LOOPS} for row in ROWS}
+        for row, measured in rates.items():
+            shown = [f"{rate:.2f}" for rate in measured.values()]
+            print(COLUMNS.format(state, *row, *shown, found[-1][row]["said"]).rstrip())
         for other in (("kept", "spinning"), ("returned", "chosen")):
             ratios = ", ".join(f"{loop} {rates['kept', 'chosen'][loop] / rates[other][loop]:.2f}" for loop in LOOPS)
             print(f"{state}: memory kept and chosen, over {' and '.join(other)}: {ratios}", flush=True)
-
-
-def rates_of(state: str, memory: str, way: str, seconds: float, rounds: int) -> dict[str, float]:
-    """Steps a second by loop, printed as a row of the table."""
-    found = [start(way, memory, seconds) for _ in range(rounds)]
-    rates = {loop: median(each["rates"][loop] for each in found) for loop in LOOPS}
-    shown = [f"{rate:.2f}" for rate in rates.values()]
-    print(COLUMNS.format(state, memory, way, *shown, found[-1]["said"]).rstrip(), flush=True)
-    return rates
 
 
 @contextlib.contextmanager
@@ -82,7 +77,7 @@ def other_work() -> Iterator[None]:
             loop.wait()
 
 
-def start(way: str, memory: str, seconds: float) -> dict:
+def start(memory: str, way: str, seconds: float) -> dict:
     """`measure` in a process of its own."""
     environment = {name: value for name, value in os.environ.items() if name not in WAITING}
     environment |= dict.fromkeys(COUNTS, str(THREADS)) | WAYS[way]
