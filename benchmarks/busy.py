@@ -4,8 +4,8 @@ python benchmarks/busy.py            # 15 minutes on two cores; nothing else may
 
 Every row is a process of its own, since OpenMP reads its settings once. `spinning` is OpenMP's own way, `chosen` what a
 stage does (`modescope.threads`), `brief` a spin of some microseconds before sleep. Memory is `kept` where glibc keeps
-what is freed, as every stage asks it to (`process.keep_freed_memory`), or `returned` to the system. Other work is a
-loop for every core.
+what is freed, as every stage asks it to (`process.keep_freed_memory`), or `returned` to the system. Other work is
+endless loops, each in a session of its own: Linux shares cores out among sessions first.
 """
 
 import contextlib
@@ -47,6 +47,7 @@ COLUMNS = "| {:<5} | {:<8} | {:<10} |" + " {:>12} |" * len(LOOPS) + " {}"
 def main(
     seconds: Annotated[float, typer.Option(help="Length of a measurement, one step at least", min=0.1)] = 3.0,
     rounds: Annotated[int, typer.Option(help="All rows in turn, so many times; the medians count", min=1)] = 3,
+    loops: Annotated[int, typer.Option(help="How many of other work", min=1)] = os.cpu_count() or 1,
     only: Annotated[Literal[*STATES] | None, typer.Option(help="One of the two states")] = None,
 ) -> None:
     """Print a table of steps a second, and what choosing by itself wins and costs."""
@@ -54,7 +55,7 @@ def main(
     print(COLUMNS.format("state", "memory", "threads", *LOOPS, "").rstrip())
     print("| ----- | -------- | ---------- |" + " -----------: |" * len(LOOPS), flush=True)
     for state in (only,) if only else STATES:
-        with other_work() if state == "busy" else contextlib.nullcontext():
+        with other_work(loops) if state == "busy" else contextlib.nullcontext():
             found = [{row: start(*row, seconds) for row in ROWS} for _ in range(rounds)]
         rates = {row: {loop: median(each[row]["rates"][loop] for each in found) for loop in LOOPS} for row in ROWS}
         for row, measured in rates.items():
@@ -66,9 +67,10 @@ def main(
 
 
 @contextlib.contextmanager
-def other_work() -> Iterator[None]:
-    """A loop that never ends for every core."""
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+def other_work(count: int) -> Iterator[None]:
+    """Loops that never end."""
+    command = [sys.executable, "-c", "while True: pass"]
+    loops = [subprocess.Popen(command, start_new_session=True) for _ in range(count)]
     try:
         yield
     finally:
