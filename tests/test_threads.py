@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 import yaml
@@ -99,6 +100,15 @@ def test_what_this_process_does_is_no_other_work(monkeypatch, later, quota, expe
     monkeypatch.setattr(threads, "_clocks", lambda: next(clocks))
     monkeypatch.setattr(threads, "cpu_quota", lambda: quota)
     assert threads.Watch().free_cores() == expected
+
+
+def test_what_dvc_does_is_no_other_work(monkeypatch):
+    """Of an ancestor user and system time count, not its children's."""
+    monkeypatch.setattr(psutil, "Process", lambda: SimpleNamespace(parents=lambda: []))
+    alone = threads._clocks()[2]
+    dvc = SimpleNamespace(cpu_times=lambda: (1000.0, 500.0, 70.0, 70.0))
+    monkeypatch.setattr(psutil, "Process", lambda: SimpleNamespace(parents=lambda: [dvc]))
+    assert threads._clocks()[2] - alone == pytest.approx(1500, abs=1)
 
 
 def test_this_machine_has_so_many_cores():

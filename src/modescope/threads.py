@@ -3,6 +3,7 @@
 OpenMP reads both from the environment when torch loads, so they are settled before (`modescope.stages`).
 """
 
+import contextlib
 import math
 import os
 import sys
@@ -30,13 +31,19 @@ class Watch:
 
 
 def _clocks() -> tuple[float, float, float]:
-    """Seconds: now, of rest of the cores that this process may use, and of its own work."""
+    """Seconds: now, of rest of the cores that this process may use, and of its own work.
+
+    What its ancestors do belongs to it: DVC, or the driver, is at work for a moment around every stage's start.
+    """
     import psutil
 
     cores = psutil.cpu_times(percpu=True)
     mine = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(len(cores))
     idle = sum(core.idle + getattr(core, "iowait", 0.0) for number, core in enumerate(cores) if number in mine)
-    return time.perf_counter(), idle, time.process_time()
+    own = time.process_time()
+    with contextlib.suppress(psutil.Error):
+        own += sum(sum(ancestor.cpu_times()[:2]) for ancestor in psutil.Process().parents())
+    return time.perf_counter(), idle, own
 
 
 def cpu_quota(root: Path = CONTROL_GROUPS, own: Path = Path("/proc/self/cgroup")) -> float:
