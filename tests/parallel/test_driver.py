@@ -279,3 +279,12 @@ def test_data_may_be_a_link_to_another_disk(project, tmp_path):
     assert repro() == 0
     assert (folder / "models").is_symlink() and (tmp_path / "disk/a/w").exists()
     shutil.rmtree(tmp_path / "disk")
+
+
+def test_what_lies_beside_a_dependency_comes_along(project):
+    """A stage that depends on a run's weights alone reads the run's facts, too."""
+    first = {"cmd": "mkdir run && echo 1 > run/weights && echo 2 > run/facts", "deps": ["seed.txt"], "outs": ["run"]}
+    stages = {"first": first, "second": stage("cat run/weights run/facts", "x", ["run/weights"])}
+    expected = serial(project(stages, "serial"))
+    folder = project(stages)
+    assert repro() == 0 and content(folder) == expected

@@ -135,7 +135,8 @@ class Driver:
     def started(self, task: Task) -> bool:
         if not self.snapshot.exists():
             take_snapshot(self.plan.repo, self.snapshot)
-        self.workers.start(cut(task.stage, self.workers.remote), task.needs)
+        upstream = [self.plan.tasks[name].stage for name in task.upstream]
+        self.workers.start(cut(task.stage, upstream, self.workers.remote), task.needs)
         task.state = RUNNING
         self.board.started(task)
         return True

@@ -38,18 +38,26 @@ class Slice(NamedTuple):
     config: dict[str, Any]
 
 
-def cut(stage: PipelineStage, remote: bool = False) -> Slice:
+def cut(stage: PipelineStage, upstream: Iterable[PipelineStage] = (), remote: bool = False) -> Slice:
     """The slice of a stage whose dependencies are in place and hashed; what DVC lacks of these goes into its cache, and
     to its default remote if `remote`.
+
+    A file of a folder that one of `upstream` made comes with all of the folder: stages that depend on a run's weights
+    read its run.json, too, which is no dependency since it holds times.
     """
-    repo = stage.repo
+    repo, made = stage.repo, [(out, each) for each in upstream for out in each.outs if out.use_cache]
     with repo.lock:
-        inputs = _outermost([dep for dep in stage.deps if dep.def_path and dep.is_in_repo and not _is_params(dep)])
-        for dep in inputs:
-            dep.use_cache = True
-            dep.commit(relink=False)
+        deps = [dep for dep in stage.deps if dep.def_path and dep.is_in_repo and not _is_params(dep)]
+        found = {dep: next((pair for pair in made if _lies_in(dep, pair[0])), (dep, stage)) for dep in deps}
+        sources = {item.def_path: (item, owner) for item, owner in found.values()}
+        inputs = _outermost([item for item, _ in sources.values()])
+        for item in inputs:
+            if item in deps:
+                item.use_cache = True
+                item.commit(relink=False)
             if remote:
-                repo.cloud.push(objects([dep]))
+                repo.cloud.push(objects([item]))
+        for dep in deps:
             dep.use_cache = False
     entry = {
         key: value for key, value in to_pipeline_file(stage)[stage.name].items() if key in ("cmd", "wdir", "params")
@@ -58,12 +66,10 @@ def cut(stage: PipelineStage, remote: bool = False) -> Slice:
     entry["outs"] = [out.def_path for out in stage.outs]  # all of them cached: else DVC keeps no run of a report
     group, _, key = stage.name.partition("@")
     stages = {
-        INPUTS: {"cmd": "true", "outs": [dep.def_path for dep in inputs]},
+        INPUTS: {"cmd": "true", "outs": [item.def_path for item in inputs]},
         group: {"foreach": [key], "do": entry} if key else entry,
     }
-    locked = [
-        each for each in to_single_stage_lockfile(stage).get("deps", []) if each["path"] in stages[INPUTS]["outs"]
-    ]
+    locked = [_entry(item, sources[item.def_path][1]) for item in inputs]
     return Slice(
         stage.addressing,
         json.dumps({"stages": stages}).replace("${", r"\\${"),
@@ -75,6 +81,16 @@ def cut(stage: PipelineStage, remote: bool = False) -> Slice:
 def objects(outs: Iterable[Any]) -> set[Any]:
     """What DVC's cache has of these, folders with the files in them; their lists come from the remote if need be."""
     return {each for out in outs for used in out.get_used_objs().values() for each in used}
+
+
+def _entry(item: Any, owner: PipelineStage) -> dict[str, Any]:
+    """What dvc.lock says of a dependency or an output of `owner`."""
+    said = to_single_stage_lockfile(owner)
+    return next(each for part in ("deps", "outs") for each in said.get(part, []) if each["path"] == item.def_path)
+
+
+def _lies_in(dep: Any, out: Any) -> bool:
+    return dep.fs.isin(dep.fs_path, out.fs_path)
 
 
 def _is_params(dep: Any) -> bool:
@@ -169,7 +185,10 @@ def run(work: Slice, snapshot: Path, folder: Path, settings: Mapping[str, Any], 
             repo.cloud.pull(objects(inputs.outs))
         for out in inputs.outs:
             out.checkout(force=True)
-        stage.reproduce()
+        stage.reproduce(no_commit=True)
+        for out in stage.outs:
+            out.commit(relink=False)  # linking races with a worker that has just made the same file
+        repo.stage_cache.save(stage)
         if settings.get("remote"):
             repo.cloud.push(objects(stage.outs))
             odb = repo.cloud.get_remote_odb(None, "push --run-cache", hash_name="md5-dos2unix")
