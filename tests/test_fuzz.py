@@ -11,10 +11,11 @@ from functools import partial
 
 import pytest
 
+import fuzz_files
 import fuzz_inputs
 from modescope.process import exit_readably
 
-KINDS = fuzz_inputs.KINDS
+KINDS = fuzz_inputs.KINDS | fuzz_files.KINDS
 LONGEST = 5  # seconds
 
 

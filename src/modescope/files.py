@@ -15,6 +15,7 @@ from typing import Any
 from modescope.errors import UserError, blaming
 
 OUTPUT_FOLDERS = ("data", "models", "metrics", "reports", ".ckpt")
+OURS = "not what the pipeline wrote"
 SCRATCH = ".modescope"  # ends the name of every folder in which `atomic_path` writes
 TROUBLES = {  # what a disk refuses, and what to do
     errno.ENOSPC: "free some space",
@@ -138,10 +139,11 @@ def write_json(path: Path, content: Any) -> None:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def read_json(path: Path, **wanted: type) -> dict[str, Any]:
+def read_json(path: Path, what: str = OURS, /, **wanted: type) -> dict[str, Any]:
     """The object in a JSON file.
 
     Args:
+        what: how a file without what is wanted is called.
         wanted: what it must have: key -> type.
 
     Raises:
@@ -151,7 +153,7 @@ def read_json(path: Path, **wanted: type) -> dict[str, Any]:
         content = json.loads(_existing(path).read_text(encoding="utf-8"), parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error}): delete it and run `dvc repro`") from None
-    with as_written(path):
+    with as_written(path, what):
         if not isinstance(content, dict):
             raise TypeError(f"it is a {type(content).__name__}")
         for key, kind in wanted.items():
@@ -160,9 +162,9 @@ def read_json(path: Path, **wanted: type) -> dict[str, Any]:
     return content
 
 
-def as_written(path: Path) -> AbstractContextManager[None]:
+def as_written(path: Path, what: str = OURS) -> AbstractContextManager[None]:
     """Use inside what was read from a file. Raises UserError for what is not as the pipeline writes it."""
-    return blaming(f"{path} is not what the pipeline wrote")
+    return blaming(f"{path} is {what}")
 
 
 def _no_number(name: str) -> float:

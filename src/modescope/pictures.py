@@ -1,9 +1,14 @@
 """Many small images as one picture, and back. All are uint8."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
+
+from modescope.errors import UserError
 
 
 def mosaic(images: NDArray[np.uint8], columns: int, padding: int = 1) -> NDArray[np.uint8]:
@@ -16,6 +21,16 @@ def mosaic(images: NDArray[np.uint8], columns: int, padding: int = 1) -> NDArray
         top, left = index // columns * (height + padding), index % columns * (width + padding)
         picture[top : top + height, left : left + width] = image
     return picture
+
+
+def read_picture(path: Path) -> Image.Image:
+    """A PNG file of a run. Raises UserError for a file that is none."""
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            picture.load()
+        return picture
+    except Exception as error:  # Pillow names no errors of its own
+        raise UserError(f"{path} is no picture ({error}): delete it; `dvc repro --force` draws it again") from None
 
 
 def grid(images: Tensor, columns: int | None = None, padding: int = 2) -> Tensor:

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -30,6 +31,14 @@ class Dataset:
     labels: Tensor
     classes: tuple[str, ...]
 
+    def check(self) -> None:
+        """Raises ValueError for tensors of other shapes, types or values."""
+        kinds = (self.images.dtype, self.images.ndim), (self.labels.dtype, self.labels.ndim)
+        if kinds != ((torch.uint8, 4), (torch.int64, 1)) or not 0 < len(self.images) == len(self.labels):
+            raise ValueError(f"images {tuple(self.images.shape)}, labels {tuple(self.labels.shape)} of {kinds}")
+        if not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
+            raise ValueError(f"labels other than those of {len(self.classes)} classes")
+
 
 def save_prepared(dataset: Dataset, path: Path, split: str) -> None:
     """Write a dataset atomically. Equal datasets give equal bytes, so the file's digest names its content.
@@ -53,10 +62,12 @@ def load_prepared(path: Path) -> Dataset:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
             images, labels = file.get_tensor("images"), file.get_tensor("labels")
-        return Dataset(metadata["name"], metadata["source"], images, labels, tuple(json.loads(metadata["classes"])))
+        found = Dataset(metadata["name"], metadata["source"], images, labels, tuple(json.loads(metadata["classes"])))
+        found.check()
+        return found
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `dvc repro download`") from None
-    except (SafetensorError, KeyError, TypeError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is no prepared data ({error}): delete it and run `dvc repro download`") from None
 
 

@@ -2,6 +2,7 @@
 
 import io
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -162,6 +163,7 @@ def _read_parquet(path: Path) -> Dataset:
     table = pyarrow.parquet.read_table(path, columns=["img", "label"])
     pictures = table.column("img").combine_chunks().field("bytes")
     images = np.empty((len(pictures), 32, 32, 3), dtype=np.uint8)
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
     for row, picture in enumerate(tqdm(pictures, desc=f"decoding {path.name}", unit=" images", disable=None)):
         try:
             images[row] = _decode(picture.as_py())

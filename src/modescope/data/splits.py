@@ -14,7 +14,7 @@ from torch import Tensor
 
 from modescope.data.order import random_order
 from modescope.data.prepared import Dataset
-from modescope.errors import UserError
+from modescope.errors import UserError, blaming
 from modescope.files import read_json, write_json
 
 BALANCED = "balanced"
@@ -87,9 +87,11 @@ class Split:
     @classmethod
     def load(cls, path: Path) -> "Split":
         """Raises UserError if the file is missing or is no split."""
-        content = read_json(path)
-        try:
-            indices = torch.tensor(content["indices"], dtype=torch.int64)
+        content = read_json(path, "no split", name=str, classes=list, counts=list, seed=int, indices=list)
+        with blaming(f"{path} is no split", "delete it and run `dvc repro split`"):
+            indices = torch.tensor(content["indices"])
+            if indices.dtype != torch.int64 or indices.ndim != 1 or int(indices.min()) < 0:
+                raise ValueError(f"indices {tuple(indices.shape)} of {indices.dtype}")
             return cls(
                 content["name"],
                 tuple(content["classes"]),
@@ -98,8 +100,6 @@ class Split:
                 indices,
                 content.get("rho"),
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path} is no split ({error!r}): delete it and run `dvc repro split`") from None
 
 
 def draw_split(

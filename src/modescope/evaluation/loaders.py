@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from modescope.config import CganConfig, Gan, GANConfig, ResidualGan, Stage1Config
 from modescope.errors import UserError
@@ -72,16 +72,20 @@ def load_sampler(folder: Path, device: torch.device | str = "cpu") -> Sampler:
         known = ", ".join((*GENERATORS, *VAES))
         raise UserError(f"{folder} holds a `{model}`, which cannot be sampled: choose one of {known}")
     weights = load_weights(folder / WEIGHTS)
+    with fitting(folder):
+        sampler = _build(model, params, weights, device)
+        sampler.sample(1, seed=0)  # what does not fit shows
+    return sampler
+
+
+def _build(model: str, params: Params, weights: dict[str, Tensor], device: torch.device | str) -> Sampler:
     if model in VAES:
         from modescope.evaluation.vae_samplers import load_vae  # brings pythae and scikit-learn: GANs do without
 
-        with fitting(folder):
-            return load_vae(params, weights, device)
-    with fitting(folder):
-        num_classes = weights["prior.num_classes"].item() if "prior.num_classes" in weights else None
-        generator = GENERATORS[model](params, num_classes)
-        generator.load_state_dict(part(weights, "generator"))
-        prior = kept_prior(weights, generator.latent_dim)
-    return GeneratorSampler(
-        generator.to(device), prior, conditional=getattr(generator, "num_classes", None) is not None
-    )
+        return load_vae(params, weights, device)
+    num_classes = weights["prior.num_classes"].item() if "prior.num_classes" in weights else None
+    generator = GENERATORS[model](params, num_classes)
+    generator.load_state_dict(part(weights, "generator"))
+    prior = kept_prior(weights, generator.latent_dim)
+    conditional = getattr(generator, "num_classes", None) is not None
+    return GeneratorSampler(generator.to(device), prior, conditional)

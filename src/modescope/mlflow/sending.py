@@ -6,12 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import PIL.Image
-
-from modescope.errors import UserError
-from modescope.files import as_written
 from modescope.mlflow.record import PASSING, Record
 from modescope.mlflow.store import NOTE, Store
+from modescope.pictures import read_picture
 from modescope.process import uncollected
 
 with uncollected():
@@ -99,17 +96,8 @@ def _send_images(client: MlflowClient, run: Run, record: Record) -> bool:
         if file.path.endswith("+compressed.webp"):
             missing.pop((name, int(step)), None)
     for (name, step), file in missing.items():
-        client.log_image(run.info.run_id, _picture(file), key=name, step=step, synchronous=True)
+        client.log_image(run.info.run_id, read_picture(file), key=name, step=step, synchronous=True)
     return bool(missing)
-
-
-def _picture(file: Path) -> PIL.Image.Image:
-    """Raises UserError for a damaged one."""
-    try:
-        with as_written(file), PIL.Image.open(file) as image:
-            return image.copy()
-    except (OSError, SyntaxError) as error:
-        raise UserError(f"{file} is no picture ({error}): delete it") from None
 
 
 def _send_texts(client: MlflowClient, run: Run, record: Record) -> bool:

@@ -7,11 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
 
 from modescope.data.prepared import load_prepared
 from modescope.errors import UserError
-from modescope.pictures import tiles
+from modescope.files import as_written
+from modescope.pictures import read_picture, tiles
 from modescope.report.figures import Look
 from modescope.report.results import Results, Run
 from modescope.report.scores import data_names
@@ -74,5 +74,5 @@ def previews(
     if not grids:
         raise UserError(f"run {found.name} has no picture {found.folder / kind}/{pattern}: run `dvc repro`")
     size = load_prepared(results.folders.data / slot / "train.safetensors").images.shape[-1]
-    with Image.open(grids[-1]) as picture:
-        return tiles(np.asarray(picture), size)
+    with as_written(grids[-1]):
+        return tiles(np.asarray(read_picture(grids[-1])), size)

@@ -1,5 +1,6 @@
 """Checkpoints from which a training run goes on bit for bit."""
 
+import operator
 import os
 import time
 from collections.abc import Mapping
@@ -60,8 +61,13 @@ class Checkpoint:
             self.save(self.path.with_name(TRAINED), objective, step, meter)
 
     def save(self, path: Path, objective: Objective, step: int, meter: Meter) -> None:
-        """Write weights, optimisers, random states, the losses so far and those summed since the last reading."""
-        state = {
+        """Write the state of a training."""
+        with atomic_path(path, durable=True) as temporary, open(temporary, "wb") as file:
+            torch.save(self.state(objective, step, meter), file)
+
+    def state(self, objective: Objective, step: int, meter: Meter) -> dict[str, Any]:
+        """Weights, optimisers, random states, the losses so far and those summed since the last reading."""
+        return {
             "model_state_dict": {phase.name: phase.module.state_dict() for phase in objective.phases},
             "optimizer_state_dict": {phase.name: phase.optimizer.state_dict() for phase in objective.phases},
             "step": step,
@@ -73,8 +79,6 @@ class Checkpoint:
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
-        with atomic_path(path, durable=True) as temporary, open(temporary, "wb") as file:
-            torch.save(state, file)
 
     def restore(self, objective: Objective, meter: Meter) -> int:
         """Put a saved state back and return its step; 0 if there is none.
@@ -110,11 +114,13 @@ class Checkpoint:
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """What `Checkpoint.save` wrote. Raises KeyError or TypeError for something else, and what torch and zipfile do."""
+    """What `Checkpoint.save` wrote. Raises KeyError, TypeError, ValueError, or what torch and zipfile do."""
     check_parts(path)
     state = torch.load(path, map_location="cpu", weights_only=True)
     if missing := sorted(STATE - dict(state).keys()):
         raise KeyError(f"it has no {missing[0]}")
+    if operator.index(state["step"]) < 0:
+        raise ValueError(f"it is of step {state['step']}")
     return state
 
 
