@@ -80,6 +80,5 @@ def test_bad_inputs_are_taken_or_refused_in_one_line(name, work, tmp_path, capsy
     assert seconds < LONGEST and refused >= kind.count * kind.refused, f"{refused} of {kind.count} were refused"
 
 
-@pytest.mark.skip(reason="kinds are being added")
 def test_there_are_two_thousand():
     assert sum(kind.count for kind in KINDS.values()) >= 2000

@@ -81,3 +81,12 @@ def test_ruff_is_the_same_everywhere():
     extras = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     (ruff,) = (name for name in extras["lint"] if name.startswith("ruff"))
     assert ruff in Path("requirements.lock").read_text(encoding="utf-8").splitlines()
+
+
+FAULTS = Path("docs/faults.md").read_text(encoding="utf-8")
+
+
+def test_every_promise_about_faults_names_a_test_that_exists():
+    named = re.findall(r"\| `(tests/\S+\.py)::(test_\w+)` \|", FAULTS)
+    assert len(named) == FAULTS.count("\n|") - 2 > 30
+    assert [name for file, name in named if f"def {name}(" not in Path(file).read_text(encoding="utf-8")] == []
