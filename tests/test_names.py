@@ -116,7 +116,7 @@ def test_a_name_reaches_a_shell_as_it_is(tmp_path, evil):
 def test_the_committed_lock_has_the_commands_of_dvc_yaml():
     """In quotes, too: a command that differs would train everything anew."""
     lock = yaml.load(Path("dvc.lock").read_text(encoding="utf-8"), yaml.CSafeLoader)["stages"]
-    assert len(lock) > 20
+    assert lock
     for name, entry in lock.items():
         kind, _, key = name.partition("@")
         wanted, found = STAGES[kind]["cmd"].split(), entry["cmd"].removeprefix(DVC["vars"][0]["run"]).split()

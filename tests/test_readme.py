@@ -43,9 +43,9 @@ def of_pages(find):
 
 @pytest.mark.parametrize(("page", "command"), of_pages(commands))
 def test_commands_exist(page, command):
-    program, name = command.split()[:2]
+    program, name, *rest = command.split()
     if program.startswith("python"):
-        assert Path(name).is_file()
+        assert Path(name if name != "-m" else f"{rest[0].replace('.', '/')}.py").is_file()
     else:
         assert name in KNOWN[program]
 

@@ -118,7 +118,7 @@ def exit_readably(command: Callable[[], Any]) -> None:
     except UserError as error:
         _refuse(str(error))
     except Exception as error:
-        line = missing_package(error) or disk_trouble(error)
+        line = missing_package(error) or disk_trouble(error) or memory_trouble(error)
         if line is None:
             sys.stderr.write(masked(traceback.format_exc()))
             sys.exit(1)
@@ -136,6 +136,14 @@ def missing_package(error: Exception) -> str | None:
     if name in (None, "modescope") or "." in name:
         return None
     return f"the package {name} is not installed: `pip install -r requirements.lock` installs what Modescope needs"
+
+
+def memory_trouble(error: Exception) -> str | None:
+    """One line for memory that torch, NumPy or Python asked for in vain, on a GPU, too; else None."""
+    text = str(error)
+    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
+        return f"not enough memory ({text[:200]}): lower batch sizes, widths or numbers of images"
+    return None
 
 
 def disk_trouble(error: Exception) -> str | None:

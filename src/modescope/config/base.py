@@ -3,17 +3,29 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+SMALLEST = 1e-12  # of numbers above 0: what is less becomes 0 in products of float32
+
+
+def _not_vanishing(value: float) -> float:
+    if value < SMALLEST:
+        raise PydanticCustomError("vanishing", f"input should be at least {SMALLEST}")
+    return value
+
 
 # Every number has a bound on either side; tests/test_bounds.py tries them. The upper one is what nobody means, or more
 # than a library takes: scikit-learn's seeds end at 2^32.
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Count = Annotated[int, Field(ge=1, le=10**9)]  # images, steps, epochs
+Count = Annotated[int, Field(ge=1, le=10**9)]  # steps, epochs
+Images = Annotated[int, Field(ge=1, le=10**7)]  # and what else lies in memory at once
+Updates = Annotated[int, Field(ge=1, le=1000)]  # of one network in an iteration
 BatchSize = Annotated[int, Field(ge=2, le=2**16)]  # BatchNorm takes no batch of one
 Width = Annotated[int, Field(ge=1, le=2**12)]  # channels, units, dimensions of z
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Part = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[float, Field(gt=0, le=10**6)]
+Positive = Annotated[float, Field(gt=0, le=10**6), AfterValidator(_not_vanishing)]
 NonNegative = Annotated[float, Field(ge=0, le=10**6)]
 Betas = Annotated[list[Part], Field(min_length=2, max_length=2)]
 EmaDecay = Annotated[float, Field(gt=0, lt=1)] | None
@@ -55,7 +67,8 @@ def first_problem(error: ValidationError) -> str:
     if kind == "missing":
         return f"`{where}` is missing"
     if kind == "value_error":
-        return str(problem["msg"]).removeprefix("Value error, ")
+        message = str(problem["msg"]).removeprefix("Value error, ")
+        return message if message.startswith(where) else f"{where}: {message}"
     value = shown(problem["input"])
     if kind in ("string_pattern_mismatch", "string_too_long"):
         return (

@@ -10,12 +10,14 @@ from modescope.config.base import (
     Count,
     EmaDecay,
     Fraction,
+    Images,
     Name,
     Names,
     NonNegative,
     Part,
     Positive,
     Section,
+    Updates,
     Width,
     resolve,
 )
@@ -34,7 +36,7 @@ class Recipe(Section):
     discriminator: Literal["spectral", "critic"]
     real_label: Annotated[float, Field(gt=0.5, le=1)]
     d_loss_scale: Positive
-    n_critic: Count
+    n_critic: Updates
     betas: Betas
     lambda_gp: NonNegative
     generator_steps: Count | None = None
@@ -74,7 +76,7 @@ class Cgan(Section):
 
     modes: Annotated[list[Mode], Field(min_length=1)]
     losses: Names
-    per_class_samples: Annotated[Count, Field(ge=2)]
+    per_class_samples: Annotated[Images, Field(ge=2)]
     training: CganTraining
     recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
     ours: dict[Name, Overrides]
@@ -120,9 +122,9 @@ class Stacked(Section):
     """
 
     losses: Names
-    num_images: Count
-    num_samples: Count
-    enough: Count
+    num_images: Images
+    num_samples: Images
+    enough: Images
     training: Overrides
 
     @model_validator(mode="after")

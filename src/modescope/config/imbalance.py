@@ -10,6 +10,7 @@ from modescope.config.base import (
     Count,
     EmaDecay,
     Fraction,
+    Images,
     LrSchedule,
     Name,
     Names,
@@ -17,6 +18,7 @@ from modescope.config.base import (
     Part,
     Positive,
     Section,
+    Updates,
     Width,
 )
 
@@ -25,7 +27,7 @@ class Gan(Section):
     """Study 1's GAN. BatchNorm momenta in PyTorch's sense: the weight of the newest batch."""
 
     latent_dim: Width
-    width: Width
+    width: Annotated[Width, Field(multiple_of=4)]
     batch_size: BatchSize
     epochs: Count
     max_steps: Count
@@ -65,7 +67,7 @@ class ResidualGan(Section):
     discriminator_width: Width
     batch_size: BatchSize
     generator_steps: Count
-    n_critic: Count
+    n_critic: Updates
     lr_generator: Positive
     lr_discriminator: Positive
     lr_schedule: LrSchedule
@@ -119,5 +121,5 @@ class Hybrid(Section):
     epochs: Count
     max_steps: Count
     adversarial_weight: NonNegative
-    num_codes: Annotated[Count, Field(ge=20)]
-    permutations: Annotated[Count, Field(ge=19)]
+    num_codes: Annotated[Images, Field(ge=20)]
+    permutations: Annotated[int, Field(ge=19, le=10**5)]

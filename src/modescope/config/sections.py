@@ -6,8 +6,8 @@ from pydantic import Field, model_validator
 
 from modescope.config.base import (
     BatchSize,
-    Count,
     Fraction,
+    Images,
     Name,
     NonNegative,
     Positive,
@@ -31,9 +31,9 @@ class Split(Section):
     """
 
     seed: Seed
-    total: Count
+    total: Images
     classes: Annotated[list[str], Field(min_length=1)]
-    counts: dict[Name, list[Count]]
+    counts: dict[Name, list[Images]]
     long_tailed: dict[Name, Annotated[Positive, Field(ge=1)]]
 
     @model_validator(mode="after")
@@ -59,7 +59,15 @@ class Classifier(Section):
     flip: bool
     translate_pixels: Annotated[int, Field(ge=0, le=8)]
     cutout_pixels: Annotated[int, Field(ge=0, le=24)]
-    calibration_images: Count
+    calibration_images: Images
+
+    @model_validator(mode="after")
+    def _widths_fit(self) -> "Classifier":
+        fewest, most = {"airbench96": (3, 3), "resnet": (1, 5), "digit-cnn": (4, 4)}[self.network]
+        if not fewest <= len(self.widths) <= most:
+            wanted = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+            raise ValueError(f"a {self.network} takes {wanted} widths, {self.widths} are {len(self.widths)}")
+        return self
 
 
 class Seeds(Section):
@@ -77,11 +85,25 @@ class Seeds(Section):
 class Evaluation(Section):
     """How every sampler is measured."""
 
-    num_samples: Count
+    num_samples: Annotated[Images, Field(ge=2)]
     seed: Seed
     extractors: Annotated[list[Literal["judge", "inception"]], Field(min_length=1)]
-    neighbours: Count
-    prdc_samples: Count
-    kid_subsets: Count
-    kid_subset_size: Count
-    is_splits: Count
+    neighbours: Images
+    prdc_samples: Images
+    kid_subsets: Annotated[int, Field(ge=1, le=10**5)]
+    kid_subset_size: Annotated[Images, Field(ge=2)]
+    is_splits: Annotated[Images, Field(ge=2)]
+
+    @model_validator(mode="after")
+    def _there_are_enough_samples(self) -> "Evaluation":
+        for name, wanted in {
+            "neighbours": self.neighbours + 1,
+            "kid_subset_size": self.kid_subset_size,
+            "is_splits": self.is_splits,
+        }.items():
+            if wanted > self.num_samples:
+                raise ValueError(
+                    f"evaluation.{name} {getattr(self, name)} is too many of {self.num_samples} samples: lower it, or "
+                    "raise evaluation.num_samples"
+                )
+        return self

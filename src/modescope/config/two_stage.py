@@ -15,6 +15,7 @@ from modescope.config.base import (
     Positive,
     Section,
     Seed,
+    Updates,
     Width,
     shown,
 )
@@ -50,8 +51,8 @@ class Stage1Config(Section):
     lr_generator: Positive
     lr_discriminator: Positive
     betas: Betas
-    n_critic: Count
-    stage1_n_gen: Count
+    n_critic: Updates
+    stage1_n_gen: Updates
     stage1_epochs: Count
     stage1_max_generator_steps: Count
     stage1_checkpoint: str | None
@@ -74,7 +75,7 @@ class GANConfig(Stage1Config):
     sft_ff_dim: Width
     sft_conv_hidden: Annotated[Width, Field(ge=2)]
     adapter_start: Literal["identity", "random"]
-    n_gen: Count
+    n_gen: Updates
     stage2_epochs: Count
     stage2_max_generator_steps: Count
     ce_loss_weight: NonNegative

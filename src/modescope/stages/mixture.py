@@ -7,6 +7,7 @@ import torch
 
 from modescope.config import load_params, merge
 from modescope.data.batches import to_unit
+from modescope.errors import UserError
 from modescope.evaluation.loaders import load_sampler
 from modescope.evaluation.vae_samplers import VaeSampler, fit_mixture, mixture_weights
 from modescope.files import read_json
@@ -38,9 +39,14 @@ def main(vae: Path, data: Path, split: Path, out: Path) -> None:
         data=given.described,
         hardware={"device": "cpu", "precision": "fp32"},
     )
+    components = params.imbalance.mixture.components
+    if components > len(given.images):
+        raise UserError(
+            f"imbalance.mixture.components is {components}, {split} has {len(given.images)} images: lower it"
+        )
     with RunLog(info, work_folder(info), push) as log:
         images = to_unit(given.images)
-        fitted = fit_mixture(load_sampler(vae).sampler.model, images, params.imbalance.mixture.components, params.seed)
+        fitted = fit_mixture(load_sampler(vae).sampler.model, images, components, params.seed)
         log.image("samples", grid(VaeSampler(fitted).sample(PREVIEW_COUNT, seed=0).images), step=0)
         save_weights({**load_weights(weights), **mixture_weights(fitted)}, log.folder)
         log.finish(out, seconds=time.perf_counter() - began)

@@ -10,6 +10,7 @@ from torch import Tensor
 from modescope.config import Vae
 from modescope.data.batches import BatchStream, to_uint8, to_unit
 from modescope.data.order import random_order
+from modescope.errors import UserError
 from modescope.models.vae import build_vae
 from modescope.training.objective import PREVIEW_COUNT, Batch, Objective, Phase, Training, adam_phase, count_steps
 
@@ -97,9 +98,14 @@ class VaeObjective(Objective):
 
 
 def vae_training(settings: Vae, images: Tensor, labels: Tensor, seed: int) -> Training:
-    """Study 1's VAE on images (N, 3, 32, 32) uint8 with labels (N,), on their device, some of them held out."""
+    """Study 1's VAE on images (N, 3, 32, 32) uint8 with labels (N,), on their device, some of them held out.
+
+    Raises UserError if it is none of them.
+    """
     order = random_order(len(images), seed).to(images.device)
     num_eval = int(len(images) * settings.eval_fraction)
+    if num_eval == 0:
+        raise UserError(f"eval_fraction {settings.eval_fraction} of {len(images)} images is none: raise it")
     train, held_out = order[num_eval:], order[:num_eval]
     stream = BatchStream(images[train], labels[train], settings.batch_size, seed)
     torch.manual_seed(seed)
