@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 demo: .venv/installed  ## every study, small, offline, on embedded digits, as many stages at a time as there are cores
 	modescope use demo
-	test -d .git || dvc config --local core.no_scm true
+	test -e .git || dvc config --local core.no_scm true
 	modescope repro
 	@echo "Open reports/index.html; compare the runs with 'make ui'."
 

@@ -45,6 +45,16 @@ def write_profile(text: str) -> None:
     Path("profiles/mine.yaml").write_text(text, encoding="utf-8")
 
 
+@pytest.mark.parametrize("command", [["sync"], ["use", "demo"], ["sample", "cgan-ours"], ["doctor"]])
+def test_a_folder_within_the_repository_is_refused_and_nothing_is_made_there(modescope, command, tmp_path, monkeypatch):
+    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "src").mkdir()
+    monkeypatch.chdir(tmp_path / "src")
+    code, _, errors = modescope(*command)
+    assert (code, errors.count("\n")) == (2, 1) and f"the repository {tmp_path}" in errors
+    assert not [*Path().iterdir()]
+
+
 def test_use_says_what_changed_and_keeps_comments(modescope):
     write_profile("seed: 7\nimbalance: {gan: {epochs: 1, ema_decay: 0.999}, splits: [balanced]}\nseeds: {more: []}\n")
     code, output, errors = modescope("use", "mine")

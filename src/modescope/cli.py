@@ -30,6 +30,15 @@ def main() -> None:
     exit_readably(app)
 
 
+@app.callback()
+def in_the_repository() -> None:
+    """Refuse a folder within a repository: files would be looked for, and made, in the wrong place."""
+    here = Path.cwd()
+    top = next((folder for folder in here.parents if (folder / "dvc.yaml").exists()), None)
+    if top is not None and not (here / "dvc.yaml").exists() and (top / "params.yaml").exists():
+        raise UserError(f"this folder lies in the repository {top}: run `modescope` there")
+
+
 @app.command()
 def use(profile: Annotated[str, typer.Argument(help="demo, standard or paper: a file in profiles/")]) -> None:
     """Write a profile's values to params.yaml and say what changed."""

@@ -1,5 +1,7 @@
 """The one exception that means: the user can mend this; and what is said to the user, with no password in it."""
 
+import math
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -31,6 +33,18 @@ class UserError(Exception):
 
     def __init__(self, message: str):
         super().__init__(masked(message))
+
+
+def seconds_of(variable: str, default: float) -> float:
+    """Seconds that a variable of the environment gives. Raises UserError for what is no number of them."""
+    text = os.environ.get(variable) or str(default)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise UserError(f"{variable}={text} is no number of seconds: set it to one, say {default:g}, or unset it")
+    return seconds
 
 
 @contextmanager

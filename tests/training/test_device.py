@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from modescope.training.device import arithmetic, autocast, fused, usable_precision
+from modescope.errors import UserError, seconds_of
+from modescope.training.device import arithmetic, autocast, fused, training_device, usable_precision
 
 
 def settings() -> tuple:
@@ -45,3 +46,19 @@ def test_a_recordable_adam_has_a_tensor_for_its_rate():
     if torch.cuda.is_available():
         options = fused(0.1, torch.device("cuda"))
         assert options["capturable"] and options["lr"].is_cuda
+
+
+@pytest.mark.parametrize("name", ["foo", "mps", "cuda:x", "cuda:0 ", "CPU"])
+def test_a_device_that_is_none_is_refused_in_one_line(name, monkeypatch):
+    monkeypatch.setenv("MODESCOPE_DEVICE", name)
+    with pytest.raises(UserError, match="is no device for training"):
+        training_device()
+
+
+@pytest.mark.parametrize("text", ["abc", "-1", "nan", "inf", "1,5"])
+def test_seconds_of_the_environment_are_a_number(text, monkeypatch):
+    monkeypatch.setenv("MODESCOPE_PUSH_SECONDS", text)
+    with pytest.raises(UserError, match=r"MODESCOPE_PUSH_SECONDS=.* is no number of seconds"):
+        seconds_of("MODESCOPE_PUSH_SECONDS", 10)
+    monkeypatch.delenv("MODESCOPE_PUSH_SECONDS")
+    assert seconds_of("MODESCOPE_PUSH_SECONDS", 10) == 10

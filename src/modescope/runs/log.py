@@ -1,7 +1,6 @@
 """The log of one run: plain files first, MLflow filled from them."""
 
 import json
-import os
 import shutil
 import time
 import traceback
@@ -13,7 +12,7 @@ from typing import IO, Any, Self
 import numpy as np
 import PIL.Image
 
-from modescope.errors import UserError, masked, say
+from modescope.errors import UserError, masked, say, seconds_of
 from modescope.files import atomic_path, put_aside, read_json, sha256, write_json, writing
 from modescope.inputs import refuse_changes
 from modescope.runs.folder import (
@@ -60,7 +59,7 @@ class RunLog:
         self.folder = Path(folder)
         self._push = push
         self._last_step: int | None = None
-        self._seconds_between_pushes = float(os.environ.get("MODESCOPE_PUSH_SECONDS", 10))
+        self._seconds_between_pushes = seconds_of("MODESCOPE_PUSH_SECONDS", 10)
 
     def __enter__(self) -> Self:
         self._lock = self._hold()

@@ -1,7 +1,6 @@
 """Checkpoints from which a training run goes on bit for bit."""
 
 import operator
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 import torch
 
-from modescope.errors import UserError, say
+from modescope.errors import UserError, say, seconds_of
 from modescope.files import TROUBLES, atomic_path, put_aside
 from modescope.runs.folder import CHECKPOINT_FILE, check_parts
 from modescope.training.meter import Meter
@@ -45,7 +44,7 @@ class Checkpoint:
         keep: bool = False,
     ):
         self.path, self.keep = Path(folder) / CHECKPOINT_FILE, keep
-        self.seconds = float(os.environ.get("MODESCOPE_CHECKPOINT_SECONDS", seconds))
+        self.seconds = seconds_of("MODESCOPE_CHECKPOINT_SECONDS", seconds)
         self.hyperparameters, self.start = dict(hyperparameters or {}), start
         self._last = time.monotonic()
 

@@ -1,6 +1,7 @@
 """Where and in which arithmetic networks run."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -17,6 +18,8 @@ def training_device() -> torch.device:
     Raises UserError for a device that is not there.
     """
     name = os.environ.get("MODESCOPE_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise UserError(f"MODESCOPE_DEVICE={name} is no device for training: set it to cpu, cuda or cuda:NUMBER")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"MODESCOPE_DEVICE={name}, but torch sees no CUDA device: unset it to run on the CPU")
     if name.startswith("cuda"):
