@@ -35,7 +35,7 @@ from modescope.runs.log import RunLog
 from modescope.training.checkpoints import Checkpoint, load_start
 from modescope.training.meter import Meter
 
-GAN = profile_values("demo")["imbalance"]["gan"] | {"latent_dim": 4, "width": 2}
+GAN = profile_values("demo")["imbalance"]["gan"] | {"latent_dim": 4, "width": 4}
 INFO = {
     "key": "00000000000000aa", "study": "imbalance", "run": "gan-split1", "stage": "imbalance@gan-split1",
     "model": "gan", "params": {"seed": 0, "imbalance": {"gan": GAN}}, "code": "cd" * 32, "device": "cpu",
