@@ -145,15 +145,15 @@ FLIPS = {
     ("two-stage", "Guidance against stage 1 alone"): [
         (
             guided(class_consistency=0.9, fid_classifier=1.0),
-            "23 are more class-consistent and 0 less, 23 have a lower FID",
+            "31 are more class-consistent and 0 less, 31 have a lower FID",
         ),
         (
             guided(class_consistency=0.0, fid_classifier=99.0),
-            "0 are more class-consistent and 23 less, 0 have a lower FID",
+            "0 are more class-consistent and 31 less, 0 have a lower FID",
         ),
     ],
     ("two-stage", "Guide against judge"): [
-        (guided(class_consistency=0.1, guide_consistency=0.9), "In 23 of 23 guided rows the guide sees more"),
+        (guided(class_consistency=0.1, guide_consistency=0.9), "In 31 of 31 guided rows the guide sees more"),
         (
             guided(class_consistency=0.5, guide_consistency=0.5),
             "In no guided row does the guide see more than the judge",
@@ -164,8 +164,8 @@ FLIPS = {
         (guided(fid_classifier=99.0), "Here it holds."),
     ],
     ("two-stage", "Gradients"): [
-        (gradients(3, 4, 1), "the longer one in 23 of 23 guided rows"),
-        (gradients(4, 3, 5), "the longer one in 0 of 23 guided rows"),
+        (gradients(3, 4, 1), "the longer one in 31 of 31 guided rows"),
+        (gradients(4, 3, 5), "the longer one in 0 of 31 guided rows"),
     ],
     ("two-stage", "Prior placement"): [
         (of("two-stage", stage1_sphere={"class_consistency": 0.3}), "sphere 30.0%, "),
