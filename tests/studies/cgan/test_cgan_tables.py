@@ -104,7 +104,7 @@ def test_captions_name_judge_reference_and_budget(results):
         "10,000 per model",
         "the training images",
         "training 42, evaluation 1234",
-        "budget: 2,000 to 8,000 generator steps",
+        "budget: 3,000 to 8,000 generator steps",
     ):
         assert fact in line
 

@@ -83,7 +83,7 @@ def test_guidance_that_helps_in_part(project):
     )
     assert "stage1 alone 10.0% at FID 5.00; chance is 10%" in guidance
     assert (
-        "Here it holds for 19 of them. Lowest: A 6.00 (a-0.1-n5), B 4.00 (b-ff-0.1)" in found["Report 1's conclusion"]
+        "Here it holds for 25 of them. Lowest: A 6.00 (a-0.1-n5), B 4.00 (b-ff-0.1)" in found["Report 1's conclusion"]
     )
 
 
@@ -123,7 +123,7 @@ def test_gradients_are_compared_by_length_and_direction(project):
     set_gradients(project, of_architecture(project, "CD"), 4, 3, 5)  # at right angles
     text = texts(project)["Gradients"]
     assert "A 1.33, B 1.33, C 0.75, D 0.75 times as long" in text and "the longer one in 11 of 31 guided rows" in text
-    assert "A 1.00, B -1.00, C 0.00, D 0.00, and below 0, where they pull against each other, in 4." in text
+    assert "A 1.00, B -1.00, C 0.00, D 0.00, and below 0, where they pull against each other, in 6." in text
 
 
 def test_every_prior_is_named_at_both_stages(project):

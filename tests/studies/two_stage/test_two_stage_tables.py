@@ -121,7 +121,7 @@ def test_captions_name_guide_judge_and_budget(results):
         "rgb-guide (airbench96",
         "the training images (50,000 images)",
         "ngf 32",
-        "1,200 generator steps",
+        "8,000 generator steps",
         "evaluation 1234",
     ):
         assert fact in line
