@@ -1,5 +1,6 @@
 """The `modescope` command."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ from modescope import cli
 from modescope.config import load_params, parse_params, profile_values
 from modescope.config.profiles import differences
 from modescope.evaluation.samplers import check_wanted
-from modescope.files import read_json, write_json
+from modescope.files import write_json
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -283,7 +284,7 @@ def test_bench_is_passed_on(modescope, monkeypatch):
     code = "import json, sys; json.dump(sys.argv[1:], open('given', 'w')); sys.exit(3)"
     Path("benchmarks/bench.py").write_text(code, encoding="utf-8")
     for options in (["--json"], ["--out", "there", "--seconds", "1"]):
-        assert modescope("bench", *options)[0] == 3 and read_json(Path("given")) == options
+        assert modescope("bench", *options)[0] == 3 and json.loads(Path("given").read_text(encoding="utf-8")) == options
 
 
 @pytest.mark.parametrize(

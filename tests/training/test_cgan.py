@@ -9,6 +9,7 @@ from fakes import ListLog
 from modescope.errors import UserError
 from modescope.models.cgan import CganGenerator, Critic, SpectralDiscriminator
 from modescope.training.checkpoints import Checkpoint
+from modescope.training.collapse import SPREAD
 from modescope.training.device import usable_precision
 from modescope.training.loop import train
 from modescope.training.losses import gradient_penalty
@@ -51,7 +52,7 @@ def test_every_loss_trains_both_networks_with_labels_and_without(loss, mode, pre
         {"d_penalty"} if loss == "wgan-gp" else set()
     )
     assert [step for step, _ in log.rows] == [1, 2] and all(
-        row.keys() == {f"train/{part}" for part in parts} for _, row in log.rows
+        row.keys() == {f"train/{part}" for part in parts} | {SPREAD} for _, row in log.rows
     )
     assert {name for name, *_ in log.images} == ({"samples", "fixed_z"} if has_labels else {"samples"})
 
@@ -71,7 +72,8 @@ def test_every_update_of_the_critic_has_a_batch_of_its_own(tmp_path):
     trained, asked = training(loss="wgan-gp", mode="dcgan", generator_steps=2), []
     rows, trained.stream.rows = trained.stream.rows, lambda number: asked.append(number) or rows(number)
     run(trained, tmp_path)
-    assert asked == [0, 1, 2, 3, 4, 0, 5, 6, 7, 8, 9, 1]  # the generator's batch is asked for its size alone
+    # The generator's batch is asked for its size alone; after a step the samples are held against the first batch.
+    assert asked == [*(0, 1, 2, 3, 4), 0, 0, *(5, 6, 7, 8, 9), 1, 0]
 
 
 @pytest.mark.parametrize("mode", ["cgan", "dcgan"])

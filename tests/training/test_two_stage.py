@@ -8,6 +8,7 @@ from fakes import ListLog
 from modescope.errors import UserError
 from modescope.models.weights import WEIGHTS, part, save_weights
 from modescope.training.checkpoints import Checkpoint
+from modescope.training.collapse import SPREAD
 from modescope.training.guidance import ClassGuidance
 from modescope.training.loop import train
 from modescope.training.two_stage import (
@@ -48,7 +49,7 @@ def test_stage1_trains_both_networks_without_guidance(tmp_path):
     weights, timing = run(training, tmp_path, log)
     assert timing.steps == 3 and {"prior.means", "prior.variance"} == before.keys() - changed(before, weights)
     parts = ("d_loss", "d_real", "d_fake", "d_gradient_norm", "g_loss", "g_gradient_norm")
-    assert set(log.rows[0][1]) == {f"train/{part}" for part in parts}
+    assert set(log.rows[0][1]) == {f"train/{part}" for part in parts} | {SPREAD}
 
 
 @pytest.mark.parametrize("row", ROWS)
