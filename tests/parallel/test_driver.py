@@ -259,6 +259,19 @@ def test_a_snapshot_has_what_is_not_committed(project):
     assert said[0] == said[1] != ""
 
 
+def test_a_snapshot_is_of_this_repository_whatever_git_dir_says(project, monkeypatch):
+    other = project({}, "other")
+    (other / "theirs.txt").write_text("theirs")
+    git(other, "add", "theirs.txt")
+    folder = project(DIAMOND)
+    place = folder.with_name("snapshot")
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    slices.take_snapshot(slices.Repo(str(folder)), place)
+    monkeypatch.delenv("GIT_DIR")
+    listed = [slices._git(where, "ls-files") for where in (folder, place)]
+    assert listed[0] == listed[1] and "seed.txt" in listed[0] and "theirs.txt" not in listed[0]
+
+
 def test_a_dirty_submodule_is_refused(project, tmp_path):
     inner = project({}, "inner")
     folder = project({"first": stage("cat sub/seed.txt", "x")})

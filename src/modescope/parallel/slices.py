@@ -18,6 +18,7 @@ from dvc.stage import PipelineStage
 from dvc.stage.serialize import to_pipeline_file, to_single_stage_lockfile
 
 from modescope.errors import UserError
+from modescope.runs.git import git
 
 INPUTS = "_inputs"  # the stage of a slice whose outputs are the other stage's dependencies
 LINKS = ["reflink", "hardlink", "copy"]  # a slice's folder is thrown away: no need for files of its own
@@ -148,11 +149,10 @@ def _files(root: Path) -> Iterable[str]:
 
 
 def _git(root: Path, *arguments: Any) -> str:
-    command = ["git", *map(str, arguments)]
     try:
-        return subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", check=True).stdout
+        return git(root, *map(str, arguments))
     except subprocess.CalledProcessError as error:
-        raise UserError(f"`{' '.join(command)}` failed: {error.stderr}") from None
+        raise UserError(f"`{' '.join(error.cmd)}` failed: {error.stderr}") from None
 
 
 def run(work: Slice, snapshot: Path, folder: Path, settings: Mapping[str, Any], environment: Mapping[str, str]) -> dict:
