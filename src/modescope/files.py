@@ -14,6 +14,7 @@ from typing import Any
 
 from modescope.errors import UserError, blaming
 
+PARAMS = Path("params.yaml")
 OUTPUT_FOLDERS = ("data", "models", "metrics", "reports", ".ckpt")
 OURS = "not what the pipeline wrote"
 SCRATCH = ".modescope"  # ends the name of every folder in which `atomic_path` writes

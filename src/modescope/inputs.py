@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from modescope.errors import UserError
-from modescope.files import put_aside
+from modescope.files import PARAMS, put_aside
 
-PARAMS, CODE = Path("params.yaml"), Path("data/code")
+CODE = Path("data/code")
 SMALL = 65_536  # bytes: a file up to here is compared by its content, a larger one by its size and time
 NOTHING = "(none)"
 

@@ -12,8 +12,8 @@ from modescope.config.reading import read_yaml
 from modescope.config.sections import Classifier, Datasets, Evaluation, Seeds, Split
 from modescope.config.two_stage import GANConfig, Stage1Config, TwoStage
 from modescope.errors import UserError
+from modescope.files import PARAMS
 
-PARAMS = Path("params.yaml")
 PROFILES = Path("profiles")
 LISTS_BY_NAME = {"stage1", "rows", "ours"}  # of two_stage and cgan: a profile that has one has all of it
 

@@ -11,7 +11,7 @@ from modescope.doctor.files import LOCK, is_whole
 from modescope.doctor.finding import Finding
 from modescope.dotted import dotted
 from modescope.errors import UserError
-from modescope.files import read_json
+from modescope.files import PARAMS, read_json
 from modescope.runs.folder import RUN_FILE
 
 
@@ -21,7 +21,7 @@ def other_parameters(folder: Path) -> Iterator[Finding]:
     if not (file.exists() and is_whole(file.read_text(encoding="utf-8", errors="replace"))):
         return
     for stage, entry in YAML(typ="safe").load(file)["stages"].items():
-        recorded = dotted(entry.get("params", {}).get("params.yaml", {}))
+        recorded = dotted(entry.get("params", {}).get(str(PARAMS), {}))
         for out in entry.get("outs", []) if recorded else ():
             run = read_record_of(folder / out["path"])
             different = differences(recorded, run) if run else []

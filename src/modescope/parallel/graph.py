@@ -16,9 +16,9 @@ from dvc.stage.loader import StageLoader
 from dvc.utils.serialize import load_yaml
 
 from modescope.errors import UserError
+from modescope.files import PARAMS
 from modescope.parallel.slices import objects
 
-PARAMS = "params.yaml"
 WAITING, RUNNING, DONE, FAILED, SKIPPED = "waiting", "running", "done", "failed", "skipped"
 
 
@@ -204,7 +204,7 @@ class Plan:
 def _threads(repo: Repo) -> float:
     """What params.yaml says of every stage's threads; 1 where it says nothing."""
     try:
-        return float(load_yaml(repo.fs.join(repo.root_dir, PARAMS)).get("threads", 1))
+        return float(load_yaml(repo.fs.join(repo.root_dir, str(PARAMS))).get("threads", 1))
     except (OSError, AttributeError, TypeError, ValueError, DvcException):
         return 1
 
