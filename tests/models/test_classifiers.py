@@ -5,8 +5,9 @@ from torch import nn
 from modescope.errors import UserError
 from modescope.files import write_json
 from modescope.models.airbench import make_net96, whiten
-from modescope.models.classifiers import WEIGHTS, build_classifier, load_classifier, load_judge
+from modescope.models.classifiers import build_classifier, load_classifier, load_judge
 from modescope.models.weights import save_weights
+from modescope.runs.folder import WEIGHTS_FILE
 
 SMALL = {
     "airbench96": ([4, 6, 8], 3, 32, 8),
@@ -127,11 +128,11 @@ def test_a_guide_is_no_judge(tmp_path):
 
 
 def remove_weights(folder):
-    (folder / WEIGHTS).unlink()
+    (folder / WEIGHTS_FILE).unlink()
 
 
 def truncate_weights(folder):
-    (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:100])
+    (folder / WEIGHTS_FILE).write_bytes((folder / WEIGHTS_FILE).read_bytes()[:100])
 
 
 def add_a_class(folder):

@@ -15,8 +15,9 @@ from modescope.errors import UserError
 from modescope.evaluation.loaders import load_sampler
 from modescope.files import read_json, write_json
 from modescope.models.classifiers import build_classifier
-from modescope.models.weights import WEIGHTS, save_weights
+from modescope.models.weights import save_weights
 from modescope.pictures import grid
+from modescope.runs.folder import WEIGHTS_FILE
 from modescope.runs.log import RunLog
 from modescope.stages import settings, stage1, stage2
 from modescope.training import two_stage
@@ -173,7 +174,7 @@ def test_adapter_facts():
 
 def test_the_same_run_twice_is_the_same_to_the_bit():
     repeated = train("D-conv", Path("models/repeated"))
-    assert (repeated / WEIGHTS).read_bytes() == (trained("D-conv") / WEIGHTS).read_bytes()
+    assert (repeated / WEIGHTS_FILE).read_bytes() == (trained("D-conv") / WEIGHTS_FILE).read_bytes()
     assert read_json(repeated / "run.json")["key"] == read_json(trained("D-conv") / "run.json")["key"]
 
 
@@ -194,12 +195,12 @@ def test_killed_and_resumed_is_the_same_to_the_bit(row, monkeypatch):
     assert not cut.exists()
     train(row, cut)
     assert read_json(cut / "run.json")["resumed_from_step"] == 1
-    for name in (WEIGHTS, "curves.csv", "samples/step-000000.png", "samples/step-000003.png"):
+    for name in (WEIGHTS_FILE, "curves.csv", "samples/step-000000.png", "samples/step-000003.png"):
         assert (cut / name).read_bytes() == (whole / name).read_bytes(), name
 
 
 def give_checkpoint(change_params, folder, **changes):
-    change_params({"stage1_checkpoint": str(STAGE1 / WEIGHTS), **changes})
+    change_params({"stage1_checkpoint": str(STAGE1 / WEIGHTS_FILE), **changes})
     settings.main(folder)
 
 
@@ -209,17 +210,17 @@ def test_stage1_can_be_given(change_params):
     stage1.main(given / "stage1.json", DATA, SPLIT, out)
     info = read_json(out / "run.json")
     assert info["steps"] == 0 and info["params"]["checkpoint_sha256"] == info["weights_sha256"]
-    assert (out / WEIGHTS).read_bytes() == (STAGE1 / WEIGHTS).read_bytes()
+    assert (out / WEIGHTS_FILE).read_bytes() == (STAGE1 / WEIGHTS_FILE).read_bytes()
     assert (pixels(out, 0) == pixels(STAGE1, 2)).all()
     goes_on = train("D", Path("models/goes-on"), start=out, described=given)
-    assert (goes_on / WEIGHTS).read_bytes() == (trained("D") / WEIGHTS).read_bytes()
+    assert (goes_on / WEIGHTS_FILE).read_bytes() == (trained("D") / WEIGHTS_FILE).read_bytes()
 
 
 def test_a_checkpoint_that_changes_is_another_setting(change_params, tmp_path):
-    change_params({"stage1_checkpoint": str(tmp_path / WEIGHTS)})
+    change_params({"stage1_checkpoint": str(tmp_path / WEIGHTS_FILE)})
     found = []
     for content in (b"one", b"two"):
-        (tmp_path / WEIGHTS).write_bytes(content)
+        (tmp_path / WEIGHTS_FILE).write_bytes(content)
         settings.main(Path("data/given"))
         found.append(texts(Path("data/given")))
     assert not found[0].items() & found[1].items()
@@ -263,7 +264,7 @@ def another_stage1(folder, weights=True, **params):
     info = read_json(folder / "run.json")
     write_json(folder / "run.json", info | {"params": info["params"] | params})
     if not weights:
-        (folder / WEIGHTS).unlink()
+        (folder / WEIGHTS_FILE).unlink()
     return folder
 
 

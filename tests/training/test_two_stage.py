@@ -6,7 +6,8 @@ from safetensors.torch import load_file
 
 from fakes import ListLog
 from modescope.errors import UserError
-from modescope.models.weights import WEIGHTS, part, save_weights
+from modescope.models.weights import part, save_weights
+from modescope.runs.folder import WEIGHTS_FILE
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.collapse import SPREAD
 from modescope.training.guidance import ClassGuidance
@@ -170,7 +171,7 @@ def test_architecture_a_starts_where_stage1_ended():
 def kept(tmp_path):
     """model.safetensors of a stage 1 of the small settings."""
     save_weights(plain().objective.weights(), tmp_path)
-    return tmp_path / WEIGHTS
+    return tmp_path / WEIGHTS_FILE
 
 
 def test_a_stage1_comes_back_from_its_file(kept):
@@ -189,7 +190,7 @@ def test_ours_is_trained_kept_and_guided(row, tmp_path):
     weights, timing = run(stage1_training(settings, stage1(settings), (IMAGES, LABELS)), tmp_path / "stage1")
     assert timing.steps == 2
     save_weights(weights, tmp_path)
-    start = load_stage1(tmp_path / WEIGHTS, settings, channels=3)
+    start = load_stage1(tmp_path / WEIGHTS_FILE, settings, channels=3)
     assert not changed(part(weights, "generator"), start.generator.state_dict())
     generator, _ = adapted_generator(settings, start, IMAGES)
     guidance = ClassGuidance(guide(), settings.ce_loss_weight)
@@ -205,7 +206,7 @@ def test_a_stage1_of_another_network_is_refused(network, tmp_path):
     save_weights(stage1_training(settings, stage1(settings), (IMAGES, LABELS)).objective.weights(), tmp_path)
     other = "residual" if network == "dcgan" else "dcgan"
     with pytest.raises(UserError, match=f"`network`, which is {other} here"):
-        load_stage1(tmp_path / WEIGHTS, config(network=other), channels=3)
+        load_stage1(tmp_path / WEIGHTS_FILE, config(network=other), channels=3)
 
 
 @pytest.mark.parametrize(
@@ -228,15 +229,15 @@ def test_a_stage1_of_other_settings_is_refused(kept, changes, message):
 @pytest.mark.parametrize("content", [None, b"", b"no weights at all"])
 def test_what_is_no_stage1_is_refused(content, tmp_path):
     if content is not None:
-        (tmp_path / WEIGHTS).write_bytes(content)
+        (tmp_path / WEIGHTS_FILE).write_bytes(content)
     with pytest.raises(
         UserError, match="is missing: run `dvc repro stage1`" if content is None else "holds no stage 1"
     ) as refusal:
-        load_stage1(tmp_path / WEIGHTS, config(), channels=3)
+        load_stage1(tmp_path / WEIGHTS_FILE, config(), channels=3)
     assert "\n" not in str(refusal.value)
 
 
 def test_a_stage2_is_no_stage1(tmp_path):
     save_weights(stage2("D").objective.weights(), tmp_path)
     with pytest.raises(UserError, match="holds no stage 1"):
-        load_stage1(tmp_path / WEIGHTS, config(), channels=3)
+        load_stage1(tmp_path / WEIGHTS_FILE, config(), channels=3)

@@ -13,7 +13,7 @@ from modescope.data.batches import to_unit
 from modescope.errors import UserError
 from modescope.files import root, sha256
 from modescope.models.classifiers import load_judge
-from modescope.models.weights import WEIGHTS
+from modescope.runs.folder import WEIGHTS_FILE
 
 INCEPTION_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 INCEPTION_SHA256, INCEPTION_BYTES = "6726825d", 2**27  # bytes at most
@@ -31,7 +31,7 @@ class Judge:
     def __init__(self, folder: Path, device: torch.device | str) -> None:
         self.network = load_judge(folder, device)
         self.device = device
-        self.identity = sha256(folder / WEIGHTS)
+        self.identity = sha256(folder / WEIGHTS_FILE)
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, H, W) uint8 -> (B, D) features, (B, K) logits, float32."""

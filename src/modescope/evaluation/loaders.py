@@ -16,7 +16,8 @@ from modescope.models import residual_gan, upsampling_gan
 from modescope.models.adapters import adapt
 from modescope.models.cgan import build_cgan_generator
 from modescope.models.stage1 import stage1_generator
-from modescope.models.weights import WEIGHTS, fitting, load_weights, part
+from modescope.models.weights import fitting, load_weights, part
+from modescope.runs.folder import RUN_FILE, WEIGHTS_FILE
 from modescope.training.priors import kept_prior
 
 Params = dict[str, Any]
@@ -66,12 +67,12 @@ def load_sampler(folder: Path, device: torch.device | str = "cpu") -> Sampler:
 
     Raises UserError if either file is missing or damaged, they do not belong together, or the run cannot be sampled.
     """
-    info = read_json(folder / "run.json", model=str, params=dict)
+    info = read_json(folder / RUN_FILE, model=str, params=dict)
     model, params = info["model"], info["params"]
     if model not in (*GENERATORS, *VAES):
         known = ", ".join((*GENERATORS, *VAES))
         raise UserError(f"{folder} holds a `{model}`, which cannot be sampled: choose one of {known}")
-    weights = load_weights(folder / WEIGHTS)
+    weights = load_weights(folder / WEIGHTS_FILE)
     with fitting(folder):
         sampler = _build(model, params, weights, device)
         sampler.sample(1, seed=0)  # what does not fit shows

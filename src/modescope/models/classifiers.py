@@ -14,7 +14,8 @@ from modescope.errors import UserError
 from modescope.files import read_json
 from modescope.models.airbench import CIFAR_MEAN, CIFAR_STD, airbench96_layers
 from modescope.models.layers import check_shape
-from modescope.models.weights import WEIGHTS, fitting, load_weights
+from modescope.models.weights import fitting, load_weights
+from modescope.runs.folder import RUN_FILE, WEIGHTS_FILE
 
 Role = Literal["guide", "judge"]
 
@@ -150,7 +151,7 @@ def load_classifier(folder: Path, device: torch.device | str = "cpu") -> Classif
 
     Raises UserError if files are missing or do not belong together.
     """
-    info, tensors = read_json(folder / "run.json", run=str, params=dict, data=dict), load_weights(folder / WEIGHTS)
+    info, tensors = read_json(folder / RUN_FILE, run=str, params=dict, data=dict), load_weights(folder / WEIGHTS_FILE)
     with fitting(folder):
         settings = info["params"]["classifiers"][info["run"]]
         num_classes, in_channels = len(info["data"]["classes"]), tensors["mean"].shape[1]

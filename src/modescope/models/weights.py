@@ -11,9 +11,7 @@ from torch import Tensor
 
 from modescope.errors import UserError, blaming
 from modescope.files import atomic_path, read_json, sha256
-from modescope.runs.folder import RUN_FILE
-
-WEIGHTS = "model.safetensors"
+from modescope.runs.folder import RUN_FILE, WEIGHTS_FILE
 
 
 def save_weights(tensors: Mapping[str, Tensor], folder: Path) -> None:
@@ -26,7 +24,7 @@ def save_weights(tensors: Mapping[str, Tensor], folder: Path) -> None:
     if broken:
         raise UserError(f"training diverged: {broken[0]} is not finite; lower the learning rate or use precision fp32")
     content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
-    with atomic_path(folder / WEIGHTS) as temporary:
+    with atomic_path(folder / WEIGHTS_FILE) as temporary:
         temporary.write_bytes(content)
 
 
@@ -51,7 +49,7 @@ def load_weights(path: Path, what: str = "weights") -> dict[str, Tensor]:
 
 def fitting(folder: Path) -> AbstractContextManager[None]:
     """Build a network from a run's folder inside. Raises UserError if its files do not belong together."""
-    return blaming(f"{folder}: {WEIGHTS} does not fit {RUN_FILE}", "delete the folder and run `dvc repro`")
+    return blaming(f"{folder}: {WEIGHTS_FILE} does not fit {RUN_FILE}", "delete the folder and run `dvc repro`")
 
 
 def part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

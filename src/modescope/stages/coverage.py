@@ -9,12 +9,13 @@ from modescope.evaluation.loaders import load_sampler
 from modescope.files import read_json, write_json
 from modescope.mlflow.filing import push
 from modescope.process import run_stage
+from modescope.runs.folder import RUN_FILE
 from modescope.training.device import training_device
 
 
 def main(run: Path, judge: Path, metrics: Path) -> None:
     """Count the modes among RUN's samples as JUDGE sees them, write METRICS and complete the run's record."""
-    params, device, info = load_params(), training_device(), read_json(run / "run.json")
+    params, device, info = load_params(), training_device(), read_json(run / RUN_FILE)
     drawn = load_sampler(run, device).sample(params.stacked.num_samples, params.evaluation.seed)
     measured = stacked_coverage(drawn.images, Judge(judge, device), params.stacked.enough)
     measured |= {name: info[name] for name in ("seconds", "steps_per_second")}

@@ -16,6 +16,7 @@ from modescope.files import read_json, write_json
 from modescope.mlflow.filing import push
 from modescope.models.classifiers import load_classifier
 from modescope.process import run_stage
+from modescope.runs.folder import RUN_FILE
 from modescope.training.device import training_device
 from modescope.training.priors import FIXED_LATENTS
 
@@ -28,7 +29,7 @@ def main(
     The run's record is completed. With --per-class N a run with labels is measured class by class, too, on N images of
     each, and with fixed latent vectors.
     """
-    settings, device, info = load_params().evaluation, training_device(), read_json(run / "run.json")
+    settings, device, info = load_params().evaluation, training_device(), read_json(run / RUN_FILE)
     extractors = load_extractors(settings.extractors, judge, device)
     real = load_reference(reference, extractors)
     if info["data"]["split"] != real.split:

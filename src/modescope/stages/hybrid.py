@@ -12,8 +12,8 @@ from modescope.evaluation.loaders import load_sampler
 from modescope.evaluation.normality import code_normality
 from modescope.files import read_json
 from modescope.models.vae import build_vae
-from modescope.models.weights import WEIGHTS
 from modescope.process import run_stage
+from modescope.runs.folder import RUN_FILE, WEIGHTS_FILE
 from modescope.stages.trained_run import describe_training, load_training_data, train_run
 from modescope.training.device import training_device
 from modescope.training.hybrid import hybrid_training
@@ -25,7 +25,7 @@ def main(vae: Path, data: Path, split: Path, out: Path) -> None:
     given = load_training_data(data, split, device)
     model, coder = load_vae(vae, given.split, device)
     read = merge(params.subset("seed", "hybrid", "imbalance.gan"), {"imbalance": {"vae": coder.model_dump()}})
-    info = describe_training("hybrid", "two-stage", "hybrid", "hybrid", read, params, given, vae=vae / WEIGHTS)
+    info = describe_training("hybrid", "two-stage", "hybrid", "hybrid", read, params, given, vae=vae / WEIGHTS_FILE)
     measure = partial(code_normality, images=given.images, settings=params.hybrid, seed=params.seed)
     moments = {"untrained": measure(untrained_vae(coder, params.seed, device)), "vae": measure(model)}
     training = hybrid_training(params.hybrid, params.imbalance.gan, coder, model, *given[:2], params.seed)
@@ -37,7 +37,7 @@ def load_vae(run: Path, split: str, device: torch.device) -> tuple[VAE, Vae]:
 
     Raises UserError if the run holds another model, or was trained on another split.
     """
-    info = read_json(run / "run.json")
+    info = read_json(run / RUN_FILE)
     if info["model"] != "vae":
         raise UserError(
             f"{run} holds a `{info['model']}`: the hybrid starts from a vae, "

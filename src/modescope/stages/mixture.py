@@ -12,9 +12,10 @@ from modescope.evaluation.loaders import load_sampler
 from modescope.evaluation.vae_samplers import VaeSampler, fit_mixture, mixture_weights
 from modescope.files import read_json
 from modescope.mlflow.filing import push
-from modescope.models.weights import WEIGHTS, load_weights, save_weights
+from modescope.models.weights import load_weights, save_weights
 from modescope.pictures import grid
 from modescope.process import run_stage
+from modescope.runs.folder import RUN_FILE, WEIGHTS_FILE
 from modescope.runs.key import describe_run, work_folder
 from modescope.runs.log import RunLog
 from modescope.stages.trained_run import load_training_data
@@ -25,7 +26,7 @@ def main(vae: Path, data: Path, split: Path, out: Path) -> None:
     """Fit the mixture to the codes that the run VAE gives SPLIT's images of DATA; write the run's folder OUT."""
     params, began = load_params(), time.perf_counter()
     given = load_training_data(data, split, torch.device("cpu"))
-    trained, weights = read_json(vae / "run.json"), vae / WEIGHTS
+    trained, weights = read_json(vae / RUN_FILE), vae / WEIGHTS_FILE
     info = describe_run(
         module="modescope.stages.mixture",
         study="imbalance",

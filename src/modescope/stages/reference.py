@@ -16,8 +16,8 @@ from modescope.evaluation.floor import floor_images
 from modescope.evaluation.reference import Reference, build_reference, save_reference
 from modescope.files import write_json
 from modescope.mlflow.filing import push
-from modescope.models.weights import WEIGHTS
 from modescope.process import run_stage
+from modescope.runs.folder import WEIGHTS_FILE
 from modescope.runs.key import describe_run, work_folder
 from modescope.runs.log import RunLog
 from modescope.training.device import training_device
@@ -40,7 +40,7 @@ def main(
         run=metrics.stem,
         model="real",
         params=load_params().subset("threads", "evaluation"),
-        inputs=files | {"judge": judge / WEIGHTS},
+        inputs=files | {"judge": judge / WEIGHTS_FILE},
         data={"name": train.name, "classes": list(train.classes), "split": split},
         hardware={"device": device.type, "precision": "fp32"},
     )

@@ -10,9 +10,9 @@ from modescope.evaluation.coverage import stacked_coverage
 from modescope.evaluation.extractors import Judge
 from modescope.files import write_json
 from modescope.mlflow.filing import push
-from modescope.models.weights import WEIGHTS
 from modescope.pictures import grid
 from modescope.process import run_stage
+from modescope.runs.folder import WEIGHTS_FILE
 from modescope.runs.key import describe_run, work_folder
 from modescope.runs.log import RunLog
 from modescope.training.device import training_device
@@ -34,7 +34,7 @@ def main(data: Path, judge: Path, out: Path, metrics: Path) -> None:
             "enough": settings.enough,
             "seed": params.evaluation.seed,
         },
-        inputs={"test": data / "test.safetensors", "judge": judge / WEIGHTS},
+        inputs={"test": data / "test.safetensors", "judge": judge / WEIGHTS_FILE},
         data={"name": test.name, "classes": list(test.classes), "split": "test"},
         hardware={"device": device.type, "precision": "fp32"},
     )

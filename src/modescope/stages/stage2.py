@@ -5,8 +5,8 @@ from pathlib import Path
 from modescope.config import GANConfig, load_params
 from modescope.errors import UserError
 from modescope.files import read_json
-from modescope.models.weights import WEIGHTS
 from modescope.process import run_stage
+from modescope.runs.folder import RUN_FILE, WEIGHTS_FILE
 from modescope.stages.trained_run import describe_training, load_training_data, train_run
 from modescope.training.device import training_device
 from modescope.training.guidance import ClassGuidance, load_guide
@@ -21,7 +21,8 @@ def main(settings: Path, stage1: Path, guide: Path, data: Path, split: Path, out
     named, params, device = read_json(settings), load_params(), training_device()
     config = GANConfig.of(named)
     refuse_other_prior(stage1, config)
-    given, files = load_training_data(data, split, device), {"stage1": stage1 / WEIGHTS, "guide": guide / WEIGHTS}
+    given = load_training_data(data, split, device)
+    files = {"stage1": stage1 / WEIGHTS_FILE, "guide": guide / WEIGHTS_FILE}
     info = describe_training("stage2", "two-stage", settings.stem, "stage2", named, params, given, **files)
     start = load_stage1(files["stage1"], config, given.images.shape[1])
     generator, facts = adapted_generator(config, start, given.images)
@@ -32,7 +33,7 @@ def main(settings: Path, stage1: Path, guide: Path, data: Path, split: Path, out
 
 def refuse_other_prior(stage1: Path, config: GANConfig) -> None:
     """Raises UserError if the run STAGE1 was trained on another prior than `config` names."""
-    found = read_json(stage1 / "run.json")["params"].get("prior")
+    found = read_json(stage1 / RUN_FILE)["params"].get("prior")
     if found != config.prior:
         raise UserError(
             f"{stage1} was trained on the prior {found}, the settings say {config.prior}: "

@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 from modescope.errors import UserError
 from modescope.files import read_json
 from modescope.models.classifiers import Classifier, load_classifier
+from modescope.runs.folder import RUN_FILE
 
 
 class ClassGuidance:
@@ -37,7 +38,7 @@ def load_guide(folder: Path, dataset: str, device: torch.device | str) -> Classi
     guide = load_classifier(folder, device)
     if guide.role != "guide":
         raise UserError(f"{folder} is a {guide.role}: what measures a generator must not teach it; name a guide")
-    learned = read_json(folder / "run.json")["data"]["name"]
+    learned = read_json(folder / RUN_FILE)["data"]["name"]
     if learned != dataset:
         raise UserError(
             f"the guide {folder} was trained on {learned}, the generator's images are {dataset}: "
