@@ -27,11 +27,28 @@ def cached(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def serve():
+def running():
+    """Run a class of servers with a class of handlers until the test ends; returns its URL."""
+    servers = []
+
+    def start(kind, handler):
+        server = kind(("127.0.0.1", 0), handler)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def serve(running):
     """Start a mirror that answers with the given bodies, one after the other (None: 404; the last one stays); returns
     its URL.
     """
-    servers = []
 
     def start(*bodies):
         answers = list(bodies)
@@ -48,15 +65,9 @@ def serve():
             def log_message(self, *_):
                 pass
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}"
+        return running(ThreadingHTTPServer, Handler)
 
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    return start
 
 
 def _put(path, content):
@@ -154,9 +165,8 @@ def test_no_mirror_and_no_network_names_both_ways_out(cached, tmp_path, monkeypa
 
 
 @pytest.fixture
-def answering():
+def answering(running):
     """Start a server that gives every request the parts of `answer(request)`, a pause after each; returns its URL."""
-    servers = []
 
     def start(answer, pause=0.0):
         class Handler(socketserver.StreamRequestHandler):
@@ -169,16 +179,9 @@ def answering():
                 except OSError:  # the client has gone
                     pass
 
-        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_address[1]}"
+        return running(socketserver.ThreadingTCPServer, Handler)
 
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    return start
 
 
 OK = b"HTTP/1.1 200 OK\r\n"
