@@ -126,6 +126,20 @@ def test_samples_show_the_last_grid(project, results):
     assert any(np.array_equal(pixels[y : y + size, x : x + size], last) for y, x in places)
 
 
+def test_the_first_previews_of_a_model_with_labels_are_shown_and_every_fourth_of_others(results, monkeypatch):
+    """Eight of each of five classes, in turn: with a stride there are too few, and of ten classes only every other."""
+    shown, grid = [], np.arange(40, dtype=np.uint8).repeat(64).reshape(40, 8, 8)
+    monkeypatch.setattr(imbalance.figures, "WITH_LABELS", ("gan",))
+    monkeypatch.setattr(imbalance.figures, "previews", lambda results, run: grid)
+    monkeypatch.setattr(
+        imbalance.figures, "mosaic", lambda images, columns: shown.append(images[:, 0, 0].tolist()) or images[0]
+    )
+    monkeypatch.setattr(type(imbalance.figures.TEXTS("samples")), "sheet", lambda self, rows, columns: rows)
+    rows, splits = list(imbalance.figures.samples(results)), len(results.splits)
+    of = {label: shown[at * splits] for at, label in enumerate(rows)}
+    assert of["GAN"] == list(range(16)) and of["VAE"] == list(range(0, 40, 4))
+
+
 def test_a_missing_grid_is_named(results):
     for file in (results.runs["vae-split1"].folder / "reconstructions").iterdir():
         file.unlink()

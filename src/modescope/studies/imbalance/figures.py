@@ -13,10 +13,10 @@ from modescope.data.splits import BALANCED
 from modescope.pictures import mosaic
 from modescope.report.figures import Look, Picture, Series, bars_on_target, legend_above, points_against
 from modescope.report.trainings import curve_grid, previews
-from modescope.studies.imbalance.rows import LOOKS, REAL, REPORTED, TEXTS, ImbalanceRows
+from modescope.studies.imbalance.rows import LOOKS, REAL, REPORTED, TEXTS, WITH_LABELS, ImbalanceRows
 
 SHOWN_IMAGES, IMAGE_COLUMNS = 16, 4
-PREVIEW_STRIDE = 4  # of 64 preview images; a mixture's samples are sorted by component
+PREVIEW_STRIDE = 4  # of 64 preview images, as a mixture's are sorted by component; with labels classes come in turn
 SHOWN_PAIRS = 20
 FIGURES = {"gan": "figure1_gan", "vae": "figure2_vae"}
 SCORES = {"is": ("Inception score", "IS (higher is better)"), "fid": ("Fréchet distance", "FID (lower is better)")}
@@ -100,7 +100,7 @@ def recall_of_classes(results: ImbalanceRows) -> Picture:
 
 
 def samples(results: ImbalanceRows) -> Picture:
-    """Images from all over every split, and every fourth of every model's last preview grid."""
+    """Images from all over every split, and as many of every model's last preview grid."""
     data = load_prepared(results.folders.data / "rgb" / "train.safetensors").images
     rows: dict[str, list[NDArray[np.uint8]]] = {"training split": []}
     for split in results.splits.values():
@@ -109,7 +109,8 @@ def samples(results: ImbalanceRows) -> Picture:
         images = data[chosen].permute(0, 2, 3, 1).numpy()
         rows["training split"].append(mosaic(images[..., 0] if images.shape[-1] == 1 else images, IMAGE_COLUMNS))
     for model in results.models:
-        shown = [previews(results, results.run(model, split))[::PREVIEW_STRIDE] for split in results.splits]
+        stride = 1 if model in WITH_LABELS else PREVIEW_STRIDE
+        shown = [previews(results, results.run(model, split))[::stride] for split in results.splits]
         rows[LOOKS[model].label] = [mosaic(images[:SHOWN_IMAGES], IMAGE_COLUMNS) for images in shown]
     return TEXTS("samples").sheet(rows, list(results.splits))
 
