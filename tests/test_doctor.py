@@ -413,7 +413,7 @@ stages:
     params:
       params.yaml:
         cgan.training: {lr: 0.1, width: 8}
-        cgan.recipes: {bce: {betas: [0, 1], n: 5}, lsgan: {n: 2}}
+        cgan.recipes: {bce: {betas: [0, 1], n: 5, width: null}, lsgan: {n: 2}}
         cgan.ours.x: {lr: 0.3, loss: bce}
     outs: [{path: models/x-s43}]
   other:

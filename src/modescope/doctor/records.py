@@ -41,11 +41,12 @@ def read_record_of(out: Path) -> dict[str, Any]:
 def differences(recorded: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:
     """`epochs 10, not 1 as in dvc.lock`, ... of a run's record, and what dvc.lock records by dotted name.
 
-    Study 3's runs have their settings resolved: a row's own over its loss's over those of all.
+    Study 3's runs have their settings resolved: a row's own over its loss's, which may be null, over those of all.
     """
     used = dotted(run["params"])
-    row = re.sub(r"-s\d+$", "", run["run"])
-    for prefix in ("cgan.training.", f"cgan.recipes.{used.get('loss')}.", f"cgan.ours.{row}.", "stacked.training."):
+    row, recipe = re.sub(r"-s\d+$", "", run["run"]), f"cgan.recipes.{used.get('loss')}."
+    recorded = {name: value for name, value in recorded.items() if value is not None or not name.startswith(recipe)}
+    for prefix in ("cgan.training.", recipe, f"cgan.ours.{row}.", "stacked.training."):
         recorded = {**recorded, **{n.removeprefix(prefix): v for n, v in recorded.items() if n.startswith(prefix)}}
     return [
         f"{name} {used[name]}, not {value} as {LOCK} says"
