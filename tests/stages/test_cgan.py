@@ -21,7 +21,7 @@ SPLIT, JUDGE, REAL = Path("data/splits-grey/balanced.json"), Path("judge"), Path
 TRAINING = {"generator_width": 4, "discriminator_width": 2, "critic_width": 2, "batch_size": 8, "generator_steps": 2}
 EVALUATION = {"num_samples": 100, "prdc_samples": 100, "kid_subsets": 3, "kid_subset_size": 20, "is_splits": 2}
 CURVES = {
-    "sample_spread",
+    "eval/sample_spread",
     "train/d_loss",
     "train/d_real",
     "train/d_fake",

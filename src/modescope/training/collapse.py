@@ -5,7 +5,7 @@ from itertools import takewhile
 
 from torch import Tensor
 
-SPREAD = "sample_spread"  # of the curve
+SPREAD = "eval/sample_spread"  # of the curve
 SHARE = 0.01  # of the data's spread: below it samples are one image
 POINTS = 5  # of the curve that lie below it one after the other, before it is called a collapse
 
