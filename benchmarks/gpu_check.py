@@ -11,9 +11,16 @@ the packages that the other machine lacks. `run` works in that folder: stages ar
 they run in the graph's order, several at once, without `dvc repro`. Each part fails alone; what is done is written down
 at once. DIR gets check.json (device, tests, rows), bench.json, bench.png, results.tar.gz (run.json, curves, metrics,
 last sample grids, logs) and the weights of a few runs.
+
+A whole profile comes home from such a machine, too, weights included, as fast as the way back allows:
+
+    python3 .gpu-check/benchmarks/gpu_check.py collect --out DIR      # there, as often as you like, while `run` runs
+    python benchmarks/gpu_check.py unpack DIR...                      # here: into models/, for `dvc commit`
 """
 
 import argparse
+import fnmatch
+import io
 import json
 import os
 import platform
@@ -44,7 +51,9 @@ WEIGHTS_KEPT = ("cgan-ours", "gan-ours-balanced", "stage1-ours", "cgan-hinge")  
 MEASURED = ("fid_classifier", "class_consistency", "is_classifier_mean", "precision", "recall", "coverage")
 TRAINED = ("steps", "seconds", "steps_per_second", "device", "deterministic")
 SECONDS_TO_CLOSE = 20
-LARGEST_FILE = 16 * 2**20  # bytes of a file in DIR
+LARGEST_FILE = 15 * 2**20  # bytes of a file in DIR
+ARRIVING = "*.part*"  # a collection's pieces in DIR
+COLLECTED = "collected.txt"  # in the folder of the check: files that have come home
 
 
 @dataclass(frozen=True)
@@ -117,7 +126,9 @@ def resolved_stages(folder: Path) -> dict[str, dict[str, Any]]:
 
 def commit() -> str | None:
     """The commit of the working tree, with `-dirty` where it has changes."""
-    described = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, encoding="utf-8")
+    described = subprocess.run(
+        ["git", "describe", "--always", "--abbrev=40", "--dirty"], capture_output=True, encoding="utf-8"
+    )
     return described.stdout.strip() or None
 
 
@@ -215,6 +226,11 @@ def needed(plan: dict[str, Stage], targets: Sequence[str]) -> list[str]:
     return list(ordered)
 
 
+def matching(plan: dict[str, Stage], patterns: Sequence[str]) -> list[str]:
+    """The stages that a pattern (`cgan@*`) fits, in the patterns' order."""
+    return list(dict.fromkeys(name for pattern in patterns for name in fnmatch.filter(plan, pattern)))
+
+
 def run_stages(
     folder: Path, plan: dict[str, Stage], targets: Sequence[str], workers: int, ends: float
 ) -> Iterator[tuple[str, str, float]]:
@@ -274,6 +290,58 @@ def collect(folder: Path, out: Path) -> None:
             shutil.copy(weights, out / f"{weights.parent.name}.safetensors")
 
 
+def collect_runs(folder: Path, out: Path, mebibytes: float) -> None:
+    """Write what finished runs and measurements left, and was not collected before, into `out`: weights, records, all.
+
+    It is one tar file in pieces, of `mebibytes` at most; states to go on from (trained.pt) come last.
+    """
+    seen = folder / COLLECTED
+    done = set(seen.read_text(encoding="utf-8").splitlines()) if seen.exists() else set()
+    runs = [run.parent for run in sorted(folder.glob("models/*/[!.]*/run.json"), key=lambda run: run.stat().st_mtime)]
+    files = [file for run in runs for file in sorted(run.rglob("*")) if file.is_file()]
+    files = [
+        folder / "packed.json",
+        *folder.glob("metrics/**/*.json"),
+        *sorted(files, key=lambda file: file.suffix == ".pt"),
+    ]
+    taken, left = [], mebibytes * 2**20
+    for file in files:
+        name, size = str(file.relative_to(folder)), file.stat().st_size + 1024  # of a tar's header and padding
+        if name not in done and size <= left:
+            taken.append(name)
+            left -= size
+    out.mkdir(parents=True, exist_ok=True)
+    whole = folder / "collection.tar"
+    with tarfile.open(whole, "w") as archive:
+        for name in taken:
+            archive.add(folder / name, name)
+    with open(whole, "rb") as file:
+        for number, piece in enumerate(iter(lambda: file.read(LARGEST_FILE), b"")):
+            (out / f"runs-{len(done):05}.part{number}").write_bytes(piece)
+    with open(seen, "a", encoding="utf-8") as file:
+        file.writelines(f"{name}\n" for name in taken)
+    whole.unlink()
+    print(f"{len(taken)} files, {mebibytes - left / 2**20:.0f} MiB; {len(files) - len(done) - len(taken)} wait")
+
+
+def unpack(folders: Sequence[Path]) -> None:
+    """Put together what `collect` left in `folders`, and lay it where DVC expects it.
+
+    The other machine knows no commit: a record gets the one that was packed, if the working tree had no changes then.
+    """
+    names = []
+    for folder in folders:
+        whole = b"".join(piece.read_bytes() for piece in sorted(folder.glob(ARRIVING)))
+        with tarfile.open(fileobj=io.BytesIO(whole)) as archive:
+            archive.extractall(filter="data")
+            names += archive.getnames()
+    packed = read(Path("packed.json"))["commit"]
+    Path("packed.json").unlink()
+    for record in (Path(name) for name in names if Path(name).name == "run.json" and "-dirty" not in packed):
+        info = read(record)
+        write(record, info | {"origin": {"git.commit": packed, **info["origin"]}})
+
+
 def run(folder: Path, minutes: float, out: Path, workers: int, parts: Sequence[str], rows: Sequence[str]) -> None:
     """Do `parts` (tests, bench, rows) within `minutes`, and write `out`."""
     ends, folder, out = time.monotonic() + 60 * minutes, folder.resolve(), out.resolve()
@@ -291,11 +359,11 @@ def run(folder: Path, minutes: float, out: Path, workers: int, parts: Sequence[s
     if "bench" in parts:
         keep("bench", run_bench(folder, folder / "logs", min(60, 0.5 * (ends - time.monotonic())), out))
     plan = {name: Stage(**stage) for name, stage in read(folder / "plan.json").items()}
-    targets = [name for name in rows if name in plan] if "rows" in parts else []
+    targets = matching(plan, rows) if "rows" in parts else []
     for name, ended, seconds in run_stages(folder, plan, targets, workers, ends - SECONDS_TO_CLOSE):
         lines = {} if ended == "done" else {"last_lines": last_lines(folder / "logs" / f"{name}.log")}
         keep("stages", {"stage": name, "ended": ended, "seconds": round(seconds, 1), **lines})
-        if ended == "done" and name in targets:
+        if ended == "done" and name in targets and name.startswith("evaluate"):
             keep("rows", row(folder, plan[name], name))
     collect(folder, out)
 
@@ -322,9 +390,15 @@ def main() -> None:
     running.add_argument("--out", type=Path, default=Path("reports/gpu"))
     running.add_argument("--workers", type=int, default=3, help="stages at once")
     running.add_argument("--parts", nargs="+", choices=["tests", "bench", "rows"], default=["tests", "bench", "rows"])
-    running.add_argument("--rows", nargs="+", default=ROWS, help="stages, the most telling first")
+    running.add_argument("--rows", nargs="+", default=ROWS, help="stages or patterns, the most telling first")
+    collecting = commands.add_parser("collect", help="what finished meanwhile, in pieces")
+    collecting.add_argument("--folder", type=Path, default=Path(__file__).resolve().parents[1])
+    collecting.add_argument("--out", type=Path, required=True)
+    collecting.add_argument("--mebibytes", type=float, default=60)
+    unpacking = commands.add_parser("unpack", help="lay collections into this repository")
+    unpacking.add_argument("folders", nargs="+", type=Path)
     given = vars(parser.parse_args())
-    {"pack": pack, "run": run}[given.pop("command")](**given)
+    {"pack": pack, "run": run, "collect": collect_runs, "unpack": unpack}[given.pop("command")](**given)
 
 
 if __name__ == "__main__":

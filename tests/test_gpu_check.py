@@ -84,3 +84,29 @@ def test_plain_files_come_back_without_weights_but_those_asked_for(gpu_check, tm
 def test_the_rows_are_stages_of_the_pipeline(gpu_check):
     stages = Path("dvc.yaml").read_text(encoding="utf-8")
     assert all(f"  {row.partition('@')[0]}:\n" in stages for row in gpu_check.ROWS)
+
+
+def test_runs_come_home_in_pieces_each_once(gpu_check, tmp_path, monkeypatch):
+    monkeypatch.setattr(gpu_check, "LARGEST_FILE", 10_000)
+    there, here = tmp_path / "there", tmp_path / "here"
+    here.mkdir()
+    contents = {}
+    for name in ("a", "b"):
+        folder = there / "models" / "cgan" / name
+        folder.mkdir(parents=True)
+        gpu_check.write(folder / "run.json", {"run": name, "origin": {"user": "somebody"}})
+        for file in ("trained.pt", "model.safetensors"):
+            contents[folder.relative_to(there) / file] = (name + file).encode() * 1000
+            (folder / file).write_bytes(contents[folder.relative_to(there) / file])
+    (there / "models" / "cgan" / "unfinished").mkdir()
+    gpu_check.write(there / "packed.json", {"commit": "c" * 40})
+    for number in range(3):
+        gpu_check.collect_runs(there, tmp_path / str(number), mebibytes=0.05)
+    sizes = [piece.stat().st_size for piece in (tmp_path / "0").iterdir()]
+    assert max(sizes) == 10_000 and sum(sizes) <= 0.05 * 2**20 + tarfile.RECORDSIZE
+
+    monkeypatch.chdir(here)
+    gpu_check.unpack([tmp_path / "0", tmp_path / "1", tmp_path / "2"])
+    assert {path: path.read_bytes() for path in contents} == contents
+    assert gpu_check.read(here / "models/cgan/b/run.json")["origin"] == {"git.commit": "c" * 40, "user": "somebody"}
+    assert not (here / "packed.json").exists()
