@@ -44,7 +44,7 @@ gpu-check: .venv/installed  ## CUDA's tests, the benchmark and the paper's rows,
 	python benchmarks/gpu_check.py pack
 	python .gpu-check/benchmarks/gpu_check.py run --minutes $(MINUTES)
 
-lock: .venv/installed  ## dvc.lock at the code of today, if a run of each kind ends in the same weights
+lock: .venv/installed  ## dvc.lock at the code of today, if that gives the demo's weights
 	python -m benchmarks.lock
 
 results: .venv/installed  ## write the results in README.md and docs/results.md anew from reports/

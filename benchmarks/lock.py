@@ -1,21 +1,23 @@
 """`make lock`: bring dvc.lock to the code of today without training everything again.
 
-A change of code that cannot change a result (a rename, a simpler form of the same sum) changes the digests of stage
-`code` all the same, and DVC would run every stage that follows. The rule: outputs are committed under changed code only
-if one stage of each kind whose code changed is run once more, the quickest of its training runs, and gives equal
-weights, data and scores.
+A change of code that cannot change a result (a rename, a new option) changes the digests of stage `code` all the same,
+and DVC would run every stage that follows. The rule: outputs stay under changed code only if, in the `demo` profile,
+one stage of each module whose code changed gives equal weights, data and scores under the code that dvc.lock knows and
+under that of today. Both run on this machine, so it does not matter where the outputs were made.
 """
 
+import hashlib
 import json
-import shutil
+import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from benchmarks.gpu_check import resolved_stages
 from modescope.errors import UserError
 from modescope.files import read_json, sha256
 from modescope.process import exit_readably
@@ -23,18 +25,23 @@ from modescope.runs.folder import RUN_FILE
 
 CODE = "data/code/"
 TIMES = ("seconds", "steps_per_second")
+COMMITS = 50  # that changed the package, among which the code that dvc.lock knows is looked for
 
 
-def dvc(*arguments: str) -> str:
-    """What a command of DVC prints. Raises UserError where it fails."""
-    done = subprocess.run(["dvc", *arguments], stdout=subprocess.PIPE, encoding="utf-8")
+def call(*command: str, folder: Path = Path()) -> str:
+    """What a command prints. Raises UserError where it fails."""
+    environment = {**os.environ, "PYTHONPATH": "src"}
+    done = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", cwd=folder, env=environment)
     if done.returncode:
-        raise UserError(f"`dvc {' '.join(arguments)}` failed, see above: dvc.lock was not brought up to date")
+        raise UserError(f"`{' '.join(command)}` failed, see above: dvc.lock was not brought up to date")
     return done.stdout
 
 
 def changed_code_alone(status: Mapping[str, Any]) -> list[str]:
-    """Stages of `dvc status --json` in which nothing changed but files of data/code."""
+    """Stages of `dvc status --json` in which nothing changed but files of data/code.
+
+    Pages are left out: DVC writes them anew.
+    """
 
     def changes(parts: list) -> set[str]:
         return {name for part in parts if isinstance(part, dict) for names in part.values() for name in names}
@@ -42,89 +49,93 @@ def changed_code_alone(status: Mapping[str, Any]) -> list[str]:
     return [
         stage
         for stage, parts in status.items()
-        if all(isinstance(part, dict) and set(part) == {"changed deps"} for part in parts)
+        if stage != "overview"
+        and not stage.startswith("report-")
+        and all(isinstance(part, dict) and set(part) == {"changed deps"} for part in parts)
         and all(name.startswith(CODE) for name in changes(parts))
     ]
 
 
-def kinds(stages: list[str]) -> dict[str, dict[str, list[Path]]]:
-    """Kind -> its stages among `stages` with their outputs, as dvc.lock names them.
-
-    A kind is a stage of dvc.yaml, for each model by itself where its code is. Pages are no kind: DVC writes them anew.
-    """
+def locked_code(stages: Iterable[str]) -> dict[str, str]:
+    """The files of data/code that these stages depend on, and their MD5 in dvc.lock."""
     lock = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]
-    found: dict[str, dict[str, list[Path]]] = {}
-    for stage in stages:
-        code = next(dep["path"] for dep in lock[stage]["deps"] if dep["path"].startswith(CODE))
-        outs = [Path(out["path"]) for out in lock[stage].get("outs", [])]
-        if not any(out.parts[0] == "reports" for out in outs):
-            found.setdefault(f"{stage.partition('@')[0]} {code}", {})[stage] = outs
+    return {dep["path"]: dep["md5"] for stage in stages for dep in lock[stage]["deps"] if dep["path"].startswith(CODE)}
+
+
+def commit_of(code: Mapping[str, str], folder: Path) -> str:
+    """The newest commit with this code. Raises UserError if there is none among the last COMMITS."""
+    for commit in call("git", "rev-list", f"--max-count={COMMITS}", "HEAD", "--", "src/modescope").split():
+        clone(commit, folder)
+        call("python", "-m", "modescope.stages.code", "src/modescope", CODE, folder=folder)
+        if all(md5(folder / name) == known for name, known in code.items()):
+            return commit
+    raise UserError(f"none of the last {COMMITS} commits has the code that dvc.lock knows: `dvc repro` trains anew")
+
+
+def md5(file: Path) -> str | None:
+    return hashlib.md5(file.read_bytes()).hexdigest() if file.exists() else None
+
+
+def clone(commit: str, folder: Path) -> None:
+    """`folder` holds the commit, and uses this repository's DVC cache."""
+    if not folder.exists():
+        call("git", "clone", "--quiet", "--shared", "--no-checkout", ".", str(folder))
+    call("git", "checkout", "--quiet", "--force", commit, folder=folder)
+    call("dvc", "cache", "dir", "--local", call("dvc", "cache", "dir").strip(), folder=folder)
+
+
+def made_in_demo(commit: str, code: Iterable[str], folder: Path) -> dict[str, dict[str, Any]]:
+    """For each file of data/code the first stage of the demo that depends on it, and what it makes at this commit."""
+    clone(commit, folder)
+    call("python", "-m", "modescope.cli", "use", "demo", folder=folder)
+    stages = resolved_stages(folder)
+    first = {name: next((each for each, stage in stages.items() if name in stage["deps"]), None) for name in code}
+    targets = {stage for stage in first.values() if stage}
+    call("python", "-m", "modescope.cli", "repro", *sorted(targets), folder=folder)
+    return {stage: content(folder, stages[stage]["outs"]) for stage in targets}
+
+
+def content(folder: Path, outs: Iterable[str]) -> dict[str, Any]:
+    """What must be equal of a stage's outputs: tensors, and JSON without times."""
+    paths = [folder / out for out in outs]
+    files = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
+    found: dict[str, Any] = {}
+    for file in files:
+        name = str(file.relative_to(folder))
+        if file.suffix == ".safetensors":
+            found[name] = sha256(file)
+        elif file.suffix == ".json" and file.name != RUN_FILE:
+            table = read_json(file)
+            found[name] = {key: value for key, value in table.items() if key not in TIMES}
     return found
 
 
-def content(outs: list[Path]) -> dict[str, Any]:
-    """What must be equal of a stage's outputs: tensors, and JSON without times. Raises UserError for a missing one."""
-    files = [file for out in outs for file in (sorted(out.rglob("*")) if out.is_dir() else [out])]
-    if not all(out.exists() for out in outs):
-        raise UserError(f"{outs[0]} is missing: `dvc checkout` or `dvc pull` first")
-    tensors = {str(file): sha256(file) for file in files if file.suffix == ".safetensors"}
-    tables = {str(file): read_json(file) for file in files if file.suffix == ".json" and file.name != RUN_FILE}
-    timeless = {
-        name: {key: value for key, value in table.items() if key not in TIMES} if isinstance(table, dict) else table
-        for name, table in tables.items()
-    }
-    return tensors | timeless
-
-
-def seconds(outs: list[Path]) -> float:
-    """What a training run took; 0 for other stages."""
-    runs = [out / RUN_FILE for out in outs if (out / RUN_FILE).exists()]
-    return max((read_json(run).get("seconds", 0.0) for run in runs), default=0.0)
-
-
-def put_back(out: Path, kept: Path) -> None:
-    """Replace an output by the copy of it that was kept."""
-    shutil.rmtree(out) if out.is_dir() else out.unlink()
-    shutil.move(kept, out)
-
-
-def repeat(stages: Mapping[str, list[Path]]) -> None:
-    """Run the quickest stage of one kind once more. Raises UserError if what it makes is not what it was.
-
-    The old outputs stay: their records (time, code) are a little different from the new ones, and all that follows was
-    made from the old ones.
-    """
-    stage = min(stages, key=lambda name: seconds(stages[name]))
-    outs = stages[stage]
-    before = content(outs)
-    print(f"{stage}: once more", flush=True)
-    with tempfile.TemporaryDirectory(dir=".dvc/tmp") as folder:
-        kept = {out: Path(folder) / str(number) for number, out in enumerate(outs)}
-        for out, copy in kept.items():
-            shutil.copytree(out, copy) if out.is_dir() else shutil.copy2(out, copy)
-        dvc("repro", "--single-item", "--force", stage)
-        after = content(outs)
-        different = [name for name, value in after.items() if before.get(name) != value]
-        if not different:
-            for out, copy in kept.items():
-                put_back(out, copy)
-    if different:
-        raise UserError(
-            f"{different[0]} differs under the code of today, so it is more than a rename: "
-            "`git checkout dvc.lock metrics && dvc checkout` brings the old outputs back, `dvc repro` makes new ones"
-        )
+def compare(code: Mapping[str, str]) -> None:
+    """Run the demo's stages under the code that dvc.lock knows and that of today. Raises UserError for a difference."""
+    with tempfile.TemporaryDirectory() as folder:
+        known = commit_of(code, Path(folder, "known"))
+        today = call("git", "stash", "create").strip() or "HEAD"
+        print(f"demo, one stage of each of {len(code)} modules: commit {known[:7]} and today's code", flush=True)
+        before = made_in_demo(known, code, Path(folder, "known"))
+        after = made_in_demo(call("git", "rev-parse", today).strip(), code, Path(folder, "today"))
+    for stage in after:
+        different = [name for name, value in after[stage].items() if before.get(stage, {}).get(name) != value]
+        if different:
+            raise UserError(
+                f"{different[0]} of the demo differs under the code of today, so it is more than a rename: "
+                "`dvc repro` makes new outputs"
+            )
 
 
 def main() -> None:
-    """Repeat a stage of every kind whose code alone changed; where all are equal, commit what lies in the workspace."""
-    dvc("repro", "code")
-    changed = kinds(changed_code_alone(json.loads(dvc("status", "--json"))))
-    for stages in changed.values():
-        repeat(stages)
-    names = [name for stages in changed.values() for name in stages]
-    if names:
-        dvc("commit", "--force", *names)
-    print(f"dvc.lock: {len(names)} stages at the code of today" if names else "dvc.lock is up to date")
+    """Compare both codes; where all is equal, commit what lies in the workspace."""
+    call("dvc", "repro", "code")
+    changed = changed_code_alone(json.loads(call("dvc", "status", "--json")))
+    code = locked_code(changed)
+    if code:
+        compare(code)
+        call("dvc", "commit", "--force", *changed)
+    print(f"dvc.lock: {len(code)} modules at the code of today" if code else "dvc.lock is up to date")
 
 
 if __name__ == "__main__":
