@@ -94,8 +94,7 @@ def case(name: str, plan: Plan, seconds: dict[str, float], workers_of: str, slot
 def cases() -> list[Case]:
     """The standard profile on CPUs, the paper profile on GPUs, alone and shared."""
     params, plan = load_profile("standard")
-    outs = {task.name: [out.def_path for out in task.stage.outs] for task in plan.tasks.values()}
-    found = [case("standard, two cores each", plan, on_cpu(outs, params), "cores")]
+    found = [case("standard, two cores each", plan, on_cpu(plan.tasks, params), "cores")]
     params, plan = load_profile("paper")
     alone = on_gpu(plan.tasks, params)
     shared = {name: each * SHARING / GAIN if trained(name, params) else each for name, each in alone.items()}

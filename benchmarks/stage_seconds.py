@@ -1,14 +1,13 @@
-"""Seconds of every stage: what its run says, else its steps times measured seconds a step."""
+"""Seconds of every stage: its steps times the measured seconds of a step of its loop; the rest by kind."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import mean, median
-from typing import Any, NamedTuple
+from statistics import mean
+from typing import NamedTuple
 
 from modescope.config import GANConfig, Params, Stage1Config
 from modescope.data.splits import long_tailed_counts
 from modescope.files import read_json
-from modescope.runs.folder import RUN_FILE
 
 START = {"cpu": 4.0, "gpu": 10.0}  # from a command to its first step; on a GPU check.json's stages without their runs
 IMAGES, CLASS = 50_000, 5_000  # CIFAR-10's
@@ -16,6 +15,9 @@ OURS = "gan-ours"  # the residual networks, which `modescope bench` leaves out
 # Steps a second. CPU: the arithmetic of a step (32 GFLOP) at the share of the peak that the GAN reaches. GPU: measured
 # with 128 channels, 67, by the arithmetic of the paper profile's 256 and 128.
 OURS_RATE = {"cpu": 4.4, "gpu": 30.0}
+# Steps a second of the standard profile's networks on two cores, medians over its runs of version 0.1.0.
+STANDARD = {"imbalance-gan": 7.6, "imbalance-vae": 10.4, "hybrid": 2.5, "cgan-bce": 8.8, "cgan-wgan-gp": 1.77}
+STANDARD |= {"dcgan": 3.5, "dcgan-g-step": 3.1, "stage2-a": 2.3, "stage2-b": 4.0, "stage2-c": 0.5, "stage2-d": 3.2}
 GENERATOR = 0.6  # a step of the generator, of one of both networks: 306 of 517 ms
 # Seconds of what is no training on two CPU cores, and a reference's of every thousand real images (reports/bench.json).
 OTHER = {"download": 30, "split": 5, "settings": 3, "evaluate": 17, "coverage": 30, "stacked_real": 25, "report": 15}
@@ -37,32 +39,16 @@ class Work(NamedTuple):
     weight: float = 1.0
 
 
-def on_cpu(stages: Mapping[str, Sequence[str]], params: Params) -> dict[str, float]:
-    """Seconds by stage on two cores, `stages` being their outputs by name: a run's own, or estimated from the
-    steps a second that the committed metrics hold of the same loop (the median: not every run had the machine alone).
-    """
-    rates, found = rates_of_metrics(stages, params), {}
-    for name, outs in stages.items():
-        kind, work = name.partition("@")[0], trained(name, params)
-        run, metrics = (recorded(file, "seconds") for file in (run_file(outs), metrics_file(outs)))
-        if run is not None or (metrics is not None and not work):
-            found[name] = START["cpu"] + (metrics if run is None else run)
-        elif work:
+def on_cpu(stages: Iterable[str], params: Params) -> dict[str, float]:
+    """Seconds by stage of the standard profile on two cores."""
+    rates, found = STANDARD | {OURS: OURS_RATE["cpu"]}, {}
+    for name in stages:
+        work = trained(name, params)
+        if work:
             found[name] = START["cpu"] + seconds_of(work, rates)
         else:
-            found[name] = other(kind) + PER_THOUSAND * reference_images(name, params) / 1000
+            found[name] = other(name) + PER_THOUSAND * reference_images(name, params) / 1000
     return found
-
-
-def rates_of_metrics(stages: Mapping[str, Sequence[str]], params: Params) -> dict[str, float]:
-    """Steps a second by loop; of loops that no committed run has, as `modescope bench` measured them."""
-    measured: dict[str, list[float]] = {}
-    for name, outs in stages.items():
-        work, rate = trained(name, params), recorded(metrics_file(outs), "steps_per_second")
-        if work and rate is not None:
-            measured.setdefault(work[0].loop, []).append(rate * work[0].weight)
-    benched = {loop["loop"]: loop["ours_steps_per_second"] for loop in read_json(Path("reports/bench.json"))["loops"]}
-    return with_hybrid(benched | {OURS: OURS_RATE["cpu"]} | {loop: median(rates) for loop, rates in measured.items()})
 
 
 def with_hybrid(rates: dict[str, float]) -> dict[str, float]:
@@ -91,20 +77,6 @@ def on_gpu(stages: Iterable[str], params: Params) -> dict[str, float]:
         same = [each["seconds"] for each in done if each["stage"].partition("@")[0].partition("-")[0] == kind]
         found[name] = START["gpu"] + seconds_of(work, rates) if work else mean(same) if same else other(kind)
     return found
-
-
-def run_file(outs: Sequence[str]) -> Path:
-    return next((file for out in outs if (file := Path(out, RUN_FILE)).is_file()), Path(RUN_FILE))
-
-
-def metrics_file(outs: Sequence[str]) -> Path:
-    """The committed metrics of the training run among a stage's outputs."""
-    runs = [Path(out) for out in outs if out.startswith("models/")]
-    return Path("metrics", runs[0].parent.name, f"{runs[0].name}.json") if runs else Path("metrics")
-
-
-def recorded(file: Path, name: str) -> Any:
-    return read_json(file).get(name) if file.is_file() else None
 
 
 def other(kind: str) -> float:

@@ -8,7 +8,6 @@ import pytest
 from benchmarks.simulate import Done, simulate
 from benchmarks.stage_seconds import on_cpu, on_gpu, trained
 from modescope.config import parse_params, profile_values
-from modescope.files import write_json
 from modescope.parallel.executors import Machine
 from modescope.parallel.graph import Needs, Plan, Task
 
@@ -55,24 +54,12 @@ def test_steps_of_a_training_are_the_profiles():
     assert trained("evaluate-hybrid", params) == trained("classifier@rgb-judge", params) == []
 
 
-def test_a_run_says_its_seconds_and_metrics_say_those_of_a_step(tmp_path, monkeypatch):
-    """Of three rows one was trained here, the metrics of two are committed, of one of them with other steps."""
-    runs = ("cgan-bce", "dcgan-bce", "cgan-lsgan")
-    stages = {f"cgan@{run}": [f"models/cgan/{run}"] for run in runs} | {"overview": ["reports/index.html"]}
-    write_json(tmp_path / "models/cgan/cgan-bce/run.json", {"seconds": 100.0})
-    for run, rate in (("dcgan-bce", 10.0), ("cgan-lsgan", 30.0)):
-        write_json(tmp_path / f"metrics/cgan/{run}.json", {"seconds": 7.0, "steps_per_second": rate})
-    bench = [{"loop": f"imbalance-{model}", "ours_steps_per_second": 1.0} for model in ("gan", "vae")]
-    write_json(tmp_path / "reports/bench.json", {"loops": bench})
+def test_a_training_takes_its_steps_at_the_rate_of_its_loop():
     params = parse_params(profile_values("standard"), "standard")
-    monkeypatch.chdir(tmp_path)
-    found, steps = on_cpu(stages, params), params.cgan.config("dcgan-bce").generator_steps
-    assert found == {
-        "cgan@cgan-bce": 104.0,
-        "cgan@dcgan-bce": 4 + steps / 20,
-        "cgan@cgan-lsgan": 4 + steps / 20,
-        "overview": 2,
-    }
+    found = on_cpu(["cgan@dcgan-bce", "cgan@cgan-wgan-gp", "reference@balanced", "overview"], params)
+    assert found["cgan@dcgan-bce"] == pytest.approx(4 + params.cgan.config("dcgan-bce").generator_steps / 8.8)
+    assert found["cgan@cgan-wgan-gp"] == pytest.approx(4 + params.cgan.config("cgan-wgan-gp").generator_steps / 1.77)
+    assert found["overview"] == 2 and found["reference@balanced"] == pytest.approx(17 + 0.66 * 50)
 
 
 def test_a_gpus_seconds_are_those_that_were_measured_there():
