@@ -1,4 +1,4 @@
-"""The command line: `modescope use | repro | sample | sync | ui | promote | doctor | bench`.
+"""The command line: `modescope use | repro | sample | export | sync | ui | promote | doctor | bench`.
 
 Heavy imports happen inside the commands.
 """
@@ -126,6 +126,27 @@ def sample(
     else:
         save_arrays(drawn, out)
     print(f"{len(drawn.images)} images of {run}, seed {seed}: {out}")
+
+
+@app.command()
+def export(
+    run: Annotated[str, typer.Argument(help="A trained model: a folder in models/*/, say cgan-ours")],
+    to: Annotated[
+        str, typer.Option(help="onnx (needs neither Modescope nor torch) or safetensors (`modescope sample` reads it)")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="The folder to write, replaced if it is in exports/ [default: exports/RUN/TO]")
+    ] = None,
+) -> None:
+    """Write a trained generator as one file, with a card that says what it is and how to load it."""
+    from modescope.runs.listing import find_generator
+
+    folder = find_generator(run)
+
+    from modescope.export.folder import export as export_run
+
+    file = export_run(folder, to, out or Path("exports", run, to))
+    print(f"{run}: {file} ({file.stat().st_size / 1e6:.2f} MB), its card is {file.parent}/README.md")
 
 
 @app.command()

@@ -15,7 +15,7 @@ from typing import Any
 from modescope.errors import UserError, blaming
 
 PARAMS = Path("params.yaml")
-OUTPUT_FOLDERS = ("data", "models", "metrics", "reports", ".ckpt")
+OUTPUT_FOLDERS = ("data", "models", "metrics", "reports", "exports", "released", ".ckpt")
 OURS = "not what the pipeline wrote"
 SCRATCH = ".modescope"  # ends the name of every folder in which `atomic_path` writes
 TROUBLES = {  # what a disk refuses, and what to do
@@ -115,7 +115,7 @@ def _flush(path: Path, deep: bool = True) -> None:
 def refuse_foreign_folder(path: Path) -> None:
     """Raises UserError if `path` is a folder with content that lies outside the pipeline's own folders.
 
-    Those are what is below data/, models/, metrics/, reports/ and .ckpt/ of the repository or of the workspace.
+    Those are what is below a folder of `OUTPUT_FOLDERS` in the repository or in the workspace.
     """
     real = path.resolve()
     homes = [(base / name).resolve() for base in (root(), Path.cwd()) for name in OUTPUT_FOLDERS]  # data/ may be a link

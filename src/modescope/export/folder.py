@@ -1,0 +1,91 @@
+"""A trained run as a folder for others: one file of the model, and its card."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from modescope.errors import UserError
+from modescope.evaluation.loaders import VAES, load_sampler
+from modescope.evaluation.samplers import Sampler
+from modescope.export.card import model_card, onnx_loading, weights_loading
+from modescope.files import atomic_path, sha256, write_json
+from modescope.models.weights import load_weights, save_weights
+from modescope.runs.folder import RUN_FILE, WEIGHTS_FILE, read_run
+
+ONNX_FILE, CARD = "generator.onnx", "README.md"
+FACTS = ("study", "run", "key", "weights_sha256")
+GENERATOR, PRIOR = "generator.", "prior."  # of a GAN's weights: what its sampler reads
+COMPARED = 256  # images by which weights are compared
+
+
+def export_onnx(run: Path, out: Path) -> Path:
+    """Write the generator of the folder `run` to the folder `out` as ONNX, and its card; return the model's file.
+
+    Raises UserError for a run without a generator, or an `out` that is not to be replaced.
+    """
+    from modescope.export.onnx import drawing_of, write_onnx  # the package onnx comes with an extra
+
+    info, sampler = read_run(run), load_sampler(run)
+    drawing = drawing_of(sampler, info["run"])
+    loading = onnx_loading(info, ONNX_FILE, drawing.latent_dim, drawing.num_classes, image_shape(sampler))
+    with atomic_path(out) as folder:
+        folder.mkdir()
+        write_onnx(drawing, folder / ONNX_FILE, {name: str(info[name]) for name in FACTS if name in info})
+        (folder / CARD).write_text(model_card(info, loading), encoding="utf-8")
+    return out / ONNX_FILE
+
+
+def export_weights(run: Path, out: Path, half: bool = False) -> Path:
+    """Write what the sampler of the folder `run` needs to the folder `out`: a run's folder itself, and its card.
+
+    Args:
+        half: matrices and kernels as float16; the card says what that does to the pixels.
+    """
+    info, whole = read_run(run), load_sampler(run)
+    tensors = needed_weights(load_weights(run / WEIGHTS_FILE), info["model"], half)
+    with atomic_path(out) as folder:
+        folder.mkdir()
+        save_weights(tensors, folder)
+        record = info | {"weights_sha256": sha256(folder / WEIGHTS_FILE), "trained_sha256": info.get("weights_sha256")}
+        write_json(folder / RUN_FILE, record)
+        notes = half_note(whole, load_sampler(folder)) if half else ""
+        loading = weights_loading(info, whole.num_classes, image_shape(whole))
+        (folder / CARD).write_text(model_card(info, loading, notes), encoding="utf-8")
+    return out / WEIGHTS_FILE
+
+
+def needed_weights(tensors: Mapping[str, Tensor], model: str, half: bool) -> dict[str, Tensor]:
+    """Those that a sampler reads: no discriminator's. A VAE's are all needed, to build it."""
+    kept = {name: value for name, value in tensors.items() if model in VAES or name.startswith((GENERATOR, PRIOR))}
+    return {name: value.half() if half and _is_large(name, value) else value for name, value in kept.items()}
+
+
+def _is_large(name: str, tensor: Tensor) -> bool:
+    """Whether it is a generator's matrix or kernel: vectors hardly count, and BatchNorm's need their range."""
+    return name.startswith(GENERATOR) and tensor.is_floating_point() and tensor.ndim > 1
+
+
+def half_note(whole: Sampler, halved: Sampler) -> str:
+    """What float16 costs, in levels of 255, over images of both with the same z."""
+    one, other = (sampler.sample(COMPARED, seed=0).images.int() for sampler in (whole, halved))
+    apart = (one - other).abs().double()
+    changed = torch.count_nonzero(apart) / apart.numel()
+    return (
+        f"Weights are float16: of {COMPARED} images {changed:.2%} of the pixels differ from float32's, "
+        f"by {apart.max():.0f} of 255 levels at most.\n"
+    )
+
+
+def image_shape(sampler: Sampler) -> tuple[int, ...]:
+    """(C, H, W)."""
+    return tuple(sampler.sample(1, seed=0).images.shape[1:])
+
+
+def export(run: Path, to: str, out: Path) -> Path:
+    """Export to `onnx` or `safetensors`. Raises UserError for another format."""
+    formats = {"onnx": export_onnx, "safetensors": export_weights}
+    if to not in formats:
+        raise UserError(f"--to {to} is unknown: there are {', '.join(formats)}")
+    return formats[to](run, out)
