@@ -1,4 +1,4 @@
-"""The command line: `modescope use | repro | sample | export | sync | ui | promote | doctor | bench`.
+"""The command line: `modescope use | repro | sample | export | release | sync | ui | promote | doctor | bench`.
 
 Heavy imports happen inside the commands.
 """
@@ -111,9 +111,14 @@ def sample(
     """Draw images from a trained model."""
     if out.suffix not in (".npz", ".png"):
         raise UserError(f"{out} is neither .npz nor .png: name the file one of them")
-    from modescope.runs.listing import find_generator
+    from modescope.runs.folder import read_run
+    from modescope.runs.listing import RELEASED, find_generator
 
-    folder = find_generator(run)  # an unknown name is refused before torch is imported
+    folder = find_generator(run, released=True)  # an unknown name is refused before torch is imported
+    if folder.is_relative_to(RELEASED):
+        info = read_run(folder)
+        of = f"{info['data']['name']}, {info.get('steps', 0):,} steps, key {info['key']}"
+        print(f"models/ has no {run}: this is the released one ({of}), see {folder}/README.md")
 
     from modescope.evaluation.loaders import load_sampler
 
@@ -141,12 +146,26 @@ def export(
     """Write a trained generator as one file, with a card that says what it is and how to load it."""
     from modescope.runs.listing import find_generator
 
-    folder = find_generator(run)
+    folder = find_generator(run, released=True)
 
     from modescope.export.folder import export as export_run
 
     file = export_run(folder, to, out or Path("exports", run, to))
     print(f"{run}: {file} ({file.stat().st_size / 1e6:.2f} MB), its card is {file.parent}/README.md")
+
+
+@app.command()
+def release(runs: Annotated[list[str], typer.Argument(help="Trained models: folders in models/*/")]) -> None:
+    """Write trained generators to released/, for git: clones that have trained nothing can sample them."""
+    from modescope.runs.listing import find_generator
+
+    folders = [find_generator(run) for run in runs]
+
+    from modescope.export.release import release as release_run
+
+    for run, folder in zip(runs, folders, strict=True):
+        file = release_run(folder)
+        print(f"{run}: {file} ({file.stat().st_size / 1e6:.2f} MB)")
 
 
 @app.command()

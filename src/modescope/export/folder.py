@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,12 +49,17 @@ def export_weights(run: Path, out: Path, half: bool = False) -> Path:
     with atomic_path(out) as folder:
         folder.mkdir()
         save_weights(tensors, folder)
-        record = info | {"weights_sha256": sha256(folder / WEIGHTS_FILE), "trained_sha256": info.get("weights_sha256")}
-        write_json(folder / RUN_FILE, record)
+        write_json(folder / RUN_FILE, exported_record(info, sha256(folder / WEIGHTS_FILE)))
         notes = half_note(whole, load_sampler(folder)) if half else ""
         loading = weights_loading(info, whole.num_classes, image_shape(whole))
         (folder / CARD).write_text(model_card(info, loading, notes), encoding="utf-8")
     return out / WEIGHTS_FILE
+
+
+def exported_record(info: Mapping[str, Any], weights_sha256: str) -> dict[str, Any]:
+    """run.json of an exported run: with the digest of its own weights, and without who trained it."""
+    origin = {name: value for name, value in info.get("origin", {}).items() if name != "user"}
+    return {**info, "origin": origin, "trained_sha256": info.get("weights_sha256"), "weights_sha256": weights_sha256}
 
 
 def needed_weights(tensors: Mapping[str, Tensor], model: str, half: bool) -> dict[str, Tensor]:

@@ -9,6 +9,8 @@ from modescope.files import read_json, root, write_json
 from modescope.runs.folder import RUN_FILE, WORK_FOLDERS, read_run
 from modescope.runs.locks import lock_file, try_lock
 
+MODELS, RELEASED = Path("models"), Path("released")
+
 
 def finished_runs(folder: Path) -> list[Path]:
     """Folders of runs as the pipeline leaves them (hidden folders are half-written ones)."""
@@ -48,13 +50,18 @@ def _work_files() -> list[Path]:
     return sorted((root() / WORK_FOLDERS).glob(f"*/{RUN_FILE}"))
 
 
-def find_generator(name: str) -> Path:
+def find_generator(name: str, released: bool = False) -> Path:
     """Folder of a trained generator.
+
+    Args:
+        released: take the one in released/ where models/ has none of that name.
 
     Raises:
         UserError: there is none of that name; the message names those there are.
     """
-    files = sorted(Path("models").glob(f"*/*/{RUN_FILE}"))
+    files = [
+        file for place in ([RELEASED] if released else []) + [MODELS] for file in sorted(place.glob(f"*/*/{RUN_FILE}"))
+    ]
     folders = {file.parent.name: file.parent for file in files if file.parent.parent.name != "classifiers"}
     if name not in folders:
         known = ", ".join(folders) or "none yet (`dvc repro` trains them, `dvc checkout` brings them back)"
