@@ -104,3 +104,21 @@ def test_study_2_on_a_long_tail_has_its_groups(repeated):
     assert {row["recall_few"] for row in table.rows[:-1]} == {0.25} and table.rows[-1]["num_few"] == 2000
     assert table.facts["reference"].startswith("the balanced training set")
     (repeated.root / "params.yaml").write_text(params)
+
+
+@pytest.mark.parametrize(
+    ("last", "wording"),
+    [
+        (0.9, "on 0 of them and the GAN's on 1 (total variation 0.900 against 0.300)"),
+        (0.1, "on 0 of them and the GAN's on 0 (total variation 0.100 to 0.900 against 0.300)"),
+    ],
+)
+def test_gan_against_vae_counts_splits_on_which_every_seed_agrees(repeated, last, wording):
+    for end, value in (("", 0.9), ("-s43", 0.9), ("-s44", last)):
+        repeated.change(f"gan-split1{end}", class_share_tv=0.3, fid_classifier=9.0)
+        repeated.change(f"vae-split1{end}", class_share_tv=value, fid_classifier=1.0)
+    repeated.change("real-split1", class_share_tv=0.01, fid_classifier=0.1)
+    found = {finding.head: finding.text for finding in STUDY.findings(repeated.read("imbalance"))}
+    text = found["GAN against VAE, every seed"]
+    assert text.startswith("Trained with seeds 42, 43 and 44 on 1 imbalanced splits: ") and wording in text
+    assert text.endswith("the VAE's FID is lower on 1 and the GAN's on 0.")

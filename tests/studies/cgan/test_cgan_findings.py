@@ -156,12 +156,40 @@ def test_stacked_digits_name_the_loss_that_covers_most(project):
     assert text.endswith("wgan-gp 898 (449); real digits 1,000 (500).")
 
 
-def test_speed_is_a_multiple_of_bces(project):
-    project.change("cgan-wgan-gp", "cgan", seconds=250.0)
-    project.change("dcgan-wgan-gp", "cgan", seconds=320.0)
+def test_speed_is_a_multiple_of_bces_by_the_step(project):
+    project.change("cgan-wgan-gp", "cgan", steps_per_second=8.0, seconds=1.0)
+    project.change("dcgan-wgan-gp", "cgan", steps_per_second=5.0)
+    for mode in ("cgan", "dcgan"):
+        project.change(f"{mode}-bce", "cgan", steps_per_second=20.0)
     assert texts(project)["Speed"].endswith(
-        "takes bce's time with labels (cgan) 2.5 times (report 2: 3.7) and without labels (dcgan) 3.2 times "
-        "(report 2: 3.8)."
+        "takes the time of a step of bce with labels (cgan) 2.5 times (report 2: 3.7) and without labels (dcgan) "
+        "4.0 times (report 2: 3.8)."
+    )
+
+
+def test_the_texts_start_stands_beside_the_codes(tmp_path, monkeypatch):
+    monkeypatch.setitem(OURS, "cgan-bce-text", {"loss": "bce", "initialization": "text"})
+    project = build_project(tmp_path, splits=("split1",))
+    project.change("cgan-bce-text", "cgan", fid_classifier=150.0, recall=0.0, class_consistency=0.1)
+    project.change("cgan-bce", "cgan", fid_classifier=1.5, recall=0.9, class_consistency=0.93)
+    assert texts(project)["One sentence of report 2"].endswith(
+        "as the code starts bce has FID 1.500, recall 0.90 and class consistency 93.00 %, with the text's FID 150.000, "
+        "recall 0.00 and class consistency 10.00 %."
+    )
+    project.change_params({"cgan": {"ours": {"cgan-bce-text": {"loss": "bce"}}}})
+    assert "One sentence of report 2" not in texts(project)
+
+
+def test_labels_over_seeds(tmp_path):
+    project = build_project(tmp_path, splits=("split1",), more_seeds=(43,))
+    project.change("cgan-wgan-gp", "cgan", fid_classifier=2.0)
+    project.change("cgan-wgan-gp-s43", "cgan", fid_classifier=1.0)
+    project.change("dcgan-wgan-gp", "cgan", fid_classifier=5.0)
+    project.change_params({"seeds": {"rows": ["cgan-wgan-gp", "dcgan-wgan-gp"]}})
+    folder, metrics = project.folders.models / "cgan/dcgan-wgan-gp-s43", {"fid_classifier": 7.0, "num_samples": 100}
+    project.add_run("cgan", "dcgan-wgan-gp-s43", folder, metrics, "mnist")
+    assert texts(project)["With labels against without"].endswith(
+        " With seeds 42 and 43: wgan-gp 1.000 to 2.000 with labels and 5.000 to 7.000 without."
     )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from modescope.report.claims import CONSISTENCY, FID, Metric, leaders, ranking
+from modescope.report.claims import CONSISTENCY, FID, RECALL, Metric, leaders, ranking
 from modescope.report.page import Finding
 from modescope.report.wording import listing, span
 from modescope.studies.cgan.rows import CRITIC, LABELLED, MODES, STACKED_REAL, TEXTS, CganRows, Row, extractors
@@ -16,8 +16,9 @@ MODES_COVERED = Metric("modes_covered", "modes", lower=False, kind="share", digi
 
 
 def findings(results: CganRows) -> list[Finding]:
-    """Losses, consistency, labels, diversity, fixed z, stacked digits, speed: those that the profile has rows for."""
+    """From losses and their start to stacked digits and speed: those that the profile has rows for."""
     found = [_losses]
+    found += [_initialization] if _started(results) else []
     found += [_consistency] if results.shown else []
     found += [_labels] if set(MODES) <= set(results.params.cgan.modes) else []
     found += [_diversity, _fixed_z] if results.shown else []
@@ -40,6 +41,24 @@ def _losses(results: CganRows) -> Finding:
     reported = f"Report 2 has, with labels, of Inception's features: {order}. " if printed else ""
     alike = " (≈: the difference is within the margin)" if any("≈" in part for part in parts) else ""
     return TEXTS.finding("losses", reported=reported, orders="; ".join(parts), alike=alike)
+
+
+def _started(results: CganRows) -> list[tuple[Row, Row]]:
+    """Rows that start as report 2's text says, each with its loss's published row, which starts as the code does."""
+    published = {row.config.loss: row for row in results.published(LABELLED)}
+    texts = [row for row in results.labelled if row.is_ours and row.config.initialization == "text"]
+    return [(row, published[row.config.loss]) for row in texts if row.config.loss in published]
+
+
+def _initialization(results: CganRows) -> Finding:
+    """What the start of the weights does, all else equal."""
+
+    def scores(row: Row) -> str:
+        recall = RECALL.text(row.run)
+        return f"FID {JUDGES_FID.text(row.run)}, recall {recall} and class consistency {PERCENT.text(row.run)}"
+
+    parts = [f"{code.label} has {scores(code)}, with the text's {scores(text)}" for text, code in _started(results)]
+    return TEXTS.finding("initialization", rows="; ".join(parts))
 
 
 def _consistency(results: CganRows) -> Finding:
@@ -78,7 +97,19 @@ def _labels(results: CganRows) -> Finding:
         lower=f": {listing(groups[1])}" if groups[1] else "",
         higher=f" It is not for {listing(groups[-1])}." if groups[-1] else "",
         alike=f" The difference is within the margin for {listing(groups[0])}." if groups[0] else "",
+        seeds=_repeated_labels(results, pairs),
     )
+
+
+def _repeated_labels(results: CganRows, pairs: list[tuple[Row, Row]]) -> str:
+    """The FIDs of all seeds, of the losses that were trained with several in both modes."""
+    parts, names = [], results.seeds.names
+    for pair in pairs:
+        if all(row.name in names for row in pair):
+            spans = [JUDGES_FID.spans([results.runs[name] for name in names[row.name].values()]) for row in pair]
+            parts.append(f"{pair[0].label} {spans[0]} with labels and {spans[1]} without")
+    seeds = (results.params.seed, *results.params.seeds.more)
+    return f" With seeds {listing(list(map(str, seeds)))}: {'; '.join(parts)}." if parts else ""
 
 
 def _printed_labels(pairs: list[tuple[Row, Row]]) -> str:
@@ -138,12 +169,12 @@ def _speeds(results: CganRows, mode: str) -> list[Row]:
 
 
 def _speed(results: CganRows) -> Finding:
-    """The training time with a critic as a multiple of that with a plain discriminator."""
+    """The time of a generator's step with a critic as a multiple of that with a plain discriminator."""
     parts = []
     for mode in results.params.cgan.modes:
         critic, plain = rows = _speeds(results, mode)
-        seconds = [row.values["seconds"] for row in rows]
+        rates = [row.values["steps_per_second"] for row in rows]
         printed = [row.printed()["seconds"] for row in rows if row.printed()]
         reported = f" (report 2: {printed[0] / printed[1]:.1f})" if len(printed) == 2 else ""
-        parts.append(f"{MODES[mode].label} {seconds[0] / seconds[1]:.1f} times{reported}")
+        parts.append(f"{MODES[mode].label} {rates[1] / rates[0]:.1f} times{reported}")
     return TEXTS.finding("speed", critic=critic.label, plain=plain.label, ratios=listing(parts))

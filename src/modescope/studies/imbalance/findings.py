@@ -5,6 +5,7 @@ import torch
 from modescope.evaluation.tail import frequency_groups
 from modescope.report.claims import FID, PRECISION, RECALL, TV, Claim
 from modescope.report.page import Finding
+from modescope.report.wording import listing
 from modescope.studies.imbalance.rows import LOOKS, REAL, TEXTS, ImbalanceRows
 
 LOST = 0.1  # a class is called lost when it has less than this part of its training share
@@ -16,7 +17,10 @@ def findings(results: ImbalanceRows) -> list[Finding]:
         return [_long_tail(results, name) for name in results.long_tailed]
     found = [_rarest_class(results), _lost_classes(results)]
     if {"gan", "vae"} <= set(results.models):
-        found = [_coverage(results), *found, _quality(results, "gan", "vae")]
+        repeated = [_over_seeds(results)] if _repeated(results) else []
+        found = [_coverage(results), *repeated, *found, _quality(results, "gan", "vae")]
+    if {"gan", "gan-ours"} <= set(results.models):
+        found.append(_quality(results, "gan-ours", "gan"))
     if {"vae", "vae-gmm"} <= set(results.models):
         found.append(_quality(results, "vae-gmm", "vae"))
     return found + [_long_tail(results, name) for name in results.long_tailed]
@@ -33,6 +37,33 @@ def _coverage(results: ImbalanceRows) -> Finding:
     vae, gan, floor = map(TV.spans, zip(*claim.pairs, strict=True))
     alike, total = claim.verdicts.count(0), len(claim.pairs)
     return TEXTS.finding("coverage", claim=claim, alike=alike, total=total, vae=vae, gan=gan, floor=floor)
+
+
+def _repeated(results: ImbalanceRows) -> list[str]:
+    """The imbalanced splits on which GAN and VAE are trained with several seeds."""
+    names = results.seeds.names
+    return [split for split in results.imbalanced if all(f"{model}-{split}" in names for model in ("gan", "vae"))]
+
+
+def _over_seeds(results: ImbalanceRows) -> Finding:
+    """GAN against VAE, seed by seed."""
+    names, runs, splits = results.seeds.names, results.runs, _repeated(results)
+    claims, counts = {}, []
+    for metric in (TV, FID):
+        pairs = {
+            split: [
+                (runs[names[f"vae-{split}"][seed]], runs[name], results.run(REAL, split))
+                for seed, name in names[f"gan-{split}"].items()
+            ]
+            for split in splits
+        }
+        verdicts = [set(Claim(metric, pairs[split]).verdicts) for split in pairs]
+        claims[metric.key] = Claim(metric, [pair for each in pairs.values() for pair in each])
+        counts += [verdicts.count({1}), verdicts.count({-1})]
+    vae, gan = (TV.spans(runs) for runs in list(zip(*claims[TV.key].pairs, strict=True))[:2])
+    facts = dict(zip(("vae_tv", "gan_tv", "vae_fid", "gan_fid"), counts, strict=True))
+    seeds = listing([str(seed) for seed in (results.params.seed, *results.params.seeds.more)])
+    return TEXTS.finding("over_seeds", seeds=seeds, total=len(splits), vae=vae, gan=gan, **facts)
 
 
 def _rarest_class(results: ImbalanceRows) -> Finding:
