@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pytest
 
-from modescope.mlflow.ui import LIGHT, server_command
+from modescope.mlflow.ui import server_command, server_environment
 
 SECONDS_TO_START = 60
 AS_ROOT = os.geteuid() == 0
@@ -93,8 +93,8 @@ def postgres() -> Iterator[str]:
 @contextmanager
 def mlflow_server(store: str, artifacts: Path, port: int, log: Path) -> Iterator[subprocess.Popen]:
     """`mlflow server` on the database `store`, which hands out the artifacts itself."""
-    command = [*server_command(store, port), "--serve-artifacts", "--artifacts-destination", artifacts]
-    with _running(command, log, env={**os.environ, **LIGHT}) as server:
+    command = [*server_command(port), "--serve-artifacts", "--artifacts-destination", artifacts]
+    with _running(command, log, env=server_environment(store)) as server:
         _wait(server, log, lambda: _healthy(port))
         yield server
 

@@ -12,7 +12,7 @@ import pytest
 from modescope.errors import UserError
 from modescope.mlflow.filing import push
 from modescope.mlflow.store import open_store
-from modescope.mlflow.ui import page_links, serve, server_command
+from modescope.mlflow.ui import page_links, serve, server_command, server_environment
 from tracked_runs import start_python, train_run
 
 
@@ -53,8 +53,13 @@ def test_links_land_on_the_charts_and_on_a_table_with_columns(project):
 
 
 def test_the_server_keeps_to_this_machine(project):
-    command = " ".join(server_command("sqlite:///a.db", 5000))
+    command = " ".join(server_command(5000))
     assert "--host 127.0.0.1" in command and "--workers 1" in command
+
+
+def test_a_password_of_the_store_is_not_on_the_servers_command_line():
+    uri = "postgresql://me:secret@host/runs"
+    assert uri in server_environment(uri).values() and "secret" not in " ".join(server_command(5000))
 
 
 @pytest.fixture

@@ -38,8 +38,8 @@ def serve(port: int) -> None:
         return
     _check_free(port)
     server = subprocess.Popen(
-        server_command(store.uri, port),
-        env={**os.environ, **LIGHT, STARTER: str(os.getpid())},
+        server_command(port),
+        env={**server_environment(store.uri), STARTER: str(os.getpid())},
         stdout=subprocess.DEVNULL,
         start_new_session=True,
         preexec_fn=die_with_parent,  # MLflow's server passes SIGTERM on to its worker
@@ -84,9 +84,14 @@ def table_view(store: Store, experiment: str) -> dict[str, Any]:
     return {"selectedColumns": columns, "columnOrder": [*FIRST_COLUMNS, *columns], "columnWidths": widths, **best_first}
 
 
-def server_command(uri: str, port: int) -> list[str]:
+def server_environment(uri: str) -> dict[str, str]:
+    """The store's address is given here, for it may hold a password and every user of a machine sees command lines."""
+    return {**os.environ, **LIGHT, "MLFLOW_BACKEND_STORE_URI": uri}
+
+
+def server_command(port: int) -> list[str]:
     """One worker, loopback only, no line per request."""
-    options = ["--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     return [sys.executable, "-m", "mlflow", "server", *options, "--uvicorn-opts", "--log-level warning"]
 
 
