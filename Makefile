@@ -17,7 +17,7 @@ demo: .venv/installed  ## every study, small, offline, on embedded digits, as ma
 	modescope use demo
 	test -e .git || dvc config --local core.no_scm true
 	modescope repro
-	@echo "Open reports/index.html; compare the runs with 'make ui'."
+	@echo "Open profiles/demo/reports/index.html; compare the runs with 'make ui'."
 
 PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: .venv/installed  ## every test, two at a time

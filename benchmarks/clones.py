@@ -10,6 +10,7 @@ from pathlib import Path
 from modescope.runs.git import own_environment
 
 BIN = Path(sys.executable).parent
+DEMO = Path("profiles/demo")  # where the demo's metrics/ and reports/ lie
 OFFLINE = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "no_proxy": "127.0.0.1,localhost"}
 IDENTITY = {f"GIT_{role}_{fact}": "t@example.org" for role in ("AUTHOR", "COMMITTER") for fact in ("NAME", "EMAIL")}
 

@@ -38,6 +38,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(".gpu-check")
+METRICS = ("metrics/**/*.json", "profiles/*/metrics/**/*.json")
 TESTS = ["tests/training/test_cuda_graph.py", "tests/training/test_device.py"]
 ROWS = [  # what is worth most first: the report's losses with labels, ours, colour, then the same without labels
     *("evaluate-cgan@cgan-bce", "evaluate-cgan@cgan-hinge", "evaluate-cgan@cgan-wgan-gp"),
@@ -268,7 +269,7 @@ def run_stages(
 
 def row(folder: Path, stage: Stage, name: str) -> dict[str, Any]:
     """What an evaluation measured, and what its training run took."""
-    file = next(folder / out for out in stage.outs if out.startswith("metrics/"))
+    file = next(folder / out for out in stage.outs if "metrics/" in out)
     info = read(folder / "models" / file.parent.name / file.stem / "run.json")
     measured = {name: value for name, value in read(file).items() if name in MEASURED}
     trained = {key: info[key] for key in TRAINED} | {"arithmetic": info["precision"]}
@@ -278,7 +279,7 @@ def row(folder: Path, stage: Stage, name: str) -> dict[str, Any]:
 def collect(folder: Path, out: Path) -> None:
     """results.tar.gz: plain files of every run, without weights; the weights of WEIGHTS_KEPT beside it."""
     with tarfile.open(out / "results.tar.gz", "w:gz") as archive:
-        for pattern in ("metrics/**/*.json", "models/*/*/run.json", "models/*/*/curves.csv", "logs/*.log", "*.json"):
+        for pattern in (*METRICS, "models/*/*/run.json", "models/*/*/curves.csv", "logs/*.log", "*.json"):
             for file in sorted(folder.glob(pattern)):
                 archive.add(file, file.relative_to(folder))
         for run in sorted(folder.glob("models/*/*")):
@@ -301,7 +302,7 @@ def collect_runs(folder: Path, out: Path, mebibytes: float) -> None:
     files = [file for run in runs for file in sorted(run.rglob("*")) if file.is_file()]
     files = [
         folder / "packed.json",
-        *folder.glob("metrics/**/*.json"),
+        *(file for pattern in METRICS for file in folder.glob(pattern)),
         *sorted(files, key=lambda file: file.suffix == ".pt"),
     ]
     taken, left = [], mebibytes * 2**20

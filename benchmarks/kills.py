@@ -28,11 +28,11 @@ from typing import IO, Any
 import psutil
 from ruamel.yaml import YAML
 
-from benchmarks.clones import commit, copy_of_the_repository, environment, run
+from benchmarks.clones import DEMO, commit, copy_of_the_repository, environment, run
 from modescope.files import read_json, sha256, write_json
 
 TARGET, NEEDS = "evaluate-imbalance@gan-split4", "reference@split4"  # the stages up to NEEDS run once
-WEIGHTS, METRICS = Path("models/imbalance/gan-split4/model.safetensors"), Path("metrics/imbalance/gan-split4.json")
+WEIGHTS, METRICS = Path("models/imbalance/gan-split4/model.safetensors"), DEMO / "metrics/imbalance/gan-split4.json"
 NUM_STEPS = 1000
 CLOCKS = {"seconds", "steps_per_second"}  # what differs between two undisturbed runs
 SECONDS_TO_DIE = 60  # five are plenty on an idle machine
@@ -93,7 +93,7 @@ def prepare(folder: Path) -> None:
 
 def forget(folder: Path) -> None:
     """Make the target's two stages new to DVC: no outputs, no entries in dvc.lock, no run cache."""
-    run("git reset -q --hard && git clean -fdq metrics models", folder)
+    run("git reset -q --hard && git clean -fdq profiles models", folder)
     for path in (WEIGHTS.parent, Path(".dvc/cache/runs"), Path(".ckpt")):
         rmtree(folder / path, ignore_errors=True)
 

@@ -62,6 +62,7 @@ def test_use_says_what_changed_and_keeps_comments(modescope):
     assert (code, errors) == (0, "")
     assert output.splitlines() == [
         "seed: 42 -> 7",
+        "results: '' -> profiles/mine/",
         "imbalance.splits: [balanced, split1, split2, split3, split4, lt10, lt100] -> [balanced]",
         "imbalance.gan.epochs: 10 -> 1",
         "imbalance.gan.ema_decay: null -> 0.999",
@@ -81,21 +82,57 @@ def test_null_in_a_profile_is_null(modescope):
     assert load_params().imbalance.gan.ema_decay is None
 
 
-def test_every_profile_has_a_lock_of_its_own(modescope):
-    lock = Path("dvc.lock")
-    lock.write_text("of standard", encoding="utf-8")
+FILES = [Path(name) for name in ("dvc.lock", "data/code/cgan.txt", "models/cgan/cgan-ours/run.json")]
+
+
+def write_files(text: str) -> None:
+    for file in FILES:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+
+def content_of_files() -> set[str | None]:
+    return {file.read_text(encoding="utf-8") if file.exists() else None for file in FILES}
+
+
+def change_the_seed() -> None:
+    text = Path("params.yaml").read_text(encoding="utf-8")
+    Path("params.yaml").write_text(text.replace("seed: 42", "seed: 43", 1), encoding="utf-8")
+
+
+def test_every_profile_has_a_lock_data_and_models_of_its_own(modescope):
+    write_files("of standard")
+    for file in ("data/raw/mnist", "metrics/cgan/cgan-ours.json", "reports/index.html"):
+        write_json(Path(file), {})
     modescope("use", "demo")
-    assert not lock.exists()
-    lock.write_text("of demo", encoding="utf-8")
+    assert content_of_files() == {None}
+    write_files("of demo")
     modescope("use", "standard")
-    assert lock.read_text(encoding="utf-8") == "of standard"
+    assert content_of_files() == {"of standard"}
+    change_the_seed()
     modescope("use", "demo")
-    assert lock.read_text(encoding="utf-8") == "of demo"
-    Path("params.yaml").write_text(
-        Path("params.yaml").read_text(encoding="utf-8").replace("seed: 42", "seed: 43", 1), encoding="utf-8"
-    )
+    assert content_of_files() == {"of demo"}
+    change_the_seed()
+    modescope("use", "demo")
+    assert content_of_files() == {"of demo"}  # a changed value changes the demo's results, not whose they are
+    change_the_seed()
     modescope("use", "standard")
-    assert lock.read_text(encoding="utf-8") == "of demo"  # values of no profile: the lock stays
+    assert content_of_files() == {"of standard"}
+    for file in ("data/raw/mnist", "metrics/cgan/cgan-ours.json", "reports/index.html"):
+        assert Path(file).exists()  # downloads are everybody's, and results lie apart anyway
+
+
+def test_what_a_killed_use_left_comes_back(modescope):
+    """Killed after params.yaml was written, and before the demo's files were brought back."""
+    modescope("use", "demo")
+    write_files("of demo")
+    modescope("use", "standard")
+    modescope("use", "demo")
+    for file in FILES:
+        place = Path("profiles/demo") / file
+        place.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(place)
+    assert modescope("use", "demo") == (0, "nothing changed\n", "") and content_of_files() == {"of demo"}
 
 
 @pytest.mark.parametrize("profile", ["demo", "paper"])

@@ -52,6 +52,26 @@ def test_no_place_takes_what_is_no_name(place, name):
     assert len(str(refusal.value)) < 400
 
 
+@pytest.mark.parametrize(
+    "folder", ["profiles/../evil/", "/profiles/a/", f"profiles/{EVIL}/", "profiles/a", "..", "profiles/a/\n", 7, None]
+)
+def test_results_go_into_a_profiles_folder_and_nowhere_else(folder):
+    with pytest.raises(UserError, match="`?results"):
+        parse_params({**STANDARD, "results": folder}, "params.yaml")
+
+
+def test_every_number_and_page_lies_in_the_profiles_folder():
+    """So that no profile overwrites another's: dvc.yaml names no metrics/ and reports/ but behind `results`."""
+    text = re.sub(r"#.*", "", Path("dvc.yaml").read_text(encoding="utf-8"))
+    assert text.count("${results}metrics/") > 20 and text.count("${results}reports/") > 10
+    assert re.findall(r"(?<!\$\{results\})\b(?:metrics|reports)[/'].*", text) == []
+    assert [profile_values(name)["results"] for name in ("standard", "demo", "paper")] == [
+        "",
+        "profiles/demo/",
+        "profiles/paper/",
+    ]
+
+
 @pytest.mark.parametrize("name", ["a", "Row-1.5_b", "a" * 64])
 def test_letters_digits_and_three_signs_are_a_name(name):
     assert name in parse_params(merge(STANDARD, named(name)["cgan.ours"]), "params.yaml").cgan.rows

@@ -15,7 +15,7 @@ from typing import Any
 from modescope.errors import UserError, blaming
 
 PARAMS = Path("params.yaml")
-OUTPUT_FOLDERS = ("data", "models", "metrics", "reports", "exports", "released", ".ckpt")
+OUTPUT_FOLDERS = ("data", "models", "metrics", "reports", "profiles", "exports", "released", ".ckpt")
 OURS = "not what the pipeline wrote"
 SCRATCH = ".modescope"  # ends the name of every folder in which `atomic_path` writes
 TROUBLES = {  # what a disk refuses, and what to do

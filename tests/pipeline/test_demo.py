@@ -8,19 +8,21 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.clones import commit, run, slowness
+from benchmarks.clones import DEMO, commit, run, slowness
 from modescope.evaluation.calibration import predict
 from modescope.evaluation.loaders import load_sampler
 from modescope.models.classifiers import load_judge
 
 
 def metrics(folder, study):
-    return {path.stem: json.loads(path.read_text()) for path in sorted((folder / "metrics" / study).glob("*.json"))}
+    return {
+        path.stem: json.loads(path.read_text()) for path in sorted((folder / DEMO / "metrics" / study).glob("*.json"))
+    }
 
 
 def test_the_demo_is_quick_and_names_its_page(demo):
     folder, _, printed, seconds = demo
-    assert seconds is None or "reports/index.html" in printed
+    assert seconds is None or f"{DEMO}/reports/index.html" in printed
     assert seconds is None or seconds < 600 * slowness()  # about six minutes on two free cores
     for name in (
         "index.html",
@@ -29,9 +31,14 @@ def test_the_demo_is_quick_and_names_its_page(demo):
         "cgan/index.html",
         "classifiers/index.html",
     ):
-        page = (folder / "reports" / name).read_text()
+        page = (folder / DEMO / "reports" / name).read_text()
         assert "digits" in page and "http://" not in page.replace("http://www.w3.org", "")
-    assert "<img" in (folder / "reports" / "two-stage" / "index.html").read_text()
+    assert "<img" in (folder / DEMO / "reports" / "two-stage" / "index.html").read_text()
+
+
+def test_the_committed_results_are_as_they_were(demo):
+    changed, _ = run("git status --porcelain", demo.template)
+    assert [line for line in changed.splitlines() if re.match(r".. (metrics|reports|data|models)/", line)] == []
 
 
 def test_the_demo_measures_every_row(demo):

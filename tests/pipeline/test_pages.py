@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from benchmarks.clones import environment
+from benchmarks.clones import DEMO, environment
 from modescope.files import read_json
 from servers import free_port
 
@@ -19,7 +19,7 @@ from pathlib import Path
 from modescope.files import read_json
 from modescope.mlflow.filing import push
 for run in sys.argv[1:]:
-    push(Path("models/imbalance") / run, read_json(Path(f"metrics/imbalance/{run}.json")))
+    push(Path("models/imbalance") / run, read_json(Path(f"profiles/demo/metrics/imbalance/{run}.json")))
 """
 
 
@@ -67,7 +67,7 @@ def test_the_table_has_columns_and_the_best_run_first(demo, pages):
         "viewStateShareKey=modescope" in line for line in pages[1]
     )
     view = json.loads(values(experiment["tags"])["mlflow.sharedViewState.modescope"])
-    fid = {run: read_json(demo.template / f"metrics/imbalance/{run}.json")["fid_classifier"] for run in SHOWN}
+    fid = {run: read_json(demo.template / DEMO / f"metrics/imbalance/{run}.json")["fid_classifier"] for run in SHOWN}
     assert [run["info"]["run_name"] for run in runs] == sorted(SHOWN, key=fid.get)
     assert view["orderByKey"] == "metrics.`final/fid_classifier`" and "tags.`changes`" in view["selectedColumns"]
 
@@ -87,7 +87,7 @@ def test_a_page_answers_by_itself(demo, pages):
         "digits-rgb",
         "split4",
         info["weights_sha256"][:12],
-        "reports/imbalance/index.html#gan-split4",
+        "profiles/demo/reports/imbalance/index.html#gan-split4",
         "modescope sample gan-split4",
         "imbalance@gan-split4",
     ):
@@ -120,5 +120,5 @@ def test_every_run_of_the_demo_stands_where_its_page_leads(demo):
     folder = demo.template
     for file in [*folder.glob("models/*/*/run.json"), *folder.glob("data/reference*/*/run.json")]:
         info = read_json(file)
-        report = (folder / "reports" / info["study"] / "index.html").read_text(encoding="utf-8")
+        report = (folder / DEMO / "reports" / info["study"] / "index.html").read_text(encoding="utf-8")
         assert f'id="{info["run"]}"' in report, info["run"]

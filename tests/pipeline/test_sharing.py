@@ -59,7 +59,7 @@ def runs_of(folder):
 
 
 def tables_of(folder):
-    return {file.relative_to(folder): file.read_bytes() for file in folder.glob("reports/*/tables/*")}
+    return {file.relative_to(folder): file.read_bytes() for file in folder.glob("profiles/demo/reports/*/tables/*")}
 
 
 def sync(folder, **environment):

@@ -136,10 +136,7 @@ def errors(printed):
 def outputs(clone):
     """Every file that the pipeline keeps, with its size and digest."""
     files = [
-        file
-        for folder in ("data", "models", "metrics", "reports")
-        for file in (clone / folder).rglob("*")
-        if file.is_file()
+        file for folder in ("data", "models", "profiles/demo") for file in (clone / folder).rglob("*") if file.is_file()
     ]
     return {file.relative_to(clone): sha256(file) for file in files}
 

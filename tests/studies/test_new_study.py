@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.clones import copy_of_the_repository, run
+from benchmarks.clones import DEMO, copy_of_the_repository, run
 
 SECTION = Path("docs/extending.md").read_text(encoding="utf-8").partition("## A new study\n")[2].partition("\n## ")[0]
 BLOCKS = re.findall(r"```\w+\n# ([^\n]+)\n(.*?)```", SECTION, re.DOTALL)
@@ -41,10 +41,10 @@ def test_the_guide_makes_a_study_with_a_page_and_runs(tmp_path):
     replace(studies, "classifiers.STUDY)", "classifiers.STUDY, means.STUDY)")
 
     printed, _ = run("dvc repro report-means", clone)
-    assert "report: reports/means/index.html" in printed
-    page = (clone / "reports/means/index.html").read_text(encoding="utf-8")
+    assert f"report: {DEMO}/reports/means/index.html" in printed
+    page = (clone / DEMO / "reports/means/index.html").read_text(encoding="utf-8")
     assert "Class means as classifiers" in page and '<a id="few"></a>' in page and '<a id="many"></a>' in page
-    finding = re.search(r"many ([0-9.]+)%, few ([0-9.]+)%", (clone / "reports/means/findings.json").read_text())
+    finding = re.search(r"many ([0-9.]+)%, few ([0-9.]+)%", (clone / DEMO / "reports/means/findings.json").read_text())
     assert float(finding[1]) > float(finding[2]) > 10
     listed = "from modescope.mlflow.filing import read_final; from modescope.files import read_json; "
     listed += "key = read_json('models/means/many/run.json')['key']; print(read_final('means', [key])[key]['accuracy'])"

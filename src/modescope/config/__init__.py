@@ -7,6 +7,7 @@ from modescope.config.imbalance import Gan, ResidualGan, Vae
 from modescope.config.params import (
     PARAMS,
     PROFILES,
+    STANDARD,
     Params,
     load_params,
     merge,
@@ -14,6 +15,7 @@ from modescope.config.params import (
     profile_name,
     profile_names,
     profile_values,
+    results_folder,
 )
 from modescope.config.reading import parse_yaml, read_yaml
 from modescope.config.sections import Classifier, Evaluation
@@ -22,6 +24,7 @@ from modescope.config.two_stage import GANConfig, Stage1Config
 __all__ = [
     "PARAMS",
     "PROFILES",
+    "STANDARD",
     "CganConfig",
     "Classifier",
     "Evaluation",
@@ -39,4 +42,5 @@ __all__ = [
     "profile_names",
     "profile_values",
     "read_yaml",
+    "results_folder",
 ]

@@ -1,11 +1,12 @@
 """`params.yaml` as a whole, and the profiles that fill it."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from modescope.config.base import Name, Section, first_problem, resolve
+from modescope.config.base import Name, Section, first_problem, resolve, shown
 from modescope.config.cgan import Cgan, CganConfig, Stacked
 from modescope.config.imbalance import Hybrid, Imbalance
 from modescope.config.reading import read_yaml
@@ -14,8 +15,15 @@ from modescope.config.two_stage import GANConfig, Stage1Config, TwoStage
 from modescope.errors import UserError
 from modescope.files import PARAMS
 
-PROFILES = Path("profiles")
+PROFILES, STANDARD = Path("profiles"), "standard"  # the profile whose results lie in the repository's root
 LISTS_BY_NAME = {"stage1", "rows", "ours"}  # of two_stage and cgan: a profile that has one has all of it
+
+
+def of_a_profile(folder: str) -> str:
+    """The value of `results`, '' for the standard profile's. Raises ValueError for another folder than a profile's."""
+    if not isinstance(folder, str) or not re.fullmatch(r"(profiles/[A-Za-z][A-Za-z0-9._-]{0,63}/)?", folder):
+        raise ValueError(f"results = {shown(folder)} is neither '' nor profiles/NAME/")
+    return folder
 
 
 class Params(GANConfig):
@@ -26,6 +34,7 @@ class Params(GANConfig):
     threads: Annotated[int, Field(ge=1, le=256)]
     precision: Literal["fp32", "tf32", "bf16"]
     deterministic: bool
+    results: Annotated[str, AfterValidator(of_a_profile)]
     datasets: Datasets
     split: Split
     classifiers: dict[Name, Classifier]
@@ -157,10 +166,23 @@ def profile_names() -> list[str]:
 
 
 def profile_values(name: str) -> dict[str, Any]:
-    """The complete values of a profile: its file laid over the standard one. Raises UserError for an unknown name."""
+    """The complete values of a profile: its file laid over the standard one, and `results` of its own.
+
+    Raises UserError for an unknown name.
+    """
     if name not in profile_names():
         raise UserError(f"unknown profile `{name}`: there are {', '.join(profile_names())}")
-    return merge(read_yaml(PROFILES / "standard.yaml"), read_yaml(PROFILES / f"{name}.yaml"))
+    standard = read_yaml(PROFILES / f"{STANDARD}.yaml")
+    own = {} if name == STANDARD else {"results": f"{PROFILES}/{name}/"}
+    return merge(merge(standard, own), read_yaml(PROFILES / f"{name}.yaml"))
+
+
+def results_folder(folder: Path) -> Path:
+    """Where metrics/ and reports/ of the parameters in `folder` lie; `folder` itself where they cannot be read."""
+    try:
+        return folder / of_a_profile(read_yaml(folder / PARAMS)["results"])
+    except (UserError, LookupError, ValueError):
+        return folder
 
 
 def profile_name(params: Params) -> str:

@@ -12,26 +12,28 @@ from ruamel.yaml.comments import CommentedSeq
 from modescope.config import (
     PARAMS,
     PROFILES,
+    STANDARD,
     load_params,
     parse_params,
-    profile_name,
-    profile_names,
     profile_values,
     read_yaml,
 )
+from modescope.config.params import of_a_profile
 from modescope.dotted import dotted
 from modescope.errors import UserError
-from modescope.files import atomic_path
+from modescope.files import atomic_path, put_aside
 
-LOCK = Path("dvc.lock")
+KEPT_APART = ("dvc.lock", "data/*", "models/*")  # of every profile its own
+SHARED = Path("data/raw")  # downloads
 
 
 def use_profile(name: str) -> list[str]:
-    """Make params.yaml hold the profile's values, and dvc.lock what the profile's last `dvc repro` left.
+    """Make params.yaml hold the profile's values, and the working folder what the profile's last `dvc repro` left.
 
-    From one profile to another dvc.lock waits in profiles/NAME.lock: hardly a stage of another profile is up to date,
-    and DVC reads and writes all of it for every stage that it runs, seconds each time. Values of no profile keep it
-    where it is.
+    From one profile to another dvc.lock, data and models wait in profiles/NAME/; numbers and pages need not, each
+    profile has them in a place of its own (`results`). So no command meets another profile's models, and DVC, which
+    reads and writes all of dvc.lock for every stage that it runs, has one profile's stages there. A value that somebody
+    changed changes the profile's results, not whose they are.
 
     Returns:
         one line per changed value, `imbalance.gan.epochs: 10 -> 1`; none (and the file is left alone) where nothing
@@ -42,11 +44,14 @@ def use_profile(name: str) -> list[str]:
     """
     values = profile_values(name)
     parse_params(values, str(PROFILES / f"{name}.yaml"))
-    changes = differences(_current(), values)
+    before = _current()
+    changes, left = differences(before, values), _profile_of(before)
+    if left not in (None, name):
+        _move(Path(), PROFILES / left)
     if changes:
-        left = _current_profile()
         _write(values)
-        _change_lock(left, name)
+    if left is not None:
+        _move(PROFILES / name, Path())
     return changes
 
 
@@ -78,22 +83,22 @@ def _current() -> dict[str, Any]:
         return {}
 
 
-def _current_profile() -> str | None:
-    """The profile that params.yaml holds; None for values of none, or a file that is refused."""
+def _profile_of(values: dict[str, Any]) -> str | None:
+    """The profile whose results values make, changed ones, too; None where they do not say so."""
     try:
-        name = profile_name(load_params())
-    except UserError:
+        return Path(of_a_profile(values["results"])).name or STANDARD
+    except (LookupError, ValueError):
         return None
-    return name if name in profile_names() else None
 
 
-def _change_lock(old: str | None, new: str) -> None:
-    if old is None:
-        return
-    if LOCK.exists():
-        LOCK.replace(PROFILES / f"{old}.lock")
-    if (PROFILES / f"{new}.lock").exists():
-        (PROFILES / f"{new}.lock").replace(LOCK)
+def _move(source: Path, target: Path) -> None:
+    """Move what is KEPT_APART; what a killed move left in its place goes aside."""
+    for found in [path for pattern in KEPT_APART for path in sorted(source.glob(pattern)) if path != SHARED]:
+        place = target / found.relative_to(source)
+        if place.exists():
+            put_aside(place)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(found, place)
 
 
 def _write(values: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from modescope.config import results_folder
 from modescope.errors import UserError, say
 from modescope.files import read_json
 from modescope.mlflow.record import read_record
@@ -97,8 +98,8 @@ def sync(folder: Path = Path(".")) -> list[tuple[str, str]]:
 
 
 def read_metrics(folder: Path, info: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The metrics in `folder` of the run whose record `info` is; None where there are none."""
-    file = folder / "metrics" / info["study"] / f"{info['run']}.json"
+    """The metrics of the run whose record `info` is, which lies in `folder`; None where there are none."""
+    file = results_folder(folder) / "metrics" / info["study"] / f"{info['run']}.json"
     return read_json(file) if file.exists() else None
 
 

@@ -34,7 +34,7 @@ def describe(info: Mapping[str, Any], has_difference: bool) -> str:
         "sample": None
         if {info["model"], info["study"]} & set(NOT_SAMPLED)
         else f"`modescope sample {info['run']} --grid --out {info['run']}.png`",
-        "report": f"`reports/{info['study']}/index.html#{info['run']}`",
+        "report": f"`{info.get('origin', {}).get('results', '')}reports/{info['study']}/index.html#{info['run']}`",
         "failed": info.get("error"),
     }
     table = "".join(f"| {name} | {text} |\n" for name, text in lines.items() if text)

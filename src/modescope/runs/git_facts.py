@@ -13,19 +13,21 @@ from modescope.dotted import dotted
 from modescope.errors import UserError
 from modescope.runs.git import git
 
-OUTPUTS = ("dvc.lock", "metrics", "reports")  # what the pipeline itself writes into git
+OUTPUTS = ("dvc.lock", "metrics", "reports", "profiles/*/*")  # what the pipeline itself writes into git
 SET_BY_HAND = 20  # at most so many values are changed by `-S`; more of them are another profile
 
 
 def origin() -> dict[str, str]:
-    """`git.commit`, `dvc.exp`, `dvc.baseline`, `changes`, `profile`, `user`, each where there is one."""
+    """`git.commit`, `dvc.exp`, `dvc.baseline`, `changes`, `profile`, `results`, `user`, each where there is one."""
     baseline = os.environ.get("DVC_EXP_BASELINE_REV")
+    params = load_params() if PARAMS.exists() else None
     facts = {
         "git.commit": _git("rev-parse", "HEAD"),
         "dvc.exp": os.environ.get("DVC_EXP_NAME"),
         "dvc.baseline": baseline,
         "changes": _changes(baseline) if baseline else None,
-        "profile": profile_name(load_params()) if PARAMS.exists() else None,
+        "profile": params and profile_name(params),
+        "results": params and params.results,
         "user": _user(),
     }
     return {name: value.strip() for name, value in facts.items() if value}
