@@ -3,6 +3,7 @@
 import contextlib
 import os
 import subprocess
+import time
 
 from dvc.repo import Repo
 
@@ -48,3 +49,10 @@ def serial(folder):
     with contextlib.chdir(folder):
         Repo().reproduce()
     return content(folder)
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import psutil
@@ -14,20 +13,13 @@ from modescope.errors import UserError
 from modescope.parallel import driver, executors, slices
 from modescope.parallel.driver import repro
 from modescope.process import stop_on_signals
-from small_pipelines import DIAMOND, content, git, serial
+from small_pipelines import DIAMOND, content, git, serial, wait_for
 
 SECONDS_AT_MOST = 60
 
 
 def stage(command, out, deps=("seed.txt",), **more):
     return {"cmd": f"{{ {command}; }} && echo done > {out}", "deps": [*deps], "outs": [out], **more}
-
-
-def wait_for(condition, seconds=SECONDS_AT_MOST):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_it_leaves_what_dvc_leaves(project, monkeypatch, capsys):

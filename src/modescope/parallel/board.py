@@ -40,9 +40,9 @@ class Board:
             print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
     def started(self, task: Task) -> None:
-        self._starts[task.name] = time.monotonic()
+        self._starts[task.id] = time.monotonic()
         if not self._live:
-            self.say(f"{task.name}: started")
+            self.say(f"{task.id}: started")
 
     def ended(self, task: Task, last: str = "") -> None:
         """A task is done; how long it took is kept where it ran.
@@ -50,17 +50,17 @@ class Board:
         Args:
             last: the last line that it printed.
         """
-        if task.name in self._starts:
-            task.seconds = time.monotonic() - self._starts.pop(task.name)
+        if task.id in self._starts:
+            task.seconds = time.monotonic() - self._starts.pop(task.id)
         took = f" in {task.seconds:.1f} s" if task.seconds else ""
         done = f"{self.plan.count(DONE)} of {len(self.plan.tasks)}"
-        self.say(f"{task.name}: {task.how}{took} ({done})" + (f"; {last}" if last else ""))
+        self.say(f"{task.id}: {task.how}{took} ({done})" + (f"; {last}" if last else ""))
 
     def failed(self, task: Task, error: str, tail: str, skipped: list[str]) -> None:
-        self._starts.pop(task.name, None)
+        self._starts.pop(task.id, None)
         for line in tail.splitlines()[-15:]:
             self.say(f"  | {line}")
-        self.say(f"{task.name}: failed: {' '.join(error.split())}")
+        self.say(f"{task.id}: failed: {' '.join(error.split())}")
         if skipped:
             self.say(f"not run, since they depend on it: {', '.join(skipped)}")
 
@@ -92,5 +92,5 @@ class Board:
             ]
         for state in (FAILED, SKIPPED):
             if self.plan.count(state):
-                lines.append(f"{state}: {', '.join(task.name for task in tasks if task.state == state)}")
+                lines.append(f"{state}: {', '.join(task.id for task in tasks if task.state == state)}")
         return lines

@@ -1,21 +1,22 @@
 """The driver: hands out a stage when all that it depends on is there, and records the results as `dvc repro` would."""
 
+import contextlib
 import importlib.util
 import logging
 import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 from dvc.exceptions import DvcException
+from dvc.repo import Repo
 
 from modescope.errors import UserError
 from modescope.mlflow.filing import sync
 from modescope.parallel.board import Board
 from modescope.parallel.executors import Executor, Home, Local, Outcome, last_line
-from modescope.parallel.graph import RUNNING, Plan, Task
+from modescope.parallel.graph import FAILED, RUNNING, Plan, Task, record, refusals
 from modescope.parallel.slices import cut, take_snapshot
 from modescope.runs.locks import try_lock
 
@@ -36,62 +37,63 @@ def repro(targets: Sequence[str] = (), jobs: int | None = None, on: str | None =
     Raises:
         UserError: bad arguments, another driver is at work here, or a fault that the user can mend.
     """
+    with alone(FOLDER, jobs) as folder:
+        plan = Plan.load(targets)
+        home = Home(Path.cwd(), folder)
+        with contextlib.closing(executor(home, plan.repo, jobs, on)) as workers:
+            return Driver(plan, workers, home).run()
+
+
+@contextlib.contextmanager
+def alone(folder: Path, jobs: int | None = None) -> Iterator[Path]:
+    """The driver's folder, empty; raises UserError while another driver of this repository lives."""
     if jobs is not None and jobs < 1:
         raise UserError(f"-j {jobs}: at least one stage must run at a time")
     if not Path(".dvc").is_dir():
-        raise UserError("no .dvc/ here: `modescope repro` runs in the root of the repository")
+        raise UserError("no .dvc/ here: `modescope repro` and `sweep` run in the root of the repository")
     logging.getLogger("dvc").setLevel(logging.WARNING)
-    with alone(FOLDER) as folder:
-        plan = Plan.load(targets)
-        workers = executor(Home(Path(plan.repo.root_dir), folder), plan, jobs, on)
-        with closing(workers):
-            for task in plan.tasks.values():
-                workers.check(task.name, task.needs)
-            try:
-                plan.ignore_outputs()
-                if workers.remote:
-                    plan.fetch_runs()
-            except DvcException as error:
-                raise UserError(f"DVC refuses: {error}") from None
-            return Driver(plan, workers).run(folder)
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[Path]:
-    """The driver's folder, empty; raises UserError while another driver of this repository lives."""
     folder = folder.resolve()
     held = try_lock(folder.with_name(f"{folder.name}.lock"))
     if held is None:
-        raise UserError("another `modescope repro` is at work in this folder: wait for it, or stop it")
+        raise UserError("another `modescope repro` is at work in this folder, or a sweep: wait for it, or stop it")
     with held:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         yield folder
 
 
-def executor(home: Home, plan: Plan, jobs: int | None, on: str | None) -> Executor:
+def executor(home: Home, repo: Repo, jobs: int | None, on: str | None) -> Executor:
     """The executor that `--on` names."""
     if on is None:
-        return Local(home, jobs or os.cpu_count() or 1, plan.repo.cache.legacy.path)
+        return Local(home, jobs or os.cpu_count() or 1, repo.cache.legacy.path)
     if on != "ray" and not re.fullmatch(r"ray://[^/:]+:\d+", on):
         raise UserError(f"--on {on}: it is ray, or ray://HOST:PORT")
     if importlib.util.find_spec("ray") is None:
         raise UserError("--on ray: Ray is not installed, `pip install 'modescope[ray]'` installs it")
     from modescope.parallel.on_ray import Ray
 
-    return Ray(home, jobs, plan.repo, on)
+    return Ray(home, jobs, repo, on)
 
 
 class Driver:
     """One run of a plan."""
 
-    def __init__(self, plan: Plan, workers: Executor):
-        self.plan, self.workers, self.board = plan, workers, Board(plan, workers)
+    def __init__(self, plan: Plan, workers: Executor, home: Home):
+        self.plan, self.workers, self.home, self.board = plan, workers, home, Board(plan, workers)
         self.faults: list[str] = []
 
-    def run(self, folder: Path) -> int:
-        """Until nothing can run any more; however it ends, no stage lives on, and what was done is recorded."""
-        self.snapshot = folder / "snapshot"
+    def run(self) -> int:
+        """Until nothing can run any more; however it ends, no stage lives on, and what was done is recorded.
+
+        Returns:
+            the exit code.
+        """
+        for task in self.plan.tasks.values():
+            self.workers.check(task.name, task.needs)
+        with refusals():
+            self.plan.ignore_outputs()
+            if self.workers.remote:
+                self.plan.fetch_runs()
         try:
             with self.board:
                 self.advance()
@@ -103,13 +105,17 @@ class Driver:
                     self.board.refresh()
         finally:
             self.workers.close()
-            self.plan.record()
-            if self.plan.remote:  # workers filed their runs elsewhere
-                sync()
+            self.end()
             print("\n".join(self.board.summary()), flush=True)
         if self.faults:
             raise UserError(self.faults[0])
-        return FAILED_AS_DVC if self.plan.count("failed") else 0
+        return FAILED_AS_DVC if self.plan.count(FAILED) else 0
+
+    def end(self) -> None:
+        """Record what was done."""
+        record(self.plan.tasks.values())
+        if self.plan.remote:  # workers filed their runs elsewhere
+            sync()
 
     def advance(self) -> None:
         """Settle what need not run, start what can, until neither changes anything."""
@@ -117,42 +123,49 @@ class Driver:
         while moved:
             moved = False
             for task in self.plan.ready():
-                moved = self.settled(task) or (self.workers.fits(task.needs) and self.started(task)) or moved
+                moved = self.settled(task) or (self.can_start(task) and self.started(task)) or moved
 
     def settled(self, task: Task) -> bool:
         """Whether the task is over without being run: up to date, cached, or impossible."""
-        if task.must_run:
+        first = self.plan.first.get(task.key)
+        if task.key and (first is None or first.state == RUNNING):
             return False
         try:
-            task.must_run = not self.plan.settle(task)
+            if not self.plan.settle(task):
+                return False
         except DvcException as error:
-            self.lose(task, Outcome(task.name, str(error)))
-            return True
-        if not task.must_run:
+            self.lose(task, Outcome(task.id, str(error)))
+        else:
             self.board.ended(task)
-        return not task.must_run
+        return True
+
+    def can_start(self, task: Task) -> bool:
+        return task.key not in self.plan.first and self.workers.fits(task.needs)
 
     def started(self, task: Task) -> bool:
-        if not self.snapshot.exists():
-            take_snapshot(self.plan.repo, self.snapshot)
-        upstream = [self.plan.tasks[name].stage for name in task.upstream]
-        self.workers.start(cut(task.stage, upstream, self.workers.remote), task.needs)
+        if not self.home.snapshot.exists():
+            take_snapshot(self.plan.repo, self.home.snapshot)
+        upstream = [self.plan.tasks[each].stage for each in task.upstream]
+        with contextlib.chdir(task.stage.repo.root_dir):  # DVC takes some paths relative to the working folder
+            work = cut(task.stage, upstream, self.workers.remote, task.variant)
+        self.workers.start(work, task.needs)
+        self.plan.first[task.key] = task
         task.state = RUNNING
         self.board.started(task)
         return True
 
     def take(self, outcome: Outcome) -> None:
         """Adopt what a worker brought, or say why it brought nothing."""
-        task = self.plan.tasks[outcome.name]
+        task = self.plan.tasks[outcome.task]
         if outcome.error:
             return self.lose(task, outcome)
         try:
             self.plan.adopt(task, outcome.entry)
         except (DvcException, UserError) as error:
-            return self.lose(task, Outcome(task.name, str(error), isinstance(error, UserError)))
+            return self.lose(task, Outcome(task.id, str(error), isinstance(error, UserError)))
         self.board.ended(task, last_line(outcome.tail))
 
     def lose(self, task: Task, outcome: Outcome) -> None:
         if outcome.is_users:
-            self.faults.append(f"{task.name}: {outcome.error}")
+            self.faults.append(f"{task.id}: {outcome.error}")
         self.board.failed(task, outcome.error, outcome.tail, self.plan.fail(task))

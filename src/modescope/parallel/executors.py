@@ -32,9 +32,9 @@ TAIL = 2000  # characters of a stage's output that are shown
 
 
 class Outcome(NamedTuple):
-    """How a stage ended: `error` is empty if well. `is_users` for what the user can mend, say a full disk."""
+    """How a task ended: `error` is empty if well. `is_users` for what the user can mend, say a full disk."""
 
-    name: str
+    task: str
     error: str = ""
     is_users: bool = False
     tail: str = ""
@@ -69,7 +69,7 @@ class Executor(Protocol):
         """Wait until a stage has ended, at most so many seconds."""
 
     def running(self) -> dict[str, tuple[str, str]]:
-        """Stage -> where it runs and the last line that it printed."""
+        """Task -> where it runs and the last line that it printed."""
 
     def close(self) -> None:
         """End every stage that still runs; what it has saved stays."""
@@ -80,12 +80,12 @@ def attempt(
 ) -> Outcome:
     """Run a slice in this process, in `folder`, which is removed afterwards; nothing is raised."""
     try:
-        return Outcome(work.name, entry=slices.run(work, home.snapshot, folder, settings, environment))
+        return Outcome(work.id, entry=slices.run(work, home.snapshot, folder, settings, environment))
     except Exception as error:
         line = disk_trouble(error) or (str(error) if isinstance(error, UserError) else None)
         if line is None and not isinstance(error, DvcException):
             traceback.print_exc()
-        return Outcome(work.name, line or str(error) or type(error).__name__, line is not None)
+        return Outcome(work.id, line or str(error) or type(error).__name__, line is not None)
     finally:
         os.chdir(home.root)
         for place in (folder, folder.with_name(f"{folder.name}.state")):
@@ -190,9 +190,9 @@ class Local:
 
     def start(self, work: slices.Slice, needs: Needs) -> None:
         needs = self.all.within(needs)
-        job = _Job(work, needs, self.free.choose(needs) or [], self.home.folder / work.name.replace("/", "-"))
+        job = _Job(work, needs, self.free.choose(needs) or [], self.home.folder / work.folder)
         self.free.give(needs, job.gpus)
-        self._jobs[work.name] = job
+        self._jobs[work.id] = job
         self._fork(job)
 
     def _fork(self, job: "_Job") -> None:
@@ -216,9 +216,9 @@ class Local:
             shutil.rmtree(job.place, ignore_errors=True)
             self._fork(job)
             return None
-        died = Outcome(job.work.name, f"its worker died {TRIES} times, the last time with code {job.process.exitcode}")
+        died = Outcome(job.work.id, f"its worker died {TRIES} times, the last time with code {job.process.exitcode}")
         outcome = Outcome(**read_json(job.result)) if job.result.exists() else died
-        del self._jobs[job.work.name]
+        del self._jobs[job.work.id]
         self.free.give(job.needs, job.gpus, 1)
         return outcome._replace(tail=read_tail(job.log))
 

@@ -1,9 +1,12 @@
 """DVC's graph: which stages there are, what each waits for and needs, and which of them must run at all."""
 
+import contextlib
+import itertools
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import networkx
@@ -17,7 +20,7 @@ from dvc.utils.serialize import load_yaml
 
 from modescope.errors import UserError
 from modescope.files import PARAMS
-from modescope.parallel.slices import objects
+from modescope.parallel.slices import PLAIN, Variant, objects
 
 WAITING, RUNNING, DONE, FAILED, SKIPPED = "waiting", "running", "done", "failed", "skipped"
 
@@ -38,52 +41,77 @@ class Needs(NamedTuple):
 
 @dataclass
 class Task:
-    """A stage of the graph, and how far it is."""
+    """A stage of the graph, and how far it is.
+
+    Attributes:
+        upstream: ids of what it depends on.
+        height: stages in the longest chain of those that wait for it.
+        key: of its run in DVC's run cache; empty until it is known that it must run.
+        entry: what dvc.lock is to say of it; None until a worker has made it.
+    """
 
     stage: PipelineStage
     needs: Needs
     upstream: list[str]
     height: int
     state: str = WAITING
-    must_run: bool = False
+    key: str = ""
     how: str = ""
     seconds: float = 0.0
+    variant: Variant = PLAIN
+    entry: dict[str, Any] | None = None
+
+    @cached_property
+    def name(self) -> str:
+        """DVC's, which depends on the working folder: it must be asked for in the repository's root first."""
+        return self.stage.addressing
 
     @property
-    def name(self) -> str:
-        return self.stage.addressing
+    def id(self) -> str:
+        return self.variant.names(self.name)
 
 
 @dataclass
 class Plan:
-    """The stages that `targets` need, in the order in which `dvc repro` would run them."""
+    """The stages that `targets` need, in the order in which `dvc repro` would run them.
+
+    In a sweep every point has a repository and tasks of its own.
+
+    Attributes:
+        tasks: by their ids.
+        first: key -> the task that has started; tasks of the same key take what it makes.
+        remote: results come through DVC's default remote.
+    """
 
     repo: Repo
     tasks: dict[str, Task] = field(default_factory=dict)
-    remote: bool = False  # results come through DVC's default remote
+    first: dict[str, Task] = field(default_factory=dict)
+    remote: bool = False
 
     @classmethod
-    def load(cls, targets: Sequence[str] = (), folder: str = ".") -> "Plan":
-        """Raises UserError for a broken dvc.yaml, an unknown target, or `meta` that is refused."""
-        try:
-            repo = Repo(folder)
+    def load(cls, targets: Sequence[str] = (), variant: Variant = PLAIN) -> "Plan":
+        """Of the repository in the working folder.
+
+        Raises UserError for a broken dvc.yaml, an unknown target, or `meta` that is refused.
+        """
+        with refusals():
+            repo = Repo()
             graph = get_active_graph(repo.index.graph)  # an edge u -> v: u depends on v
             stages = plan_repro(graph, collect_stages(repo, targets or ["dvc.yaml"]))
-        except DvcException as error:
-            raise UserError(f"DVC refuses: {error}") from None
         threads = _threads(repo)
         heights: dict[Any, int] = {}
         for stage in networkx.topological_sort(graph):
             heights[stage] = 1 + max((heights[each] for each in graph.predecessors(stage)), default=-1)
         plan = cls(repo)
         for stage in stages:
-            upstream = [each.addressing for each in graph.successors(stage)]
-            plan.tasks[stage.addressing] = Task(stage, _needs(stage, threads), upstream, heights[stage])
+            upstream = [variant.names(each.addressing) for each in graph.successors(stage)]
+            task = Task(stage, _needs(stage, threads), upstream, heights[stage], variant=variant)
+            plan.tasks[task.id] = task
         return plan
 
     def ready(self) -> list[Task]:
         """Waiting tasks that have all they depend on; those first on which the longest chain of others waits."""
-        done = {task.name for task in self.tasks.values() if task.state == DONE}
+        done = {task.id for task in self.tasks.values() if task.state == DONE}
         ready = [task for task in self.tasks.values() if task.state == WAITING and done.issuperset(task.upstream)]
         return sorted(ready, key=lambda task: -task.height)
 
@@ -91,26 +119,26 @@ class Plan:
         return sum(task.state == state for task in self.tasks.values())
 
     def fail(self, task: Task) -> list[str]:
-        """Mark a task as failed and all that depends on it as skipped; return the names of these."""
+        """Mark a task as failed and all that depends on it as skipped; return the ids of these."""
         task.state = FAILED
-        lost, skipped = {task.name}, []
+        lost, skipped = {task.id}, []
         for each in self.tasks.values():
             if each.state == WAITING and lost & set(each.upstream):
                 each.state = SKIPPED
-                lost.add(each.name)
-                skipped.append(each.name)
+                lost.add(each.id)
+                skipped.append(each.id)
         return skipped
 
     def settle(self, task: Task) -> bool:
         """Bring a task's outputs to where its inputs say, without running it; whether that was possible."""
         stage = task.stage
-        with self.repo.lock:
+        with locked(stage.repo):
             if stage.frozen or not stage.cmd:  # data that DVC tracks: nothing to hand out
                 stage.reproduce()
                 task.how = "tracked"
             elif not stage.changed():
                 task.how = "up to date"
-            elif not self._restore(stage):
+            elif not self._restore(task):
                 return False
             else:
                 task.how = "cached"
@@ -122,30 +150,37 @@ class Plan:
 
         Raises UserError if the inputs in this folder are no longer those that the worker had.
         """
-        with self.repo.lock:
-            if not self._restore(task.stage, entry):
+        with locked(task.stage.repo):
+            if not self._restore(task, entry):
                 raise UserError(f"the inputs of {task.name} changed while it ran: run it again")
-        task.state, task.how = DONE, "executed"
+        task.state, task.how, task.entry = DONE, "executed", entry
 
-    def _restore(self, stage: PipelineStage, entry: dict[str, Any] | None = None) -> bool:
-        """Take a stage's outputs from `entry`, by default the run cache's, whatever dvc.lock says.
+    def _restore(self, task: Task, entry: dict[str, Any] | None = None) -> bool:
+        """Take a stage's outputs from `entry`, by default its first's or the run cache's, whatever dvc.lock says.
 
         Returns:
             False where the cache has not all of them, or the inputs are others.
+
+        Raises:
+            DvcException: its first has failed.
         """
-        cache = self.repo.stage_cache
+        stage, cache = task.stage, task.stage.repo.stage_cache
         stage.save_deps()
         if not _can_hash(stage):
             raise UserError(
-                f"stage {stage.addressing} cannot be handed out, DVC keeps no run of a stage without dependencies and "
-                f"outputs of its own: run `dvc repro {stage.addressing}` first"
+                f"stage {task.name} cannot be handed out, DVC keeps no run of a stage without dependencies and "
+                f"outputs of its own: run `dvc repro {task.name}` first"
             )
-        entry = entry or cache._load(stage)
-        if entry is None or _get_cache_hash(dict(entry), key=True) != _get_stage_hash(stage):
+        task.key = _get_stage_hash(stage)
+        first = self.first.get(task.key)
+        if first and first.state == FAILED:
+            raise DvcException(f"it is the same as {first.id}, which failed")
+        entry = entry or (first and first.entry) or cache._load(stage)
+        if entry is None or _get_cache_hash(dict(entry), key=True) != task.key:
             return False
         found = cache._create_stage(entry, wdir=stage.wdir)
         if self.remote:
-            self.repo.cloud.pull(objects(out for out in found.outs if out.changed_cache()))
+            stage.repo.cloud.pull(objects(out for out in found.outs if out.changed_cache()))
         if not found.outs_cached():
             return False
         StageLoader.fill_from_lock(stage, entry)
@@ -156,7 +191,7 @@ class Plan:
     def fetch_runs(self) -> None:
         """From now on results come through the remote; get what workers of an earlier driver left there."""
         self.remote = True
-        with self.repo.lock:
+        with locked(self.repo):
             odb = self.repo.cloud.get_remote_odb(None, "fetch --run-cache", hash_name="md5-dos2unix")
             self.repo.stage_cache.transfer(odb, self.repo.cache.legacy, force=False)
 
@@ -164,29 +199,16 @@ class Plan:
         """Let git ignore all outputs, in the order of `dvc repro`: a .gitignore is part of the folder it lies in, on
         which a stage may depend.
         """
-        with self.repo.lock, self.repo.scm_context:
-            for task in self.tasks.values():
-                for out in task.stage.outs:
+        for repo, tasks in itertools.groupby(self.tasks.values(), lambda task: task.stage.repo):
+            with locked(repo), repo.scm_context:
+                for out in itertools.chain.from_iterable(task.stage.outs for task in tasks):
                     if out.use_cache and out.is_in_repo:
                         os.makedirs(os.path.dirname(out.fs_path), exist_ok=True)
                         out.ignore()
-            self.repo.scm._reset()  # it has read the files that have just changed
-
-    def record(self) -> None:
-        """Enter all that was done into dvc.lock, in the order of `dvc repro`, but in one go.
-
-        DVC reads and writes the whole file for every stage, seconds each in a large pipeline.
-        """
-        files: dict[str, list[PipelineStage]] = {}
-        for task in self.tasks.values():
-            if task.how in ("cached", "executed"):
-                files.setdefault(task.stage.path, []).append(task.stage)
-        with self.repo.lock, self.repo.scm_context:
-            for stages in files.values():
-                stages[0].dvcfile.dump_stages(stages, update_pipeline=False)
+                repo.scm._reset()  # it has read the files that have just changed
 
     def critical_path(self) -> tuple[float, list[str]]:
-        """The chain of stages that took longest: its seconds and their names, first to last."""
+        """The chain of stages that took longest: its seconds and their ids, first to last."""
         ends: dict[str, tuple[float, list[str]]] = {}
         for task in networkx.topological_sort(self.dependencies()):
             chain = max((ends[each] for each in self.tasks[task].upstream), default=(0.0, []))
@@ -197,8 +219,38 @@ class Plan:
         """An edge from each stage to those that depend on it."""
         graph = networkx.DiGraph()
         graph.add_nodes_from(self.tasks)
-        graph.add_edges_from((each, task.name) for task in self.tasks.values() for each in task.upstream)
+        graph.add_edges_from((each, task.id) for task in self.tasks.values() for each in task.upstream)
         return graph
+
+
+@contextlib.contextmanager
+def locked(repo: Repo) -> Iterator[None]:
+    """DVC takes some paths relative to the working folder."""
+    with contextlib.chdir(repo.root_dir), repo.lock:
+        yield
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """What DVC refuses becomes a UserError."""
+    try:
+        yield
+    except DvcException as error:
+        raise UserError(f"DVC refuses: {error}") from None
+
+
+def record(tasks: Iterable[Task]) -> None:
+    """Enter all that was done into dvc.lock, in the order of `dvc repro`, but in one go.
+
+    DVC reads and writes the whole file for every stage, seconds each in a large pipeline.
+    """
+    files: dict[str, list[PipelineStage]] = {}
+    for task in tasks:
+        if task.how in ("cached", "executed"):
+            files.setdefault(task.stage.path, []).append(task.stage)
+    for stages in files.values():
+        with locked(stages[0].repo), stages[0].repo.scm_context:
+            stages[0].dvcfile.dump_stages(stages, update_pipeline=False)
 
 
 def _threads(repo: Repo) -> float:

@@ -66,13 +66,13 @@ class Ray:
         able = [each.within(needs) for each in self.machines if each.refusal(needs) is None]
         needs = max(able, key=lambda each: (each.gpus, each.cpus))
         options = {"num_cpus": needs.cpus, "num_gpus": needs.gpus, "memory": int(needs.memory * 2**30) or None}
-        task = run_on_node.options(**options, name=work.name, max_retries=TRIES - 1)
+        task = run_on_node.options(**options, name=work.id, max_retries=TRIES - 1)
         given = {
             key: os.environ[key] for key in os.environ if key.startswith(("MLFLOW_", "MODESCOPE_")) and key != SCRATCH
         }
         has_gpus = any(each.gpus for each in self.machines)
         ref = task.remote(work, self._packed, self.home, self.repo.cache.legacy.path, given, has_gpus, self._news)
-        self._refs[ref] = work.name
+        self._refs[ref] = work.id
 
     def finished(self, seconds: float) -> list[Outcome]:
         done, _ = ray.wait([*self._refs], timeout=seconds) if self._refs else ([], time.sleep(seconds))
@@ -159,9 +159,9 @@ def run_on_node(work: Slice, packed: bytes, home: Home, cache: str, given: dict,
         settings = {"cache": {"dir": str(home.root / "cache")}, "remote": True}
     environment = stage_environment(home.root, ",".join(map(str, ray.get_gpu_ids())) if has_gpus else None)
     environment |= {**given, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    place = home.folder / f"{work.name.replace('/', '-')}-{os.getpid()}"
+    place = home.folder / f"{work.folder}-{os.getpid()}"
     log = place.with_name(f"{place.name}.log")
-    with output_in(log), reports(news, work.name, log):
+    with output_in(log), reports(news, work.id, log):
         outcome = attempt(work, home, place, settings, environment)
     return tuple(outcome._replace(tail=read_tail(log)))
 

@@ -7,6 +7,7 @@ dvc.lock counts. So a dvc.yaml of this one stage, beside what it depends on, mak
 import compileall
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -24,22 +25,56 @@ INPUTS = "_inputs"  # the stage of a slice whose outputs are the other stage's d
 LINKS = ["reflink", "hardlink", "copy"]  # a slice's folder is thrown away: no need for files of its own
 
 
+class Variant(NamedTuple):
+    """What sets a point of a sweep apart from the working tree; empty without a sweep.
+
+    Attributes:
+        name: of its experiment.
+        files: contents of files of parameters, by path.
+        environment: of its stages.
+    """
+
+    name: str = ""
+    files: Mapping[str, str] = {}
+    environment: Mapping[str, str] = {}
+
+    def names(self, stage: str) -> str:
+        """The stage in this variant, as MLflow names its runs: `train (bold-try)`."""
+        return f"{stage} ({self.name})" if self.name else stage
+
+
+PLAIN = Variant()
+
+
 class Slice(NamedTuple):
     """One stage, resolved: plain data, to be sent anywhere.
 
     Attributes:
+        id: of its task.
         name: DVC's name of it.
         pipeline, lock: what dvc.yaml and dvc.lock of the folder say.
         config: DVC's configuration.
     """
 
+    id: str
     name: str
     pipeline: str
     lock: str
     config: dict[str, Any]
+    variant: Variant
+
+    @property
+    def folder(self) -> str:
+        """A name for the folder in which it runs."""
+        return re.sub(r"[^\w.@-]+", "-", self.id)
 
 
-def cut(stage: PipelineStage, upstream: Iterable[PipelineStage] = (), remote: bool = False) -> Slice:
+def cut(
+    stage: PipelineStage,
+    upstream: Iterable[PipelineStage] = (),
+    remote: bool = False,
+    variant: Variant = PLAIN,
+) -> Slice:
     """The slice of a stage whose dependencies are in place and hashed; what DVC lacks of these goes into its cache, and
     to its default remote if `remote`.
 
@@ -72,10 +107,12 @@ def cut(stage: PipelineStage, upstream: Iterable[PipelineStage] = (), remote: bo
     }
     locked = [_entry(item, sources[item.def_path][1]) for item in inputs]
     return Slice(
+        variant.names(stage.addressing),
         stage.addressing,
         json.dumps({"stages": stages}).replace("${", r"\\${"),
         json.dumps({"schema": "2.0", "stages": {INPUTS: {"cmd": "true", "outs": locked}}}),
         {name: dict(section) for name, section in repo.config.items()},
+        variant,
     )
 
 
@@ -173,7 +210,10 @@ def run(work: Slice, snapshot: Path, folder: Path, settings: Mapping[str, Any], 
     (folder / ".dvc").mkdir()
     (folder / "dvc.yaml").write_text(work.pipeline, encoding="utf-8")
     (folder / "dvc.lock").write_text(work.lock, encoding="utf-8")
-    os.environ.update(environment)
+    for name, text in work.variant.files.items():
+        (folder / name).unlink()  # a link to the snapshot's
+        (folder / name).write_text(text, encoding="utf-8")
+    os.environ.update({**environment, **work.variant.environment})
     os.chdir(folder)
     core = {"no_scm": True, "site_cache_dir": str(folder.with_name(f"{folder.name}.state"))}
     config = work.config | {"core": {**work.config["core"], **core}}

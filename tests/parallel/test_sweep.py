@@ -1,0 +1,158 @@
+"""`modescope sweep`: points of a grid, side by side, become the experiments that `dvc exp run --temp` makes."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+
+from modescope.errors import UserError
+from modescope.parallel.sweep import sweep
+from modescope.process import stop_on_signals
+from small_pipelines import content, git, wait_for
+
+COUNT = "echo {0} $DVC_EXP_NAME >> $DVC_ROOT/../ran; "
+WAIT = "while test -e $DVC_ROOT/../slow; do touch $DVC_ROOT/../waits; sleep 0.1; done; "
+STAGES = {
+    "first": {"cmd": COUNT.format("first") + "cp seed.txt x", "deps": ["seed.txt"], "outs": ["x"]},
+    "train": {
+        "cmd": COUNT.format("train")
+        + WAIT
+        + "! grep bad params.yaml && mkdir -p out && cat x > out/w && grep lr params.yaml > out/m.json",
+        "deps": ["x"],
+        "params": ["lr"],
+        "outs": ["out/w", {"out/m.json": {"cache": False}}],
+    },
+    "report": {
+        "cmd": COUNT.format("report") + "grep n: params.yaml | cat out/* - > page",
+        "deps": ["out/w", "out/m.json"],
+        "params": ["n"],
+        "outs": ["page"],
+    },
+}
+GRID = ["lr=0.1,0.2", "n=1,2"]
+
+
+@pytest.fixture
+def swept(project):
+    """Makes a repository with two parameters, whose files have changes that are not committed."""
+
+    def make(name="project"):
+        folder = project(STAGES, name)
+        Path("params.yaml").write_text("lr: 0.1\nn: 1\n", encoding="utf-8")
+        git(folder, "commit", "-qam", "two parameters")
+        Path("seed.txt").write_text("changed\n", encoding="utf-8")
+        return folder
+
+    return make
+
+
+def experiments(folder):
+    """Name -> the files of the experiment's commit, with their hashes."""
+    refs = output(folder, "for-each-ref", "--format=%(refname)", "refs/exps").split()
+    return {ref.split("/")[4]: output(folder, "ls-tree", "-r", ref) for ref in refs if ref.count("/") == 4}
+
+
+def output(folder, *arguments):
+    return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, encoding="utf-8").stdout
+
+
+def ran(tmp_path):
+    """What has run so far, in any order: stage and experiment."""
+    return sorted(line.split() for line in (tmp_path / "ran").read_text(encoding="utf-8").splitlines())
+
+
+def left_behind(folder):
+    return [*folder.glob(".dvc/tmp/exps/**/tmp*"), *folder.glob(".dvc/tmp/exps/run/*")]
+
+
+def test_points_become_the_experiments_that_dvc_makes(swept, tmp_path, capsys):
+    folder = swept("serial")
+    for lr, n in ((0.1, 2), (0.2, 1)):
+        Repo().experiments.run(tmp_dir=True, params=[f"lr={lr}", f"n={n}"])
+    expected = {*experiments(folder).values()}
+    (tmp_path / "ran").unlink()
+    folder = swept()
+    before = content(folder)
+    assert sweep(GRID, jobs=2) == 0
+    found = experiments(folder)
+    assert len(expected) == 2 and expected < {*found.values()} and len(found) == 4
+    assert [stage for stage, _ in ran(tmp_path)] == ["first", *["report"] * 4, *["train"] * 2]
+    assert {name for _, name in ran(tmp_path)} == found.keys()
+    printed = capsys.readouterr().out
+    assert "12 stages" in printed and "7 executed, 5 cached" in printed and printed.count(": recorded, lr=0.") == 4
+    assert content(folder) == before and output(folder, "stash", "list") == "" and not left_behind(folder)
+
+
+def test_the_same_command_again_records_what_is_missing(swept, tmp_path, capsys):
+    folder = swept()
+    assert sweep(["lr=0.1,0.2"]) == 0
+    found = experiments(folder)
+    Repo().experiments.remove([min(found)])
+    capsys.readouterr()
+    assert sweep(["lr=0.1,0.2"]) == 0
+    assert experiments(folder) == found
+    printed = capsys.readouterr().out
+    assert f"{max(found)}: recorded already" in printed and f"{min(found)}: recorded, lr=" in printed
+    assert "3 stages" in printed and ": 3 cached" in printed and len(ran(tmp_path)) == 5
+
+
+def test_a_killed_sweep_goes_on(swept, tmp_path):
+    folder = swept()
+    (tmp_path / "slow").touch()
+
+    def run():
+        stop_on_signals()
+        raise SystemExit(sweep(["lr=0.1,0.2"], jobs=1))
+
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    wait_for(lambda: (tmp_path / "waits").exists())
+    os.kill(process.pid, signal.SIGTERM)
+    process.join(60)
+    assert process.exitcode == 143 and not left_behind(folder) and not experiments(folder)
+    names = {name for _, name in ran(tmp_path)}
+    (tmp_path / "slow").unlink()
+    assert sweep(["lr=0.1,0.2"]) == 0
+    assert len(experiments(folder)) == 2 and names < experiments(folder).keys()
+    assert [stage for stage, _ in ran(tmp_path)].count("first") == 1
+
+
+def test_a_point_whose_stage_fails_is_not_recorded(swept, tmp_path, capsys):
+    """Points that share the stage share its failure; the others are recorded."""
+    folder = swept()
+    assert sweep(["lr=0.1,bad", "n=1,2"], jobs=2) == 255
+    assert len(experiments(folder)) == 2 and not left_behind(folder)
+    assert [stage for stage, _ in ran(tmp_path)].count("train") == 2
+    printed = capsys.readouterr().out
+    assert printed.count("not recorded, since stages failed: lr=bad") == 2
+    assert "failed: it is the same as train (" in printed
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        ({"settings": []}, "what shall vary[?] Say it, as in: modescope sweep -S"),
+        ({"settings": ["nothing=1,2"]}, "-S nothing=1,2: Could not override 'nothing'"),
+        ({"settings": ["lr=0.1,0.2", "n=[1"]}, "-S lr=0.1,0.2 -S n=.1: "),
+        ({"settings": ["other.yaml:lr=1"]}, "No such file or directory: 'other.yaml'"),
+        ({"settings": GRID, "jobs": 0}, "-j 0: at least one stage"),
+        ({"settings": GRID, "targets": ["nothing"]}, "DVC refuses: .*'nothing'"),
+        ({"settings": GRID, "on": "slurm"}, "--on slurm: it is ray"),
+    ],
+)
+def test_bad_arguments(swept, arguments, said):
+    folder = swept()
+    before = content(folder)
+    with pytest.raises(UserError, match=said):
+        sweep(**arguments)
+    assert content(folder) == before and not experiments(folder) and not left_behind(folder)
+
+
+def test_without_git_there_are_no_experiments(project):
+    project(STAGES, scm=False)
+    with pytest.raises(UserError, match="DVC refuses: .*Git"):
+        sweep(["lr=0.1,0.2"])
