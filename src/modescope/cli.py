@@ -1,11 +1,13 @@
-"""The command line: `modescope use | repro | sweep | sample | export | release | sync | ui | promote | doctor | bench`.
+"""The command line: `modescope COMMAND`; `modescope --help` lists the commands.
 
 Heavy imports happen inside the commands.
 """
 
+import json
 import math
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -181,6 +183,38 @@ def release(runs: Annotated[list[str], typer.Argument(help="Trained models: fold
     for run, folder in zip(runs, folders, strict=True):
         file = release_run(folder)
         print(f"{run}: {file} ({file.stat().st_size / 1e6:.2f} MB)")
+
+
+@app.command()
+def score(
+    images: Annotated[Path, typer.Argument(help="FILE.npz (images, labels), or a FOLDER of pictures or of classes")],
+    study: Annotated[str, typer.Option(help="Whose judge and reference: cgan, or imbalance/SPLIT")],
+    name: Annotated[str | None, typer.Option(help="What the run is called [default: as the file]")] = None,
+    labels: Annotated[
+        bool | None, typer.Option(help="Whether labels say what images are meant to be [default: where there are any]")
+    ] = None,
+    values: Annotated[str | None, typer.Option("--range", help="Of floats: unit ([0, 1]) or signed ([-1, 1])")] = None,
+    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out pictures that cannot be read")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the metrics alone, as JSON")] = False,
+) -> None:
+    """Measure images that any generator made as our own are: same judge, reference, metrics, floor and warnings."""
+    from modescope.config import load_params
+    from modescope.scoring.place import find_place
+    from modescope.threads import fix_threads
+
+    params = load_params()
+    place = find_place(study, params)
+    classes = place.described()["classes"]
+    fix_threads(params.threads)  # before torch loads
+
+    from modescope.report.tables import to_markdown
+    from modescope.scoring.images import as_used, read_images
+    from modescope.scoring.score import score as score_images
+
+    given = as_used(read_images(images, place.shape, classes, values, skip_broken), labels, images)
+    with redirect_stdout(sys.stderr):
+        scored = score_images(given, place, name or images.stem, params)
+    print(json.dumps(scored.metrics, indent=2) if as_json else to_markdown(scored.table))
 
 
 @app.command()

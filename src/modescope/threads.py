@@ -72,9 +72,14 @@ def settle_threads() -> None:
     from modescope.config import load_params  # slow: the machine is watched meanwhile
 
     count = load_params().threads
-    os.environ |= dict.fromkeys(COUNTS, str(count))
+    fix_threads(count)
     if count > 1 and not WAITING & os.environ.keys():
         print(choose_waiting(count, watch))
+
+
+def fix_threads(count: int) -> None:
+    """What is computed by so many threads has the same last digits everywhere, if torch is loaded after this."""
+    os.environ |= dict.fromkeys(COUNTS, str(count))
 
 
 def choose_waiting(count: int, watch: Watch) -> str:

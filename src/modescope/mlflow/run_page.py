@@ -9,7 +9,8 @@ from typing import Any
 from modescope.config.studies import STUDIES
 
 SHOWN_DIGITS = 16  # of a digest; all of them are in the tags
-NOT_SAMPLED = ("real", "classifiers")  # a model, a study
+GIVEN = "given"  # the model of images that somebody brought (`modescope score`)
+NOT_SAMPLED = ("real", GIVEN, "classifiers")  # models, a study
 
 
 def describe(info: Mapping[str, Any], has_difference: bool) -> str:
@@ -34,12 +35,16 @@ def describe(info: Mapping[str, Any], has_difference: bool) -> str:
         "sample": None
         if {info["model"], info["study"]} & set(NOT_SAMPLED)
         else f"`modescope sample {info['run']} --grid --out {info['run']}.png`",
-        "report": f"`{info.get('origin', {}).get('results', '')}reports/{info['study']}/index.html#{info['run']}`",
+        "report": None if info["model"] == GIVEN else f"`{_page(info)}`",
         "failed": info.get("error"),
     }
     table = "".join(f"| {name} | {text} |\n" for name, text in lines.items() if text)
     title = f"**{info['run']}** of the study *{info['study']}*: {STUDIES.get(info['study'], '')}"
     return f"{title}\n\n| | |\n| :-- | :-- |\n{table}"
+
+
+def _page(info: Mapping[str, Any]) -> str:
+    return f"{info.get('origin', {}).get('results', '')}reports/{info['study']}/index.html#{info['run']}"
 
 
 def _data(data: Mapping[str, Any]) -> str:

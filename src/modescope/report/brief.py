@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modescope.config import results_folder
 from modescope.files import read_json
 from modescope.report.tables import Table, columns
 
@@ -24,7 +25,6 @@ SHOWN = columns(
     "kl_to_uniform",
 )
 FLOOR = "real images (floor)"
-METRICS = Path("metrics")
 
 
 def brief(title: str, rows: Mapping[str, Mapping[str, Any]], caption: str = "", notes: Sequence[str] = ()) -> Table:
@@ -40,5 +40,10 @@ def brief(title: str, rows: Mapping[str, Mapping[str, Any]], caption: str = "", 
 
 def measured(study: str, runs: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Metrics of runs of a study, name in print -> run, as far as they are measured."""
-    files = {name: METRICS / study / f"{run}.json" for name, run in runs.items()}
+    files = {name: metrics_file(study, run) for name, run in runs.items()}
     return {name: read_json(file) for name, file in files.items() if file.exists()}
+
+
+def metrics_file(study: str, run: str) -> Path:
+    """Of the profile in use."""
+    return results_folder(Path()) / "metrics" / study / f"{run}.json"

@@ -9,13 +9,15 @@ from modescope.files import read_json, root, write_json
 from modescope.runs.folder import RUN_FILE, WORK_FOLDERS, read_run
 from modescope.runs.locks import lock_file, try_lock
 
-MODELS, RELEASED = Path("models"), Path("released")
+MODELS, RELEASED, SCORED = Path("models"), Path("released"), Path("data/scored")
 
 
 def finished_runs(folder: Path) -> list[Path]:
     """Folders of runs as the pipeline leaves them (hidden folders are half-written ones)."""
     files = [
-        file for pattern in ("data/reference*/*", "models/**") for file in sorted(folder.glob(f"{pattern}/{RUN_FILE}"))
+        file
+        for pattern in ("data/reference*/*", f"{SCORED}/*/*", "models/**")
+        for file in sorted(folder.glob(f"{pattern}/{RUN_FILE}"))
     ]
     return [file.parent for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
 

@@ -1,0 +1,1 @@
+"""Images that any generator made, measured as our own are."""
