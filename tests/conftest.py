@@ -11,6 +11,7 @@ SLOW = {  # whole runs, many processes, whole pages
     "parallel",
     "pipeline",
     "stages",
+    "test_browser.py",
     "test_cgan_figures.py",
     "test_doctor.py",
     "test_imbalance_figures.py",

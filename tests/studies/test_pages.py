@@ -1,5 +1,7 @@
 """The page: self-contained, repeatable, and its findings follow from the numbers."""
 
+import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -45,11 +47,12 @@ class Links(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.tags, self.addresses = [], []
+        self.tags, self.addresses, self.sources = [], [], []
 
     def handle_starttag(self, tag, attributes):
         self.tags.append(tag)
-        self.addresses += [value for name, value in attributes if name in ("src", "href", "srcset", "action")]
+        self.addresses += [value for name, value in attributes if name == "href"]
+        self.sources += [value for name, value in attributes if name in ("src", "srcset", "action", "data")]
 
 
 def parsed(html):
@@ -79,10 +82,74 @@ def test_page_shows_everything_escaped():
 def test_page_needs_nothing_else(pages, study):
     html = to_html(pages[study])
     links = parsed(html)
-    assert not {"script", "link", "iframe"} & set(links.tags)
-    assert all(address.startswith(("data:image/png;base64,", "#")) for address in links.addresses)
-    assert "url(" not in html and "@import" not in html
-    assert "prefers-color-scheme: dark" in html
+    assert not {"link", "iframe"} & set(links.tags) and links.tags.count("script") == 1
+    assert all(source.startswith("data:image/png;base64,") for source in links.sources)
+    assert not re.search(r"url\(|@import|import |fetch\(|https?:", html)
+    assert "prefers-color-scheme: dark" in html and "@media print" in html
+    assert len(html) < 5_000_000
+
+
+@pytest.fixture(scope="module")
+def reports(pages, project):
+    """The whole report as it is written."""
+    folder = project.root / "reports"
+    for name, page in pages.items():
+        write_study(page, STUDIES[name].glance(project.read(name)), folder / name)
+    write_overview("Lead.", [folder / name for name in pages], folder / "index.html")
+    return folder
+
+
+def test_every_address_leads_somewhere(reports):
+    pages = {file: parsed(file.read_text()) for file in sorted(reports.rglob("index.html"))}
+    assert len(pages) == 1 + len(STUDIES)
+    for file, links in pages.items():
+        for address in links.addresses + [source for source in links.sources if not source.startswith("data:")]:
+            path, _, place = address.partition("#")
+            target = (file.parent / path).resolve() if path else file
+            assert target.is_file(), f"{file}: {address}"
+            assert not place or f'id="{place}"' in target.read_text(), f"{file}: {address}"
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_two_clicks_lead_from_the_overview_to_every_table_and_run(reports, project, study):
+    """One to the study's page, whose addresses are the rest."""
+    assert {f"{study}/index.html", f"{study}/index.html#runs"} <= set(
+        parsed((reports / "index.html").read_text()).addresses
+    )
+    html = (reports / study / "index.html").read_text()
+    addresses = parsed(html).addresses
+    tables = {f"tables/{file.name}" for file in (reports / study / "tables").glob("*.csv")} - {"tables/readme.csv"}
+    assert tables and tables <= set(addresses) and "../index.html" in addresses
+    for name, run in project.read(study).runs.items():
+        assert f"tags.key = &#39;{run.info['key']}&#39;" in html or f"tags.key = '{run.info['key']}'" in html
+        assert str(Path("../..") / project.folders.metrics_file(run.study, name)) in addresses
+    samples = [address for address in addresses if "/samples/" in address]
+    assert len(samples) == sum((run.folder / "samples").is_dir() for run in project.read(study).runs.values())
+
+
+def test_what_the_page_says_it_says_once(tmp_path):
+    """Warnings, and what all tables rest on."""
+    project = build_project(tmp_path, splits=("split1",))
+    project.change("gan-split1", warnings=["few images: run `dvc repro`"])
+    project.change("real-split1", warnings=["few neighbours"])
+    results = project.read("imbalance")
+    scores = [imbalance.tables.scores(results, name, (name,)) for name in ("gan", "vae")]
+    html = to_html(replace(PAGE, sections=[Section("one", "One", [Finding("Head", "Text")], scores)]))
+    assert (
+        html.count("few neighbours") == html.count("run <code>dvc repro</code>.") == 1
+        and "`" not in html.split("<script>")[0]
+    )
+    assert html.count("weights sha256") == 1
+
+
+def test_chips_do_not_repeat(reports):
+    header = (reports / "index.html").read_text().partition("</header>")[0]
+    assert "<dd>cifar10-jpeg, mnist</dd>" in header and header.count("mnist") == 1
+
+
+def test_a_demo_says_that_it_is_one():
+    facts, said = (("profile", "demo"),), "its numbers mean nothing"
+    assert said in to_html(replace(PAGE, facts=facts)) and said not in to_html(PAGE)
 
 
 def test_page_names_data_profile_device_and_runs(pages, project):
@@ -185,10 +252,11 @@ def test_the_overview_has_every_studys_findings_and_leads_to_its_page(tmp_path):
     write_overview("Lead.", [tmp_path / "one", tmp_path / "two"], tmp_path / "index.html")
     html = (tmp_path / "index.html").read_text()
     assert html.count("<strong>Head.</strong> Text") == 2
-    assert {address for address in parsed(html).addresses if not address.startswith("#")} == {
-        "one/index.html",
-        "two/index.html",
+    links = parsed(html)
+    assert {address for address in links.addresses if not address.startswith("#")} == {
+        *("one/index.html", "one/index.html#runs", "two/index.html", "two/index.html#runs")
     }
+    assert links.sources == ["one/figures/dot.png", "two/figures/dot.png"]
 
 
 def test_an_overview_without_a_page_says_which(tmp_path):

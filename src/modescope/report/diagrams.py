@@ -90,7 +90,7 @@ def layers_picture(flows: Sequence[Flow]) -> Picture:
         line = chain([ends[0], *boxes, ends[1]], [shape_text(shape) for shape in (entry, *(b.shape for b in blocks))])
         parts.append(below([text(heading, HEAD, bold=True), line]))
         alt.append(f"{heading}: {', '.join(f'{one.text} gives {shape_text(one.shape)}' for one in blocks)}.")
-    return Picture(*SHARED("dcgan", alt=" ".join(alt))[:4], png(parts))
+    return SHARED("dcgan", alt=" ".join(alt)).picture(png(parts))
 
 
 def architecture_pictures(
@@ -115,7 +115,7 @@ def architecture_pictures(
         title = f"trains {trained} of the {count(total(blocks))} parameters between z and x′"
         parts.append(below([beside([text(letter, HEAD + 2, bold=True), text(title)]), _line(blocks, critics, entry)]))
         alt.append(f"{letter}: {title}.")
-    return [detailed, Picture(*SHARED("architectures", alt=" ".join(alt))[:4], png(parts))]
+    return [detailed, SHARED("architectures", alt=" ".join(alt)).picture(png(parts))]
 
 
 def _line(blocks: Sequence[Block], critics: Sequence[tuple[str, int, str]], entry: tuple[int, ...]) -> OffsetBox:

@@ -50,13 +50,27 @@ class Series:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as PNG bytes. `alt` says what it shows to those who cannot see it."""
+    """A figure as PNG bytes. `alt` says what it shows to those who cannot see it.
+
+    A page shows a `folded` one on demand.
+    """
 
     name: str
     title: str
     caption: str
     alt: str
     png: bytes
+    folded: bool = False
+
+    @property
+    def place(self) -> str:
+        """Its anchor on a page."""
+        return f"figure-{self.name}"
+
+    @property
+    def address(self) -> str:
+        """Its file, beside the page."""
+        return f"figures/{self.name}.png"
 
     @property
     def data_uri(self) -> str:

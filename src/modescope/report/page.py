@@ -1,18 +1,25 @@
 """A page of the report: one HTML file that needs nothing else, and what lies beside it."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from modescope.files import atomic_path, read_json, write_json
 from modescope.report.figures import Picture
-from modescope.report.results import distinct
+from modescope.report.results import Run, distinct
 from modescope.report.tables import Table, to_csv, to_markdown
+from modescope.runs.folder import CURVES_FILE, RUN_FILE
 
 FINDINGS, PAGE, GLANCE = "findings.json", "index.html", "readme"
+PROFILE, RUNS = "profile", "runs"  # facts of a page's header
+BANNERS = {  # by profile
+    "demo": "Demo: small networks, minutes of training. It shows how things work; its numbers mean nothing."
+}
 
 
 @dataclass(frozen=True)
@@ -24,8 +31,28 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class RunFiles:
+    """Where a run's files and its page in MLflow are found: label -> address from a study's page, and its key."""
+
+    name: str
+    key: str
+    files: Mapping[str, str]
+
+    @classmethod
+    def of(cls, run: Run, metrics: Path) -> "RunFiles":
+        """Those that exist, of a run whose metrics file is `metrics`."""
+        files = {"samples": max((run.folder / "samples").glob("*.png"), default=Path())}
+        files |= {"curves": run.folder / CURVES_FILE, "run": run.folder / RUN_FILE, "metrics": metrics}
+        found = {label: str(Path("../..") / file) for label, file in files.items() if file.is_file()}
+        return cls(run.name, run.info["key"], found)
+
+
+@dataclass(frozen=True)
 class Section:
-    """One study on the page: what was found, then its tables and figures in order. `link` is where there is more."""
+    """One study on the page: what was found, the answer first, then its tables and figures in order.
+
+    The first figure is shown with the answer. `link` is where there is more, `image` the figure from there (src, alt).
+    """
 
     name: str
     title: str
@@ -33,13 +60,49 @@ class Section:
     content: Sequence[Table | Picture]
     note: str = ""
     link: str = ""
+    runs: Sequence[RunFiles] = ()
+    image: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def tables(self) -> list[Table]:
+        """All its tables."""
+        return [item for item in self.content if isinstance(item, Table)]
+
+    @property
+    def picture(self) -> Picture | None:
+        """What is shown with the answer."""
+        return next((item for item in self.content if isinstance(item, Picture) and not item.folded), None)
+
+    @property
+    def shown(self) -> list[Table | Picture]:
+        """What follows the answer."""
+        return [item for item in self.content if not item.folded and item is not self.picture]
+
+    @property
+    def folded(self) -> list[Table | Picture]:
+        """What is shown on demand."""
+        return [item for item in self.content if item.folded]
+
+    @property
+    def warnings(self) -> list[str]:
+        """Every table's, each once."""
+        return list(dict.fromkeys(note for table in self.tables for note in table.notes))
+
+    @cached_property
+    def common_facts(self) -> dict[str, str]:
+        """What all tables' numbers rest on, by name: said once on the page."""
+        facts = [fact for table in self.tables for fact in table.facts.items()]
+        return {name: value for name, value in facts if all(value == other for of, other in facts if of == name)}
+
+    def own_facts(self, table: Table) -> dict[str, str]:
+        """What else a table's numbers rest on."""
+        return {name: value for name, value in table.facts.items() if name not in self.common_facts}
 
     @cached_property
     def places(self) -> Mapping[str, tuple[str, int]]:
         """Run -> table and index of the row that has its scores: the first one after the summary at the top."""
         found: dict[str, tuple[str, int]] = {}
-        tables = [item for item in self.content if isinstance(item, Table)]
-        for table in tables[1:] or tables:
+        for table in self.tables[1:] or self.tables:
             for index, row in enumerate(table.rows):
                 for run in str(row.get("run") or "").split():
                     found.setdefault(run, (table.name, index))
@@ -52,20 +115,31 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A whole page. `facts` are (name, value) pairs of the header."""
+    """A whole page. `facts` are (name, value) pairs of the header, `links` titles and addresses of the report's pages.
+
+    The page's own address is empty.
+    """
 
     title: str
     lead: str
     facts: Sequence[tuple[str, str]]
     sections: Sequence[Section]
+    links: Sequence[tuple[str, str]] = ()
 
 
 def to_html(page: Page) -> str:
-    """The page as self-contained HTML: images inside, no script, no address outside."""
+    """The page as HTML that shows all without another file: images, style and script inside, no address outside."""
     options = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), **options)
     templates.tests["table"] = lambda content: isinstance(content, Table)
-    return templates.get_template("page.html.j2").render(page=page)
+    templates.filters["code"] = _code
+    banner = BANNERS.get(dict(page.facts).get(PROFILE), "")
+    return templates.get_template("page.html.j2").render(page=page, banner=banner)
+
+
+def _code(text: str) -> Markup:
+    """Text with what stands in backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def write_study(page: Page, glance: Table, folder: Path) -> None:
@@ -74,18 +148,19 @@ def write_study(page: Page, glance: Table, folder: Path) -> None:
     `glance` is the table of five columns that README shows.
     """
     html, (section,) = to_html(page), page.sections
-    tables = [item for item in section.content if isinstance(item, Table)]
     with atomic_path(folder) as whole:
         for kind in ("tables", "figures"):
             (whole / kind).mkdir(parents=True)
-        for table in (*tables, glance):
+        for table in (*section.tables, glance):
             (whole / "tables" / f"{table.name}.md").write_text(to_markdown(table), encoding="utf-8")
             (whole / "tables" / f"{table.name}.csv").write_text(to_csv(table), encoding="utf-8")
         for picture in (item for item in section.content if isinstance(item, Picture)):
-            (whole / "figures" / f"{picture.name}.png").write_bytes(picture.png)
+            (whole / picture.address).write_bytes(picture.png)
         (whole / PAGE).write_text(html, encoding="utf-8")
-        findings = [vars(found) for found in section.findings]
-        write_json(whole / FINDINGS, {"title": section.title, "facts": dict(page.facts), "findings": findings})
+        findings, shown = [vars(found) for found in section.findings], section.picture
+        image = {"src": shown.address, "alt": shown.alt} if shown else {}
+        summary = {"title": section.title, "facts": dict(page.facts), "findings": findings, "image": image}
+        write_json(whole / FINDINGS, summary)
 
 
 def write_overview(lead: str, studies: Sequence[Path], file: Path) -> None:
@@ -94,12 +169,14 @@ def write_overview(lead: str, studies: Sequence[Path], file: Path) -> None:
     Raises UserError if one has no page yet.
     """
     summaries = {folder.name: read_json(folder / FINDINGS) for folder in studies}
-    sections = [
-        Section(name, found["title"], [Finding(**one) for one in found["findings"]], [], link=f"{name}/{PAGE}")
-        for name, found in summaries.items()
-    ]
+    sections = []
+    for name, told in summaries.items():
+        found, image = [Finding(**one) for one in told["findings"]], dict(told["image"])
+        image |= {"src": f"{name}/{image['src']}"} if image else {}
+        sections.append(Section(name, told["title"], found, [], link=f"{name}/{PAGE}", image=image))
     every = [summary["facts"] for summary in summaries.values()]
-    shared = [name for name in every[0] if all(name in facts for facts in every)]
-    html = to_html(Page("Modescope", lead, [(name, distinct([f[name] for f in every])) for name in shared], sections))
+    shared = [name for name in every[0] if name != RUNS and all(name in facts for facts in every)]
+    facts = [(name, distinct([part for facts in every for part in facts[name].split(", ")])) for name in shared]
+    html = to_html(Page("Modescope", lead, facts, sections))
     with atomic_path(file) as temporary:
         temporary.write_text(html, encoding="utf-8")

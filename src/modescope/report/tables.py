@@ -3,17 +3,20 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
 Value = str | int | float | None
 ABSENT = "–"
-NAMES = ("row", "model", "run", "loss")  # columns that name what a row shows
+PRECISION = 4  # significant digits printed, where a column has the decimals for them
+SETTING, REPORTED = "setting", "reported"  # groups of columns, the latter before the extractor's name
+NAMES = ("row", "model", "run", "loss", "images", "metric")  # columns that name what a row shows
+LONG = 40  # characters, of a cell that is broken into lines
 COLLAPSED = " †"  # after the name of a row whose samples became one image while it was trained
 
 
@@ -21,8 +24,9 @@ COLLAPSED = " †"  # after the name of a row whose samples became one image whi
 class Column:
     """One column. `key` finds the value in a row and heads the CSV; `title` and `group` head the printed table.
 
-    `digits` are the decimals printed, `scale` multiplies what is printed (100 for percent) and `spread` names the row's
-    value printed after ±. The CSV holds unscaled values with six significant digits.
+    `digits` are the decimals printed, fewer where they would exceed PRECISION; `scale` multiplies what is printed (100
+    for percent) and `spread` names the row's value printed after ±. The CSV holds unscaled values with six significant
+    digits.
     """
 
     key: str
@@ -34,19 +38,22 @@ class Column:
 
     def cell(self, row: Mapping[str, Value]) -> str:
         """What is printed for `row`; a value that does not exist prints as a dash."""
-        text = self._printed(row.get(self.key))
-        if self.spread is None or row.get(self.spread) is None:
-            return text
-        return f"{text} ± {self._printed(row[self.spread])}"
-
-    def _printed(self, value: Value) -> str:
+        value, spread = row.get(self.key), self.spread and row.get(self.spread)
         if value is None:
             return ABSENT
         if isinstance(value, str):
             return value
-        if isinstance(value, int):
-            return f"{value:,}"
-        return f"{round(value * self.scale, self.digits) + 0.0:,.{self.digits}f}"  # + 0.0: no -0.00
+        digits = self._decimals(value)
+        text = f"{value:,}" if isinstance(value, int) else self._printed(value, digits)
+        return text if spread is None else f"{text} ± {self._printed(spread, digits)}"
+
+    def _decimals(self, value: float) -> int:
+        """Those of the column, or as many as four significant digits leave."""
+        before = len(str(int(abs(value * self.scale))))
+        return min(self.digits, max(0, PRECISION - before))
+
+    def _printed(self, value: float, digits: int) -> str:
+        return f"{round(value * self.scale, digits) + 0.0:,.{digits}f}"  # + 0.0: no -0.00
 
 
 def column(key: str, /, **changes: Any) -> Column:
@@ -71,6 +78,7 @@ class Table:
     A row may hold more than its columns: `run`, the names of the runs that it shows, with blanks between them; `quiet`,
     whether it is there for comparison; `collapsed`, the step of its collapse, which marks it. `notes` are warnings, a
     line each. Markdown has no headings above headings: with `spell_groups` a column's group follows its title there.
+    A page shows a `folded` table on demand.
     """
 
     name: str
@@ -81,6 +89,45 @@ class Table:
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     spell_groups: bool = True
+    folded: bool = False
+
+    @property
+    def place(self) -> str:
+        """Its anchor on a page."""
+        return f"table-{self.name}"
+
+    @property
+    def for_page(self) -> Self:
+        """With scores before reported ones and settings last, where a page shows them on demand."""
+        order = {SETTING: 2, REPORTED: 1}
+        return replace(self, columns=sorted(self.columns, key=lambda column: order.get(column.group.split(" ")[0], 0)))
+
+    @property
+    def names(self) -> int:
+        """How many of its first columns say what a row is, two at most: they stay in view."""
+        return 1 + any(column.key in NAMES and self.is_text(column) for column in self.columns[1:2])
+
+    @property
+    def settings(self) -> int:
+        """How many of its columns are settings."""
+        return sum(column.group == SETTING for column in self.columns)
+
+    @property
+    def classes(self) -> list[str]:
+        """What a page's style has to know of every column, as class names."""
+        found = []
+        for at, column in enumerate(self.columns):
+            names = {
+                "text": self.is_text(column),
+                "opens": at in self.group_starts,
+                "setting": column.group == SETTING,
+                "long": max((len(column.cell(row)) for row in self.rows), default=0) > LONG,
+                "name": at < self.names,
+                "second": 0 < at < self.names,
+                "last": at == self.names - 1,
+            }
+            found.append(" ".join(name for name, holds in names.items() if holds))
+        return found
 
     @property
     def quiet(self) -> frozenset[int]:

@@ -18,7 +18,10 @@ from modescope.report.tables import Column, Table, Value, column
 
 
 class Text(NamedTuple):
-    """What is said of a table or a figure. `alt` says what a figure shows to those who cannot see it."""
+    """What is said of a table or a figure. `alt` says what a figure shows to those who cannot see it.
+
+    A page shows what is `folded` on demand.
+    """
 
     name: str
     title: str = ""
@@ -26,6 +29,7 @@ class Text(NamedTuple):
     alt: str = ""
     columns: tuple[Column, ...] = ()
     spell_groups: bool = True
+    folded: bool = False
 
     def table(
         self,
@@ -40,16 +44,19 @@ class Text(NamedTuple):
             for column in (*self.columns, *more)
             if "Inception" not in column.group or any(row.get(column.key) is not None for row in rows)
         ]
-        return Table(self.name, self.title, shown, rows, self.caption, facts, notes, self.spell_groups)
+        return Table(self.name, self.title, shown, rows, self.caption, facts, notes, self.spell_groups, self.folded)
 
     def chart(self, draw: Callable[[Figure], None], height: float) -> Picture:
         """A figure WIDTH x height inches large, drawn by `draw`."""
-        return Picture(self.name, self.title, self.caption, self.alt, figures.render(draw, WIDTH, height))
+        return self.picture(figures.render(draw, WIDTH, height))
 
     def sheet(self, cells: Mapping[str, Sequence[NDArray[np.uint8]]], columns: Sequence[str]) -> Picture:
         """Images in rows by label, see `image_sheet`."""
-        png = figures.image_sheet(list(cells.values()), list(cells), columns)
-        return Picture(self.name, self.title, self.caption, self.alt, png)
+        return self.picture(figures.image_sheet(list(cells.values()), list(cells), columns))
+
+    def picture(self, png: bytes) -> Picture:
+        """The figure of it."""
+        return Picture(self.name, self.title, self.caption, self.alt, png, self.folded)
 
 
 class Texts:
@@ -62,9 +69,9 @@ class Texts:
         entry = dict(_read(self.file)[name])
         columns = [column(key, **(changes or {})) for key, changes in entry.pop("columns", {}).items()]
         shown = tuple(replace(column, title=column.title.format(**values)) for column in columns)
-        spell_groups = entry.pop("spell_groups", True)
+        flags = {flag: entry.pop(flag) for flag in ("spell_groups", "folded") if flag in entry}
         said = {part: text.format(**values).strip() for part, text in entry.items()}
-        return Text(name, **said, columns=shown, spell_groups=spell_groups)
+        return Text(name, **said, columns=shown, **flags)
 
     def finding(self, name: str, **values: object) -> Finding:
         """A finding: its sentences are filled as a caption is."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from modescope.config import Params
+from modescope.config.studies import STUDIES
 from modescope.report.figures import Picture
-from modescope.report.page import Finding, Page, Section
+from modescope.report.page import PAGE, PROFILE, RUNS, Finding, Page, RunFiles, Section
 from modescope.report.results import Folders, Reader, Results, distinct
 from modescope.report.tables import Table
 
@@ -43,21 +44,28 @@ class Study:
 
     def section(self, results: Results) -> Section:
         """All that its page holds."""
-        return Section(self.name, self.title, self.findings(results), self.content(results), self.note(results))
+        metrics_file = results.folders.metrics_file
+        runs = [RunFiles.of(run, metrics_file(run.study, run.name)) for run in results.runs.values()]
+        found, content = self.findings(results), self.content(results)
+        return Section(self.name, self.title, found, content, self.note(results), runs=runs)
 
     def page(self, results: Results) -> Page:
         """Header and section; all of it depends on `results` alone."""
         infos = [found.info for found in results.runs.values()]
         facts = {
             "data": [info["data"]["name"] for info in infos],
-            "profile": [results.profile],
-            "runs": [str(len(infos))],
+            PROFILE: [results.profile],
+            RUNS: [str(len(infos))],
             "device": [info["device"] for info in infos],
             "precision": [info["precision"] for info in infos],
             "torch": [info["versions"]["torch"] for info in infos],
         }
         header = [(name, distinct(values)) for name, values in facts.items()]
-        return Page("Modescope", LEAD, header, [self.section(results)])
+        others = (
+            (question[0].upper() + question[1:], f"../{name}/{PAGE}" if name != self.name else "")
+            for name, question in STUDIES.items()
+        )
+        return Page(self.title, "", header, [self.section(results)], [("Overview", f"../{PAGE}"), *others])
 
 
 LEAD = (

@@ -203,12 +203,12 @@ def test_a_small_profile_fills_every_table(tmp_path):
     assert [item.name for item in section.content] == [
         *(
             "two_stage_summary",
+            "consistency_fid",
             "two_stage",
             "dcgan",
             "architectures",
             "figure11",
             "adapter_starts",
-            "consistency_fid",
             "confusion",
             "class_consistency",
         ),

@@ -15,11 +15,11 @@ def content(results: TwoStageRows) -> list[Table | Picture]:
     """Scores and architectures, then consistency, gradients, priors, the hybrid and training."""
     return [
         tables.summary(results),
+        figures.consistency_against_fid(results),
         tables.scores(results),
         *architectures(results),
         figures.samples(results),
         *figures.adapter_starts(results),
-        figures.consistency_against_fid(results),
         figures.confusion(results),
         tables.class_consistency(results),
         figures.gradients(results),
