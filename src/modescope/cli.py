@@ -4,12 +4,11 @@ Heavy imports happen inside the commands.
 """
 
 import json
-import math
 import subprocess
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -138,6 +137,7 @@ def sample(
         print(f"models/ has no {run}: this is the released one ({of}), see {folder}/README.md")
 
     from modescope.evaluation.loaders import load_sampler
+    from modescope.export.samples import save_arrays, save_sheet, wanted_labels
 
     sampler = load_sampler(folder)
     columns = sampler.num_classes if grid and label is None else None
@@ -252,43 +252,6 @@ def bench(context: typer.Context) -> None:
     if not Path("benchmarks/bench.py").exists():
         raise UserError("no benchmarks/ here: `modescope bench` runs in the root of Modescope's repository")
     raise typer.Exit(subprocess.run([sys.executable, "-m", "benchmarks.bench", *context.args]).returncode)
-
-
-def wanted_labels(count: int, label: int | None, columns: int | None) -> Any:
-    """Labels (count,) int64 for a sampler: all `label`, or one class per column; None for the run's own."""
-    import torch
-
-    if label is not None:
-        return torch.full((count,), label)
-    return None if columns is None else torch.arange(count) % columns
-
-
-def save_arrays(drawn: Any, path: Path) -> None:
-    """`images` (N, C, H, W) uint8 and, where the run has them, `labels` (N,) int64."""
-    import numpy as np
-
-    from modescope.files import atomic_path
-
-    arrays = {"images": drawn.images.cpu().numpy()}
-    if drawn.labels is not None:
-        arrays["labels"] = drawn.labels.cpu().numpy()
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **arrays)
-
-
-def save_sheet(drawn: Any, path: Path, columns: int | None = None) -> None:
-    """All images on one sheet of so many columns, or a nearly square one; a single image without a border."""
-    import PIL.Image
-
-    from modescope.files import atomic_path
-    from modescope.pictures import grid
-
-    count = len(drawn.images)
-    sheet = grid(
-        drawn.images.cpu(), columns=columns or math.ceil(math.sqrt(count)), padding=2 if count > 1 else 0
-    ).numpy()
-    with atomic_path(path) as temporary:
-        PIL.Image.fromarray(sheet[..., 0] if sheet.shape[2] == 1 else sheet).save(temporary, format="PNG")
 
 
 if __name__ == "__main__":

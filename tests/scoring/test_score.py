@@ -14,6 +14,7 @@ from modescope.errors import UserError
 from modescope.evaluation.extractors import load_extractors
 from modescope.evaluation.loaders import load_sampler
 from modescope.evaluation.reference import build_reference, save_reference
+from modescope.export.samples import save_arrays
 from modescope.files import read_json, write_json
 from modescope.mlflow.record import read_record
 from modescope.models.classifiers import build_classifier
@@ -75,7 +76,7 @@ def score(path, capsys, **options) -> dict:
 
 
 def save_samples(run: Path, file: str, count: int = EVALUATION["num_samples"]) -> None:
-    cli.save_arrays(load_sampler(run).sample(count, load_params().evaluation.seed), Path(file))
+    save_arrays(load_sampler(run).sample(count, load_params().evaluation.seed), Path(file))
 
 
 def noise(count: int, **options) -> np.ndarray:
