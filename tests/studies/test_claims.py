@@ -152,6 +152,10 @@ FLIPS = {
             "0 are more class-consistent and 31 less, 0 have a lower FID",
         ),
     ],
+    ("two-stage", "Guidance against none"): [
+        (guided(class_consistency=1.0, recall=0.9), "more class-consistent and 0 less, "),
+        (guided(class_consistency=0.0, recall=0.0), "0 are more class-consistent and "),
+    ],
     ("two-stage", "Guide against judge"): [
         (guided(class_consistency=0.1, guide_consistency=0.9), "In 31 of 31 guided rows the guide sees more"),
         (

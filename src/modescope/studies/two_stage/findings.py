@@ -1,6 +1,6 @@
 """What studies 1b and 2 found: the numbers that fill the sentences of texts.yaml."""
 
-from modescope.report.claims import CONSISTENCY, FID, Claim, Metric, grouped
+from modescope.report.claims import CONSISTENCY, FID, RECALL, Claim, Metric, grouped
 from modescope.report.page import Finding
 from modescope.report.wording import listing, span
 from modescope.studies.two_stage.rows import HYBRID, STAGE1, TEXTS, Row, TwoStageRows
@@ -13,7 +13,9 @@ JUDGES_VIEW = Metric("class_consistency", "the judge's view", lower=False, kind=
 
 def findings(results: TwoStageRows) -> list[Finding]:
     """Whether guidance helps, what that says of the report's claim and its reason; then the priors and the hybrid."""
-    found = [_guidance, _fooled, _claim, _gradients] if results.guided else []
+    found = [_guidance] if results.guided else []
+    found += [_controls] if results.controlled else []
+    found += [_fooled, _claim, _gradients] if results.guided else []
     found += [_priors] if len(results.placements()) > 1 else []
     return [find(results) for find in (*found, _hybrid)]
 
@@ -58,6 +60,21 @@ def _seeds(results: TwoStageRows) -> str:
         parts.append(listing(texts))
     seeds = f"With more than one seed: {'; '.join(parts)}. All other rows have one."
     return seeds if parts else "Every row has one seed."
+
+
+def _controls(results: TwoStageRows) -> Finding:
+    """Guided rows against stage 2 without a guide: class consistency, and recall, by which modes are counted."""
+
+    def scores(row: Row) -> str:
+        return f"{CONSISTENCY.text(row.run)} at FID {FID.text(row.run)} and recall {RECALL.text(row.run)}"
+
+    parts, pairs = [], []
+    for control, rows in results.controlled:
+        best = [max(group, key=lambda row: CONSISTENCY.value(row.run)) for group in _groups(rows).values()]
+        parts.append(f"{control.name} {scores(control)}, {', '.join(f'{row.title} {scores(row)}' for row in best)}")
+        pairs += [(row.run, control.run, results.floor) for row in rows]
+    consistent, recall = Claim(CONSISTENCY, pairs), Claim(RECALL, pairs)
+    return TEXTS.finding("controls", total=len(pairs), consistent=consistent, recall=recall, rows="; ".join(parts))
 
 
 def _trained(row: Row) -> str:
@@ -120,11 +137,12 @@ def _gradients(results: TwoStageRows) -> Finding:
 
 
 def _priors(results: TwoStageRows) -> Finding:
-    """Class consistency and FID of every prior, at stage 1 and after stage 2."""
+    """Class consistency, FID and recall of every prior, at stage 1 and after stage 2."""
     parts = []
     for prior, rows in results.placements().items():
         shown = [
-            f"{CONSISTENCY.text(row.run) + ', ' if row.has_classes else ''}{FID.text(row.run)} ({row.name})"
+            f"{CONSISTENCY.text(row.run) + ', ' if row.has_classes else ''}{FID.text(row.run)}, {RECALL.text(row.run)} "
+            f"({row.name})"
             for row in rows
         ]
         parts.append(f"{prior} {', then '.join(shown)}")

@@ -148,6 +148,17 @@ class TwoStageRows(Results):
         """The rows that a class loss steers."""
         return [row for row in self.stage2_rows if row.is_guided]
 
+    @property
+    def controlled(self) -> list[tuple[Row, list[Row]]]:
+        """Every unguided stage 2 with the guided ones of its start, seed, batch size and n_gen."""
+
+        def alike(row: Row) -> tuple:
+            return row.start, row.settings.seed, row.settings.batch_size, row.stage2.n_gen
+
+        controls = [row for row in self.stage2_rows if not row.is_guided]
+        pairs = [(control, [row for row in self.guided if alike(row) == alike(control)]) for control in controls]
+        return [(control, rows) for control, rows in pairs if rows]
+
     @cached_property
     def representatives(self) -> dict[str, Row]:
         """Of every architecture the row nearest to the top of params.yaml, after the stage 1 of the first."""
