@@ -1,14 +1,22 @@
 """The page: self-contained, repeatable, and its findings follow from the numbers."""
 
+import base64
+import io
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
 
+from collisions import collisions
 from made_up import build_project
 from modescope.errors import UserError
+from modescope.report import figures
 from modescope.report.figures import Picture
 from modescope.report.page import Finding, Page, Section, to_html, write_overview, write_study
 from modescope.report.tables import Column, Table
@@ -38,8 +46,35 @@ def project(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def pages(project):
-    return {name: study.page(project.read(name)) for name, study in STUDIES.items()}
+def collided():
+    """What collides in the figures of `pages`."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def pages(project, collided):
+    def watched(draw, width, height):
+        drawn = []
+        png = render(lambda figure: drawn.append(figure) or draw(figure), width, height)
+        collided.extend(collisions(drawn[0]))
+        return png
+
+    render = figures.render
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "render", watched)
+        return {name: study.page(project.read(name)) for name, study in STUDIES.items()}
+
+
+def test_no_text_of_a_figure_collides(pages, collided):
+    assert collided == []
+
+
+def test_colliding_text_is_seen():
+    figure = Figure(figsize=(4, 4))
+    FigureCanvasAgg(figure)
+    for x, name in ((0.3, "one"), (0.32, "two"), (0.99, "beyond the edge")):
+        figure.text(x, 0.5, name)
+    assert [found.split(" ")[0] for found in collisions(figure)] == ["one", "beyond"]
 
 
 class Links(HTMLParser):
@@ -59,6 +94,17 @@ def parsed(html):
     links = Links()
     links.feed(html)
     return links
+
+
+def test_a_large_sheet_has_fewer_colours_on_the_page(tmp_path):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (500, 500, 3), dtype=np.uint8))
+    noise.save(tmp_path / "noise.png")
+    png = (tmp_path / "noise.png").read_bytes()
+    assert len(png) > figures.LARGE
+    inside = base64.b64decode(replace(PICTURE, png=png).data_uri.removeprefix("data:image/png;base64,"))
+    with Image.open(io.BytesIO(inside)) as shown:
+        assert shown.size == noise.size and len(shown.convert("RGB").getcolors()) <= 256
+    assert len(inside) < len(png) / 2
 
 
 def test_page_shows_everything_escaped():
@@ -122,7 +168,7 @@ def test_two_clicks_lead_from_the_overview_to_every_table_and_run(reports, proje
     assert tables and tables <= set(addresses) and "../index.html" in addresses
     for name, run in project.read(study).runs.items():
         assert f"tags.key = &#39;{run.info['key']}&#39;" in html or f"tags.key = '{run.info['key']}'" in html
-        assert str(Path("../..") / project.folders.metrics_file(run.study, name)) in addresses
+        assert f"../../metrics/{run.study}/{name}.json" in addresses
     samples = [address for address in addresses if "/samples/" in address]
     assert len(samples) == sum((run.folder / "samples").is_dir() for run in project.read(study).runs.values())
 
@@ -210,6 +256,7 @@ def test_same_inputs_give_the_same_bytes(pages, project, tmp_path):
                     "architectures",
                     "dcgan",
                     "figure11",
+                    "most_consistent",
                     "adapter_starts",
                     "consistency_fid",
                     "confusion",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Literal
 
 import matplotlib
 import numpy as np
@@ -22,6 +23,8 @@ from PIL import Image
 STYLE = yaml.safe_load(Path(__file__).with_name("style.yaml").read_text(encoding="utf-8"))
 INK, SOFT_INK, SHADE = STYLE["text.color"], STYLE["axes.edgecolor"], "#d8dde3"
 DPI, WIDTH = 160, 9.0  # dots per inch; inches
+LARGE = 600_000  # bytes of a PNG
+DECADES = 30  # the largest over the smallest value from which on an axis is logarithmic
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,18 @@ class Picture:
 
     @property
     def data_uri(self) -> str:
-        """For an `img` element."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode()
+        """For an `img` element. A large sheet has 256 colours there and all in its file: a page stays small."""
+        png = self.png if len(self.png) <= LARGE else _with_palette(self.png)
+        return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def _with_palette(png: bytes) -> bytes:
+    """A PNG with its 256 colours that stand for all best, not dithered."""
+    with Image.open(io.BytesIO(png)) as picture:
+        few = picture.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    small = io.BytesIO()
+    few.save(small, format="png", optimize=True)
+    return small.getvalue()
 
 
 def render(draw: Callable[[Figure], None], width: float, height: float) -> bytes:
@@ -90,6 +103,16 @@ def render(draw: Callable[[Figure], None], width: float, height: float) -> bytes
     picture = io.BytesIO()
     Image.fromarray(opaque).save(picture, format="png", optimize=True)
     return picture.getvalue()
+
+
+def log_where_decades(axes: Axes, values: Sequence[float], axis: Literal["x", "y"] = "y") -> bool:
+    """Make an axis logarithmic where positive values span decades, and return whether they do."""
+    spans = min(values) > 0 and max(values) > DECADES * min(values)
+    if spans:
+        axes.set(**{f"{axis}scale": "log"})
+        getattr(axes, f"{axis}axis").set_major_formatter("{x:g}")
+        getattr(axes, f"{axis}axis").set_minor_formatter("")
+    return spans
 
 
 def legend_above(figure: Figure, looks: Sequence[Look], target: str | None = None) -> None:
@@ -119,7 +142,8 @@ def points_against(axes: Axes, series: Sequence[Series], ticks: Mapping[float, s
             axes.errorbar(x, y, yerr=spread, color=look.colour, **marks)
     axes.set_xticks(list(ticks), list(ticks.values()), fontsize=8)
     highest = max(y + (spread or 0) for line in series for y, spread in zip(line.y, line.spread, strict=True))
-    axes.set_ylim(0, 1.08 * highest)
+    if not log_where_decades(axes, [y for line in series if line.look != FLOOR for y in line.y]):
+        axes.set_ylim(0, 1.08 * highest)
     axes.margins(x=0.06)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)

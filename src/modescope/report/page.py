@@ -1,5 +1,6 @@
 """A page of the report: one HTML file that needs nothing else, and what lies beside it."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from markupsafe import Markup, escape
 
 from modescope.files import atomic_path, read_json, write_json
 from modescope.report.figures import Picture
-from modescope.report.results import Run, distinct
+from modescope.report.results import Folders, Run, distinct
 from modescope.report.tables import Table, to_csv, to_markdown
 from modescope.runs.folder import CURVES_FILE, RUN_FILE
 
@@ -39,11 +40,12 @@ class RunFiles:
     files: Mapping[str, str]
 
     @classmethod
-    def of(cls, run: Run, metrics: Path) -> "RunFiles":
-        """Those that exist, of a run whose metrics file is `metrics`."""
+    def of(cls, run: Run, folders: Folders, page: Path) -> "RunFiles":
+        """Those that exist, as addresses from a page in the folder `page`."""
         files = {"samples": max((run.folder / "samples").glob("*.png"), default=Path())}
-        files |= {"curves": run.folder / CURVES_FILE, "run": run.folder / RUN_FILE, "metrics": metrics}
-        found = {label: str(Path("../..") / file) for label, file in files.items() if file.is_file()}
+        files |= {"curves": run.folder / CURVES_FILE, "run": run.folder / RUN_FILE}
+        files |= {"metrics": folders.metrics_file(run.study, run.name)}
+        found = {label: os.path.relpath(file, page) for label, file in files.items() if file.is_file()}
         return cls(run.name, run.info["key"], found)
 
 

@@ -34,6 +34,10 @@ class Folders:
         """A run's metrics."""
         return self.metrics / study / f"{run}.json"
 
+    def page(self, study: str) -> Path:
+        """Where a study's page lies."""
+        return self.metrics.parent / "reports" / study
+
 
 @dataclass(frozen=True)
 class Run:

@@ -44,8 +44,8 @@ class Study:
 
     def section(self, results: Results) -> Section:
         """All that its page holds."""
-        metrics_file = results.folders.metrics_file
-        runs = [RunFiles.of(run, metrics_file(run.study, run.name)) for run in results.runs.values()]
+        folders = results.folders
+        runs = [RunFiles.of(run, folders, folders.page(self.name)) for run in results.runs.values()]
         found, content = self.findings(results), self.content(results)
         return Section(self.name, self.title, found, content, self.note(results), runs=runs)
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.projections.polar import PolarAxes
 
-from modescope.report.figures import INK, Look, Picture, legend_above
+from modescope.report.figures import INK, Look, Picture, legend_above, log_where_decades
 from modescope.report.trainings import curve, curve_grid, curve_panel
 from modescope.studies.cgan.rows import CRITIC, LABELLED, MODES, TEXTS, UNLABELLED, CganRows, Extractor, Row, extractors
 
@@ -109,6 +109,7 @@ def _bars(
     """A bar for each look with its value above; those at a `place` leave room for others beside them."""
     alone, error = place is None, {"elinewidth": 1, "capsize": 2.5, "ecolor": INK}
     places, colours = np.arange(len(looks)) + (place or 0), [look.colour for look in looks]
+    log_where_decades(axes, heights)
     drawn = axes.bar(places, heights, 0.7 if alone else 0.38, color=colours, yerr=spreads, error_kw=error)
     texts = [f"{height:,.{digits}f}" for height in heights]
     axes.bar_label(drawn, texts, padding=2, fontsize=6.5, rotation=0 if alone else 90)

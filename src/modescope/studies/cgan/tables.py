@@ -40,7 +40,7 @@ def glance(results: CganRows) -> Table:
     if best:
         rows.append(cells(best.run, [LABELLED]) | {"row": f"{best.name} ({best.config.loss})"})
     rows.append(shared.floor_row("row", cells(results.floor, modes)))
-    columns = [Column(f"fid/{mode}", MODES[mode].label, "judge's FID ↓", digits=3) for mode in modes]
+    columns = [Column(f"fid/{mode}", MODES[mode].label, "FID ↓, judge", digits=3) for mode in modes]
     columns += [replace(PERCENT, group="")] if LABELLED in modes else []
     text = TEXTS(GLANCE, note=" Of our rows the most consistent one." if best else "")
     return text.table(rows, {"profile": results.profile}, [*columns, column("seconds", group="")])

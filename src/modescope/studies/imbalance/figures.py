@@ -19,7 +19,7 @@ SHOWN_IMAGES, IMAGE_COLUMNS = 16, 4
 PREVIEW_STRIDE = 4  # of 64 preview images, as a mixture's are sorted by component; with labels classes come in turn
 SHOWN_PAIRS = 20
 FIGURES = {"gan": "figure1_gan", "vae": "figure2_vae"}
-SCORES = {"is": ("Inception score", "IS (higher is better)"), "fid": ("Fréchet distance", "FID (lower is better)")}
+SCORES = {"is": ("Inception score", "IS ↑"), "fid": ("Fréchet distance", "FID ↓")}
 CURVES = {
     "gan": {
         "train/d_loss": Look("GAN: discriminator", "#56b4e9", ""),
@@ -89,14 +89,15 @@ def recall_of_classes(results: ImbalanceRows) -> Picture:
                 look, recalls = LOOKS[model], results.run(model, name).values["recall_of_class"]
                 axes.plot(counts, recalls, color=look.colour, marker=look.marker, linestyle=look.line, markersize=5)
             axes.set_xscale("log")
-            axes.set_xticks(counts[::3], [f"{count:,}" for count in counts[::3]])
+            names = [f"{name}  {count:,}" for name, count in zip(results.classes, counts, strict=True)]
+            axes.set_xticks(counts, names, rotation=90, fontsize=7.5)
             axes.minorticks_off()
             axes.set_title(f"{name}, IR {split.ratio:.1f}")
-            axes.set_xlabel("training images of the class")
+            axes.set_xlabel("class and its training images")
         panels[0].set_ylabel("recall of the class")
         legend_above(figure, [LOOKS[model] for model in results.shown.values()])
 
-    return TEXTS("recall_of_classes").chart(draw, 3.4)
+    return TEXTS("recall_of_classes").chart(draw, 3.8)
 
 
 def samples(results: ImbalanceRows) -> Picture:

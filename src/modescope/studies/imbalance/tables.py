@@ -17,7 +17,9 @@ def summary(results: ImbalanceRows) -> Table:
     shown = results.shown.items()
     columns = [
         Column(f"{metric.key}/{model}", label, group, digits=3)
-        for metric, group in zip(COMPARED, ("judge's FID ↓", "TV of class shares ↓", "recall ↑"), strict=True)
+        for metric, group in zip(
+            COMPARED, ("FID ↓, judge", "TV of class shares ↓, judge", "recall ↑, judge"), strict=True
+        )
         for label, model in shown
     ]
     rows = [

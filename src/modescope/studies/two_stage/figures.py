@@ -1,6 +1,6 @@
 """Study 2's figures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from modescope.pictures import mosaic
 from modescope.report.claims import CONSISTENCY
-from modescope.report.figures import INK, Look, Picture, label_points, legend_above
+from modescope.report.figures import INK, Look, Picture, label_points, legend_above, log_where_decades
 from modescope.report.trainings import curve_grid, curve_panel, previews
 from modescope.report.wording import span
 from modescope.studies.two_stage.rows import ADVERSARIAL, CLASS, COSINE, LOOKS, STAGE1, TEXTS, WHOLE, Row, TwoStageRows
@@ -30,8 +30,14 @@ GRADIENTS = {
 
 def samples(results: TwoStageRows) -> Picture:
     """Figure 11: the last previews of stage 1 and of every architecture, sorted by intended class."""
-    rows = {row.title: _by_class(results, row) for row in results.representatives.values()}
-    return TEXTS("figure11").sheet(rows, results.floor.classes)
+    return _sheet(results, "figure11", results.representatives.values())
+
+
+def most_consistent(results: TwoStageRows) -> list[Picture]:
+    """The same of the most consistent rows that are no representatives, under their stages 1; none without such."""
+    rows = [row for row in results.most_consistent if row not in results.representatives.values()]
+    starts = [row for row in results.stage1_rows if row.name in {other.start for other in rows}]
+    return [_sheet(results, "most_consistent", [*starts, *rows])] if rows else []
 
 
 def adapter_starts(results: TwoStageRows) -> list[Picture]:
@@ -59,8 +65,9 @@ def consistency_against_fid(results: TwoStageRows) -> Picture:
             face = "white" if row.stage2 is None else look.colour
             axes.plot(x, y, look.marker, color=look.colour, markerfacecolor=face, markersize=7, clip_on=False)
         axes.axhline(100 / len(results.floor.classes), color=CHANCE.colour, linewidth=1, linestyle=CHANCE.line)
-        axes.set_xlabel("FID of the judge's features (lower is better)")
-        axes.set_ylabel("class consistency, % (higher is better)")
+        log_where_decades(axes, [x for x, _ in points], "x")
+        axes.set_xlabel("FID ↓, judge")
+        axes.set_ylabel("class consistency, % ↑, judge")
         axes.margins(0.08, 0.1)
         axes.set_ylim(bottom=0)
         legend_above(figure, [*(LOOKS[group] for group in results.representatives), CHANCE])
@@ -127,6 +134,10 @@ def curves(results: TwoStageRows) -> Picture:
         legend_above(figure, [DISCRIMINATOR, GENERATOR, GUIDANCE])
 
     return TEXTS("curves_two_stage").chart(draw, 4.9)
+
+
+def _sheet(results: TwoStageRows, name: str, rows: Iterable[Row]) -> Picture:
+    return TEXTS(name).sheet({row.title: _by_class(results, row) for row in rows}, results.floor.classes)
 
 
 def _by_class(results: TwoStageRows, row: Row, step: int | None = None) -> list[NDArray[np.uint8]]:

@@ -19,6 +19,7 @@ def content(results: TwoStageRows) -> list[Table | Picture]:
         tables.scores(results),
         *architectures(results),
         figures.samples(results),
+        *figures.most_consistent(results),
         *figures.adapter_starts(results),
         figures.confusion(results),
         tables.class_consistency(results),

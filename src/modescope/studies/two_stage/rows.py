@@ -172,6 +172,12 @@ class TwoStageRows(Results):
         start = next(iter(chosen.values())).start
         return {STAGE1: next(row for row in self.stage1_rows if row.name == start), **chosen}
 
+    @property
+    def most_consistent(self) -> list[Row]:
+        """Of every architecture the guided row whose images the judge sees most often as asked."""
+        groups = grouped(self.guided, lambda row: row.group)
+        return [max(rows, key=lambda row: row.values["class_consistency"]) for rows in groups.values()]
+
     def placements(self) -> dict[str, list[Row]]:
         """Prior -> its first stage 1, and rows from there that differ from the last representative in it alone."""
         *_, last = self.representatives.values()

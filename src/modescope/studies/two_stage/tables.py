@@ -27,12 +27,7 @@ def glance(results: TwoStageRows) -> Table:
 def _summary_rows(results: TwoStageRows) -> list[Mapping[str, Value]]:
     """Of every architecture the row that stands for it and the most consistent one, under the stage 1 of each."""
     chosen = results.representatives
-    best = [
-        max(rows, key=lambda row: row.values["class_consistency"])
-        for group in chosen
-        if (rows := [row for row in results.guided if row.group == group])
-    ]
-    names = {name for row in (*chosen.values(), *best) for name in (row.name, row.start)}
+    names = {name for row in (*chosen.values(), *results.most_consistent) for name in (row.name, row.start)}
     rows = [_row(row) | row.run.cells for row in results.rows if row.name in names]
     cells = results.floor.cells | results.floor_consistency | {"run": f"{results.floor.name} {shared.JUDGE}"}
     return [*rows, shared.floor_row("group", cells)]
