@@ -170,7 +170,8 @@ def write_overview(lead: str, studies: Sequence[Path], file: Path) -> None:
 
     Raises UserError if one has no page yet.
     """
-    summaries = {folder.name: read_json(folder / FINDINGS) for folder in studies}
+    wanted = {"title": str, "facts": dict, "findings": list, "image": dict}
+    summaries = {folder.name: read_json(folder / FINDINGS, **wanted) for folder in studies}
     sections = []
     for name, told in summaries.items():
         found, image = [Finding(**one) for one in told["findings"]], dict(told["image"])
