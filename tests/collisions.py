@@ -11,8 +11,10 @@ SLACK = 1.5  # pixels
 
 
 def collisions(figure: Figure) -> list[str]:
-    """One line for every pair of upright texts that overlap, and for every text beyond the edge."""
-    figure.canvas.draw()
+    """One line for every pair of upright texts that overlap, and for every text beyond the edge.
+
+    The figure was drawn: a second time, without its style, its ticks would have other sizes.
+    """
     undrawn = set(_undrawn(figure))
     texts = [text for text in figure.findobj(Text) if text.get_visible() and text not in undrawn]
     # An annotation's own extent includes its line; of a slanted text the box says little.

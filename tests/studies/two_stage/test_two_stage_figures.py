@@ -57,7 +57,7 @@ def test_figure_11_sorts_images_by_intended_class(results, monkeypatch):
 
 def test_the_most_consistent_rows_stand_under_their_stages_1(results, monkeypatch):
     monkeypatch.setattr(report_figures, "image_sheet", lambda cells, rows, columns: rows)
-    ((picture,),) = [figures.most_consistent(results)]
+    (picture,) = figures.most_consistent(results)
     best = [max(rows, key=lambda row: row.values["class_consistency"]) for rows in architectures(results).values()]
     new = [row for row in best if row not in results.representatives.values()]
     assert new and picture.png[-len(new) :] == [row.title for row in new]
