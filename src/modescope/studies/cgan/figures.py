@@ -38,7 +38,7 @@ def benchmark(results: CganRows) -> Picture:
         _bars(seconds, looks, _of(values, "seconds"), digits=0)
         _loss_curves(losses, rows)
         _bars(consistent, looks, [100 * value for value in _of(values, "class_consistency")], digits=1)
-        consistent.set_ylim(0, 110)
+        consistent.set(yscale="linear", ylim=(0, 110))
         _radar(radar, looks, _qualities(values, of))
         titles = ("FID ↓", "KID ↓", "Training time ↓", "Generator loss, smoothed", "Class consistency ↑", "Overview")
         for axes, title in zip(panels, titles, strict=True):
@@ -65,6 +65,7 @@ def labels_gain(results: CganRows) -> Picture:
             _bars(fid, looks, _of(found, of.fid), None, place, of.digits)
             _bars(kid, looks, _of(found, f"{of.kid}_mean"), _of(found, f"{of.kid}_std"), place, 4)
         _bars(gain, [Look(name, INK) for name in names], gains, digits=0)
+        gain.set_yscale("linear")
         gain.axhline(0, color=INK, linewidth=1)
         gain.margins(y=0.15)
         for axes, title in {fid: "FID ↓", kid: "KID ↓", gain: "FID lower with labels by"}.items():
