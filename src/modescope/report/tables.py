@@ -11,9 +11,10 @@ from typing import Any, Self
 
 import yaml
 
+from modescope.report.wording import decimals
+
 Value = str | int | float | None
 ABSENT = "–"
-PRECISION = 4  # significant digits printed, where a column has the decimals for them
 SETTING, REPORTED = "setting", "reported"  # groups of columns, the latter before the extractor's name
 NAMES = ("row", "model", "run", "loss", "images", "metric")  # columns that name what a row shows
 LONG = 40  # characters, of a cell that is broken into lines
@@ -24,7 +25,7 @@ COLLAPSED = " †"  # after the name of a row whose samples became one image whi
 class Column:
     """One column. `key` finds the value in a row and heads the CSV; `title` and `group` head the printed table.
 
-    `digits` are the decimals printed, fewer where they would exceed PRECISION; `scale` multiplies what is printed (100
+    `digits` are the decimals printed, fewer where they would exceed four digits; `scale` multiplies what is printed (100
     for percent) and `spread` names the row's value printed after ±. The CSV holds unscaled values with six significant
     digits.
     """
@@ -43,14 +44,9 @@ class Column:
             return ABSENT
         if isinstance(value, str):
             return value
-        digits = self._decimals(value)
+        digits = decimals(value * self.scale, self.digits)
         text = f"{value:,}" if isinstance(value, int) else self._printed(value, digits)
         return text if spread is None else f"{text} ± {self._printed(spread, digits)}"
-
-    def _decimals(self, value: float) -> int:
-        """Those of the column, or as many as four significant digits leave."""
-        before = len(str(int(abs(value * self.scale))))
-        return min(self.digits, max(0, PRECISION - before))
 
     def _printed(self, value: float, digits: int) -> str:
         return f"{round(value * self.scale, digits) + 0.0:,.{digits}f}"  # + 0.0: no -0.00

@@ -9,6 +9,7 @@ from matplotlib.projections.polar import PolarAxes
 
 from modescope.report.figures import INK, Look, Picture, legend_above, log_where_decades
 from modescope.report.trainings import curve, curve_grid, curve_panel
+from modescope.report.wording import decimals
 from modescope.studies.cgan.rows import CRITIC, LABELLED, MODES, TEXTS, UNLABELLED, CganRows, Extractor, Row, extractors
 
 BEST = Look("lowest FID", INK, "", "--")
@@ -112,7 +113,7 @@ def _bars(
     places, colours = np.arange(len(looks)) + (place or 0), [look.colour for look in looks]
     log_where_decades(axes, heights)
     drawn = axes.bar(places, heights, 0.7 if alone else 0.38, color=colours, yerr=spreads, error_kw=error)
-    texts = [f"{height:,.{digits}f}" for height in heights]
+    texts = [f"{height:,.{decimals(height, digits)}f}" for height in heights]
     axes.bar_label(drawn, texts, padding=2, fontsize=6.5, rotation=0 if alone else 90)
     turned = {"fontsize": 7, "rotation": 25, "ha": "right", "rotation_mode": "anchor"}
     axes.set_xticks(range(len(looks)), [look.label for look in looks], **turned)
