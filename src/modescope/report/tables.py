@@ -25,7 +25,7 @@ COLLAPSED = " †"  # after the name of a row whose samples became one image whi
 class Column:
     """One column. `key` finds the value in a row and heads the CSV; `title` and `group` head the printed table.
 
-    `digits` are the decimals printed, fewer where they would exceed four digits; `scale` multiplies what is printed (100
+    `digits` are the decimals printed, of four digits at most; `scale` multiplies what is printed (100
     for percent) and `spread` names the row's value printed after ±. The CSV holds unscaled values with six significant
     digits.
     """

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 
-
 PRECISION = 4  # significant digits printed
 
 
