@@ -195,9 +195,14 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float]], names: Seque
 def image_sheet(
     cells: Sequence[Sequence[NDArray[np.uint8]]], rows: Sequence[str], columns: Sequence[str], scale: int = 2
 ) -> bytes:
-    """Pictures (H, W) or (H, W, 3) uint8, all of one size, as a labelled sheet; a pixel becomes `scale` x `scale`."""
+    """Pictures (H, W) or (H, W, 3) uint8, all of one size, as a labelled sheet.
+
+    A pixel becomes `scale` x `scale`, more where a column's title needs the room.
+    """
+    gap, letter = 14, 13  # pixels, the latter for a letter of a title
+    scale = max(scale, -(-(letter * max(map(len, columns)) - gap) // cells[0][0].shape[1]))
     cell_height, cell_width = (side * scale for side in cells[0][0].shape[:2])
-    left, top, gap = 30 + 13 * max(map(len, rows)), 44 if any(columns) else 4, 14
+    left, top = 30 + letter * max(map(len, rows)), 44 if any(columns) else 4
     width = left + len(cells[0]) * (cell_width + gap)
     height = top + len(cells) * (cell_height + gap)
 

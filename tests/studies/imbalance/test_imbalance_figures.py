@@ -50,6 +50,12 @@ def test_image_sheet_keeps_every_pixel():
             assert np.array_equal(sheet[y : y + 12 : 2, x : x + 16 : 2], cells[row][column])
 
 
+def test_small_images_grow_until_the_titles_of_their_columns_fit():
+    cells = [[np.zeros((8, 17, 3), np.uint8)] * 2]
+    narrow, wide = (opened(image_sheet(cells, ["row"], titles)).size for titles in (["a", "b"], ["automobile"] * 2))
+    assert wide[0] - narrow[0] >= 2 * (13 * 10 - 2 * 17 - 14)
+
+
 def test_points_against_joins_only_what_is_connected():
     axes = Figure().subplots()
     series = [Series(RED, [3.0, 1.0, 2.0], [5.0, 9.0, 4.0], [None, 3.0, None], [True, False, True])]
