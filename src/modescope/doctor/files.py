@@ -12,12 +12,11 @@ import yaml
 
 from modescope.doctor.commits import holds
 from modescope.doctor.finding import Finding, leftover
-from modescope.files import SCRATCH, atomic_path, put_aside
+from modescope.files import OUTPUT_FOLDERS, SCRATCH, atomic_path, put_aside
 from modescope.runs.folder import CHECKPOINT_FILE, WORK_FOLDERS, check_parts
 from modescope.runs.git import git
 
 OURS = re.compile(rf"\.(.+)-[a-z0-9_]{{8}}{re.escape(SCRATCH)}")  # of `files.atomic_path`
-PLACES = ("data", "models", "metrics", "reports", "profiles", ".ckpt")
 LOCK, HEADER, EMPTY = "dvc.lock", "schema: '2.0'\nstages:\n", "schema: '2.0'\nstages: {}\n"
 ENTRY = re.compile(r"(?m)^(?=  [^\s#])")  # where a stage's lines begin
 OTHER_SIDE = {  # what `git merge` writes, to be left out so that one side remains
@@ -29,7 +28,10 @@ OTHER_SIDE = {  # what `git merge` writes, to be left out so that one side remai
 def half_written(folder: Path) -> Iterator[Finding]:
     """Hidden folders in which a file or folder was being written."""
     pattern = f".*-*{SCRATCH}"
-    hidden = [*folder.glob(pattern), *(path for place in PLACES for path in sorted((folder / place).rglob(pattern)))]
+    hidden = [
+        *folder.glob(pattern),
+        *(path for place in OUTPUT_FOLDERS for path in sorted((folder / place).rglob(pattern))),
+    ]
     for place in hidden:
         match = OURS.fullmatch(place.name)
         if match and place.is_dir() and {path.name for path in place.iterdir()} <= {match[1]}:

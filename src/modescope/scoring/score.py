@@ -5,8 +5,6 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import torch
-
 from modescope.config import Evaluation, Params
 from modescope.errors import UserError
 from modescope.evaluation.class_share import class_counts
@@ -111,7 +109,7 @@ def warnings_of(given: Given, settings: Evaluation) -> list[str]:
     """What makes the scores differ from those of our rows, but for the images."""
     count, ours = len(given.images), settings.num_samples
     warned = [] if count == ours else [f"{count:,} images beside {ours:,} of our rows: FID falls with their number"]
-    alike = len(torch.unique(given.images.flatten(1), dim=0))
-    if alike < count:
-        warned.append(f"{count - alike:,} of the images are exact copies of others")
+    different = len({image.tobytes() for image in given.images.numpy()})
+    if different < count:
+        warned.append(f"{count - different:,} of the images are exact copies of others")
     return warned + [f"left out: {line}" for line in given.skipped]
