@@ -56,3 +56,17 @@ def wait_for(condition, seconds=60):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def experiments(folder):
+    """Name -> the files of the experiment's commit, with their hashes."""
+    refs = output(folder, "for-each-ref", "--format=%(refname)", "refs/exps").split()
+    return {ref.split("/")[4]: output(folder, "ls-tree", "-r", ref) for ref in refs if ref.count("/") == 4}
+
+
+def output(folder, *arguments):
+    return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, encoding="utf-8").stdout
+
+
+def left_behind(folder):
+    return [*folder.glob(".dvc/tmp/exps/**/tmp*"), *folder.glob(".dvc/tmp/exps/run/*")]

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from dvc.repo import Repo
 from modescope.errors import UserError
 from modescope.parallel.sweep import sweep
 from modescope.process import stop_on_signals
-from small_pipelines import content, git, wait_for
+from small_pipelines import content, experiments, git, left_behind, output, wait_for
 
 COUNT = "echo {0} $DVC_EXP_NAME >> $DVC_ROOT/../ran; "
 WAIT = "while test -e $DVC_ROOT/../slow; do touch $DVC_ROOT/../waits; sleep 0.1; done; "
@@ -50,23 +49,9 @@ def swept(project):
     return make
 
 
-def experiments(folder):
-    """Name -> the files of the experiment's commit, with their hashes."""
-    refs = output(folder, "for-each-ref", "--format=%(refname)", "refs/exps").split()
-    return {ref.split("/")[4]: output(folder, "ls-tree", "-r", ref) for ref in refs if ref.count("/") == 4}
-
-
-def output(folder, *arguments):
-    return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, encoding="utf-8").stdout
-
-
 def ran(tmp_path):
     """What has run so far, in any order: stage and experiment."""
     return sorted(line.split() for line in (tmp_path / "ran").read_text(encoding="utf-8").splitlines())
-
-
-def left_behind(folder):
-    return [*folder.glob(".dvc/tmp/exps/**/tmp*"), *folder.glob(".dvc/tmp/exps/run/*")]
 
 
 def test_points_become_the_experiments_that_dvc_makes(swept, tmp_path, capsys):
@@ -136,6 +121,7 @@ def test_a_point_whose_stage_fails_is_not_recorded(swept, tmp_path, capsys):
     "arguments, said",
     [
         ({"settings": []}, "what shall vary[?] Say it, as in: modescope sweep -S"),
+        ({"settings": ["lr=0.1..1:log"]}, "-S lr=0.1..1:log: a range needs `--optuna N`"),
         ({"settings": ["nothing=1,2"]}, "-S nothing=1,2: Could not override 'nothing'"),
         ({"settings": ["lr=0.1,0.2", "n=[1"]}, "-S lr=0.1,0.2 -S n=.1: "),
         ({"settings": ["other.yaml:lr=1"]}, "No such file or directory: 'other.yaml'"),
@@ -152,7 +138,10 @@ def test_bad_arguments(swept, arguments, said):
     assert content(folder) == before and not experiments(folder) and not left_behind(folder)
 
 
-def test_without_git_there_are_no_experiments(project):
-    project(STAGES, scm=False)
+@pytest.mark.parametrize("scm", [False, True])
+def test_without_a_commit_there_are_no_experiments(project, scm):
+    folder = project(STAGES, scm=scm)
+    if scm:
+        git(folder, "update-ref", "-d", "HEAD")
     with pytest.raises(UserError, match="DVC refuses: .*Git"):
         sweep(["lr=0.1,0.2"])

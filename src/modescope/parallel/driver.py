@@ -38,10 +38,11 @@ def repro(targets: Sequence[str] = (), jobs: int | None = None, on: str | None =
         UserError: bad arguments, another driver is at work here, or a fault that the user can mend.
     """
     with alone(FOLDER, jobs) as folder:
-        plan = Plan.load(targets)
-        home = Home(Path.cwd(), folder)
+        plan, home = Plan.load(targets), Home(Path.cwd(), folder)
         with contextlib.closing(executor(home, plan.repo, jobs, on)) as workers:
-            return Driver(plan, workers, home).run()
+            driver = Driver(plan.repo, workers, home)
+            driver.admit(plan)
+            return driver.run()
 
 
 @contextlib.contextmanager
@@ -76,11 +77,19 @@ def executor(home: Home, repo: Repo, jobs: int | None, on: str | None) -> Execut
 
 
 class Driver:
-    """One run of a plan."""
+    """One run of the stages that it has admitted."""
 
-    def __init__(self, plan: Plan, workers: Executor, home: Home):
-        self.plan, self.workers, self.home, self.board = plan, workers, home, Board(plan, workers)
-        self.faults: list[str] = []
+    def __init__(self, repo: Repo, workers: Executor, home: Home):
+        self.plan, self.workers, self.home = Plan(repo), workers, home
+        self.board, self.faults = Board(self.plan, workers), []
+
+    def admit(self, plan: Plan) -> None:
+        """Take over a plan's tasks. Raises UserError where no machine has what one needs."""
+        for task in plan.tasks.values():
+            self.workers.check(task.name, task.needs)
+        with refusals():
+            plan.ignore_outputs()
+        self.plan.tasks |= plan.tasks
 
     def run(self) -> int:
         """Until nothing can run any more; however it ends, no stage lives on, and what was done is recorded.
@@ -88,13 +97,10 @@ class Driver:
         Returns:
             the exit code.
         """
-        for task in self.plan.tasks.values():
-            self.workers.check(task.name, task.needs)
-        with refusals():
-            self.plan.ignore_outputs()
-            if self.workers.remote:
-                self.plan.fetch_runs()
         try:
+            if self.workers.remote:
+                with refusals():
+                    self.plan.fetch_runs()
             with self.board:
                 self.advance()
                 while self.plan.count(RUNNING):
@@ -144,7 +150,7 @@ class Driver:
 
     def started(self, task: Task) -> bool:
         if not self.home.snapshot.exists():
-            take_snapshot(self.plan.repo, self.home.snapshot)
+            take_snapshot(task.stage.repo, self.home.snapshot)
         upstream = [self.plan.tasks[each].stage for each in task.upstream]
         with contextlib.chdir(task.stage.repo.root_dir):  # DVC takes some paths relative to the working folder
             work = cut(task.stage, upstream, self.workers.remote, task.variant)

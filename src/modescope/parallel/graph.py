@@ -1,7 +1,6 @@
 """DVC's graph: which stages there are, what each waits for and needs, and which of them must run at all."""
 
 import contextlib
-import itertools
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -75,7 +74,7 @@ class Task:
 class Plan:
     """The stages that `targets` need, in the order in which `dvc repro` would run them.
 
-    In a sweep every point has a repository and tasks of its own.
+    A sweep has a plan of the tasks of all points, each of which has a workspace and its repository of its own.
 
     Attributes:
         tasks: by their ids.
@@ -118,9 +117,9 @@ class Plan:
     def count(self, state: str) -> int:
         return sum(task.state == state for task in self.tasks.values())
 
-    def fail(self, task: Task) -> list[str]:
-        """Mark a task as failed and all that depends on it as skipped; return the ids of these."""
-        task.state = FAILED
+    def fail(self, task: Task, state: str = FAILED) -> list[str]:
+        """Give up a task, and skip all that depends on it; return the ids of these."""
+        task.state = state
         lost, skipped = {task.id}, []
         for each in self.tasks.values():
             if each.state == WAITING and lost & set(each.upstream):
@@ -199,13 +198,13 @@ class Plan:
         """Let git ignore all outputs, in the order of `dvc repro`: a .gitignore is part of the folder it lies in, on
         which a stage may depend.
         """
-        for repo, tasks in itertools.groupby(self.tasks.values(), lambda task: task.stage.repo):
-            with locked(repo), repo.scm_context:
-                for out in itertools.chain.from_iterable(task.stage.outs for task in tasks):
+        with locked(self.repo), self.repo.scm_context:
+            for task in self.tasks.values():
+                for out in task.stage.outs:
                     if out.use_cache and out.is_in_repo:
                         os.makedirs(os.path.dirname(out.fs_path), exist_ok=True)
                         out.ignore()
-                repo.scm._reset()  # it has read the files that have just changed
+            self.repo.scm._reset()  # it has read the files that have just changed
 
     def critical_path(self) -> tuple[float, list[str]]:
         """The chain of stages that took longest: its seconds and their ids, first to last."""

@@ -6,12 +6,13 @@ side by side, and what they make is put where DVC finds everything up to date.
 
 import contextlib
 import hashlib
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo, lock_repo
@@ -31,6 +32,7 @@ from modescope.parallel.slices import LINKS, Variant
 from modescope.runs.git import git
 
 NAMES = Path(".dvc/tmp/sweep.json")  # digest of a point -> name of its experiment
+RANGE = re.compile(r"([^=]+)=(-?[\d.]+?(?:e-?\d+)?)\.\.(-?[\d.]+?(?:e-?\d+)?)(:log)?")  # NAME=A..B or NAME=A..B:log
 Overrides = Mapping[str, list[str]]  # file -> what `-S` says of it
 
 
@@ -47,25 +49,18 @@ def sweep(settings: Sequence[str], targets: Sequence[str] = (), jobs: int | None
     Raises:
         UserError: bad arguments, before anything runs, or as for `repro`.
     """
-    with alone(FOLDER, jobs) as folder, refusals():
-        repo, grid = Repo(), read_grid(settings)
-        baseline = repo.experiments.scm.get_rev()
-        names = {name_of(repo, baseline, overrides, targets): overrides for overrides in grid}
-        known = [name for name in names if repo.scm.get_ref(str(ExpRefInfo(baseline, name)))]
-        for name in known:
-            print(f"{name}: recorded already, {shown(names.pop(name))}")
-        if not names:
-            return 0
-        with contextlib.ExitStack() as stack:
-            points = [stack.enter_context(opened(repo, name, each, targets)) for name, each in names.items()]
-            plan = Plan(points[0].plan.repo, {key: task for point in points for key, task in point.plan.tasks.items()})
-            home = Home(Path.cwd(), folder)
-            with contextlib.closing(executor(home, plan.repo, jobs, on)) as workers:
-                return Sweep(plan, workers, home, points).run()
+    grid = read_grid(settings)
+    with Sweep.prepared(targets, jobs, on) as driver:
+        for overrides in grid:
+            driver.enter(overrides)
+        return driver.run() if driver.points else 0
 
 
 def read_grid(settings: Sequence[str]) -> list[Overrides]:
     """The points that `settings` span. Raises UserError where one cannot be applied to its file of parameters."""
+    ranges = [setting for setting in settings if RANGE.fullmatch(setting)]
+    if ranges:
+        raise UserError(f"-S {ranges[0]}: a range needs `--optuna N`; a grid lists its values, as in n_gen=5,20")
     try:
         grid = get_hydra_sweeps(to_path_overrides(settings)) if settings else []
         for point in grid:
@@ -87,15 +82,12 @@ def shown(overrides: Overrides) -> str:
     return ", ".join(setting for settings in overrides.values() for setting in settings)
 
 
-def name_of(repo: Repo, baseline: str, overrides: Overrides, targets: Sequence[str]) -> str:
-    """DVC's random words, the same ones whenever this point of this working tree is asked for."""
-    changes = git(Path(), "diff", "--no-ext-diff", "--binary", "HEAD")
-    digest = hashlib.sha256(repr((baseline, changes, dict(overrides), [*targets])).encode()).hexdigest()
-    names = read_json(NAMES) if NAMES.exists() else {}
-    if digest not in names:
-        names[digest] = get_random_exp_name(repo.scm, baseline)
-        write_json(NAMES, names)
-    return names[digest]
+def digest_of(*what: Any) -> str:
+    """Of what is asked for, and of the working tree that it is asked of."""
+    tree = [
+        git(Path(), *arguments) for arguments in (("rev-parse", "HEAD"), ("diff", "--no-ext-diff", "--binary", "HEAD"))
+    ]
+    return hashlib.sha256(repr((tree, what)).encode()).hexdigest()
 
 
 @dataclass
@@ -112,8 +104,9 @@ class Point:
     def name(self) -> str:
         return self.entry.name
 
-    def has(self, *states: str) -> bool:
-        return any(task.state in states for task in self.plan.tasks.values())
+    @property
+    def tasks(self) -> list[Task]:
+        return [*self.plan.tasks.values()]
 
 
 @contextlib.contextmanager
@@ -139,27 +132,59 @@ def opened(repo: Repo, name: str, overrides: Overrides, targets: Sequence[str]) 
 class Sweep(Driver):
     """A driver that records a point once nothing of it is left to do."""
 
-    def __init__(self, plan: Plan, workers: Executor, home: Home, points: list[Point]):
-        super().__init__(plan, workers, home)
-        self.points = points
+    def __init__(self, repo: Repo, workers: Executor, home: Home, targets: Sequence[str], stack: contextlib.ExitStack):
+        super().__init__(repo, workers, home)
+        self.targets, self.stack = targets, stack
+        self.points: dict[str, Point] = {}
+
+    @classmethod
+    @contextlib.contextmanager
+    def prepared(cls, targets: Sequence[str], jobs: int | None, on: str | None, *more: Any) -> Iterator[Self]:
+        """A `with` block around a sweep; no workspace outlives it."""
+        with alone(FOLDER, jobs) as folder, refusals(), contextlib.ExitStack() as stack:
+            repo, home = Repo(), Home(Path.cwd(), folder)
+            repo.experiments.scm.get_rev()  # DVC refuses a folder without git or commits
+            workers = stack.enter_context(contextlib.closing(executor(home, repo, jobs, on)))
+            yield cls(repo, workers, home, targets, stack, *more)
+
+    def enter(self, overrides: Overrides) -> str:
+        """Admit a point's stages, unless it is recorded already; return its name.
+
+        That is one of DVC's random names, the same one whenever this point of this working tree is asked for.
+        """
+        repo, digest = self.plan.repo, digest_of(dict(overrides), [*self.targets])
+        names = read_json(NAMES) if NAMES.exists() else {}
+        name = names.setdefault(digest, get_random_exp_name(repo.scm, repo.experiments.scm.get_rev()))
+        write_json(NAMES, names)
+        if self.ref(name):
+            self.board.say(f"{name}: recorded already, {shown(overrides)}")
+        elif name not in self.points:
+            point = self.stack.enter_context(opened(repo, name, overrides, self.targets))
+            self.admit(point.plan)
+            self.points[name] = point
+        return name
+
+    def ref(self, name: str) -> str | None:
+        """The commit of an experiment; None where there is none."""
+        scm, point = self.plan.repo.scm, self.points.get(name)
+        return scm.get_ref(str(ExpRefInfo(point.entry.baseline_rev if point else scm.get_rev(), name)))
 
     def advance(self) -> None:
         super().advance()
-        for point in self.points:
-            if not point.recorded and not point.has(WAITING, RUNNING):
+        for point in self.points.values():
+            if not (point.recorded or any(task.state in (WAITING, RUNNING) for task in point.tasks)):
+                point.recorded = True
                 self.record(point)
 
     def record(self, point: Point) -> None:
         """Let DVC make an experiment of a point's workspace; without all stages it makes none."""
-        point.recorded = True
-        tasks: list[Task] = [*point.plan.tasks.values()]
-        if any(task.state != DONE for task in tasks):
+        if any(task.state != DONE for task in point.tasks):
             return self.board.say(f"{point.name}: not recorded, since stages failed: {shown(point.overrides)}")
-        record(tasks)
+        record(point.tasks)
         if self.plan.remote:  # workers filed their runs elsewhere
             sync(Path(point.workspace.root_dir))
         try:
-            Repo().experiments.tempdir_queue._reproduce_entry(point.entry, point.workspace)
+            self.plan.repo.experiments.tempdir_queue._reproduce_entry(point.entry, point.workspace)
         except DvcException as error:
             self.faults.append(f"DVC cannot record {point.name}: {error}")
         else:
