@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from modescope.errors import UserError
+from modescope.parallel.command import sweep
 from modescope.process import exit_readably, stop_on_signals
 
 app = typer.Typer(
@@ -68,19 +69,7 @@ def repro(
     raise typer.Exit(run_stages(targets or (), jobs, on))
 
 
-@app.command()
-def sweep(
-    settings: Annotated[
-        list[str], typer.Option("-S", help="As `dvc exp run -S` takes it: 'n_gen=5,20'; may be given again")
-    ],
-    targets: Annotated[list[str] | None, typer.Argument(help="Stages of every point [default: all]")] = None,
-    jobs: Annotated[int | None, typer.Option("-j", help="As for repro, of all points together")] = None,
-    on: Annotated[str | None, typer.Option(help="As for repro")] = None,
-) -> None:
-    """Run every point of a grid as a DVC experiment, side by side; a stage that several points share runs once."""
-    from modescope.parallel.sweep import sweep as run_points
-
-    raise typer.Exit(run_points(settings, targets or (), jobs, on))
+app.command()(sweep)
 
 
 @app.command()

@@ -56,6 +56,10 @@ class Board:
         done = f"{self.plan.count(DONE)} of {len(self.plan.tasks)}"
         self.say(f"{task.id}: {task.how}{took} ({done})" + (f"; {last}" if last else ""))
 
+    def stopped(self, task: Task, why: str) -> None:
+        self._starts.pop(task.id, None)
+        self.say(f"{task.id}: {why}")
+
     def failed(self, task: Task, error: str, tail: str, skipped: list[str]) -> None:
         self._starts.pop(task.id, None)
         for line in tail.splitlines()[-15:]:

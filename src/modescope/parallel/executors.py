@@ -56,6 +56,7 @@ class Executor(Protocol):
     """Runs slices, each with its own share of a machine."""
 
     remote: bool  # results come through DVC's default remote, not through the driver's cache
+    jobs: int  # at most so many at a time
 
     def check(self, name: str, needs: Needs) -> None:
         """Raises UserError where no machine has what the stage needs."""
@@ -70,6 +71,9 @@ class Executor(Protocol):
 
     def running(self) -> dict[str, tuple[str, str]]:
         """Task -> where it runs and the last line that it printed."""
+
+    def stop(self, task: str) -> None:
+        """End a task; what it has saved stays, and its outcome is an error."""
 
     def close(self) -> None:
         """End every stage that still runs; what it has saved stays."""
@@ -228,12 +232,15 @@ class Local:
             for name, job in self._jobs.items()
         }
 
+    def stop(self, task: str) -> None:
+        self._jobs[task].tries = TRIES
+        _signal(self._jobs[task].process, signal.SIGTERM)
+
     def close(self) -> None:
         processes = [job.process for job in self._jobs.values()]
         for number in (signal.SIGTERM, signal.SIGKILL):
             for process in processes:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, number) if os.getpgid(process.pid) == process.pid else process.terminate()
+                _signal(process, number)
             deadline = time.monotonic() + SECONDS_TO_CLOSE
             for process in processes:
                 process.join(max(0.0, deadline - time.monotonic()))
@@ -258,6 +265,12 @@ class _Job:
     @property
     def result(self) -> Path:
         return self.place.with_name(f"{self.place.name}.json")
+
+
+def _signal(process: Any, number: int) -> None:
+    """To a worker and its stage; to itself alone while it leads no group yet."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number) if os.getpgid(process.pid) == process.pid else process.terminate()
 
 
 def _work(work: slices.Slice, home: Home, place: Path, settings: Mapping[str, Any], environment: Mapping[str, str]):

@@ -92,10 +92,14 @@ class Ray:
             news = {}
         return {name: news.get(name, ("", "")) for name in self._refs.values()}
 
-    def close(self) -> None:
-        for ref in self._refs:
+    def stop(self, task: str) -> None:
+        for ref in [ref for ref, each in self._refs.items() if each == task]:
             with contextlib.suppress(ray.exceptions.RayError):
                 ray.cancel(ref, force=True)  # the stage gets SIGTERM as its worker dies
+
+    def close(self) -> None:
+        for task in self._refs.values():
+            self.stop(task)
         self._refs = {}
         ray.shutdown()
 
