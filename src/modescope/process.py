@@ -35,7 +35,8 @@ def run_stage(main: Callable[..., None]) -> None:
     sys.stdout.reconfigure(line_buffering=True)
     die_with_parent()
     stop_on_signals()
-    print(f"stage {stage_name()}")
+    if not ("DVC_STAGE" in os.environ and sys.stdout.isatty()):  # to a pipe DVC says it later
+        print(f"stage {stage_name()}")
     note_inputs(sys.argv[1:])
 
     @wraps(main)

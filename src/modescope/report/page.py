@@ -13,10 +13,10 @@ from markupsafe import Markup, escape
 from modescope.files import atomic_path, read_json, write_json
 from modescope.report.figures import Picture
 from modescope.report.results import Folders, Run, distinct
-from modescope.report.tables import Table, to_csv, to_markdown
+from modescope.report.tables import Table, best_scores, to_csv, to_markdown
 from modescope.runs.folder import CURVES_FILE, RUN_FILE
 
-FINDINGS, PAGE, GLANCE = "findings.json", "index.html", "readme"
+FINDINGS, SUMMARY, PAGE, GLANCE = "findings.json", "summary.json", "index.html", "readme"
 PROFILE, RUNS = "profile", "runs"  # facts of a page's header
 BANNERS = {  # by profile
     "demo": "Demo: small networks, minutes of training. It shows how things work; its numbers mean nothing."
@@ -145,7 +145,7 @@ def _code(text: str) -> Markup:
 
 
 def write_study(page: Page, glance: Table, folder: Path) -> None:
-    """Write a study's page as `folder`: tables/*.md, tables/*.csv, figures/*.png, index.html, and findings.json.
+    """Write a study's page as `folder`: tables/*.md, tables/*.csv, figures/*.png, index.html and two JSON files.
 
     `glance` is the table of five columns that README shows.
     """
@@ -161,8 +161,9 @@ def write_study(page: Page, glance: Table, folder: Path) -> None:
         (whole / PAGE).write_text(html, encoding="utf-8")
         findings, shown = [vars(found) for found in section.findings], section.picture
         image = {"src": shown.address, "alt": shown.alt} if shown else {}
-        summary = {"title": section.title, "facts": dict(page.facts), "findings": findings, "image": image}
-        write_json(whole / FINDINGS, summary)
+        found = {"title": section.title, "facts": dict(page.facts), "findings": findings, "image": image}
+        write_json(whole / FINDINGS, found)
+        write_json(whole / SUMMARY, {section.name: best_scores(glance)})
 
 
 def write_overview(lead: str, studies: Sequence[Path], file: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -18,6 +19,7 @@ ABSENT = "–"
 SETTING, REPORTED = "setting", "reported"  # groups of columns, the latter before the extractor's name
 NAMES = ("row", "model", "run", "loss", "images", "metric")  # columns that name what a row shows
 LONG = 40  # characters, of a cell that is broken into lines
+BEST = {"↓": min, "↑": max}  # by the sign in a column's heading
 COLLAPSED = " †"  # after the name of a row whose samples became one image while it was trained
 
 
@@ -196,3 +198,14 @@ def to_csv(table: Table) -> str:
         plain = {key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()}
         writer.writerow([*map(plain.get, keys), *table.facts.values(), *map(plain.get, runs)])
     return lines.getvalue()
+
+
+def best_scores(table: Table) -> dict[str, float]:
+    """The best of each column of scores, real images left out, by a short name: a study's numbers in `dvc exp show`."""
+    found = {}
+    for column in table.columns:
+        best = next((best for sign, best in BEST.items() if sign in f"{column.title} {column.group}"), None)
+        values = [row[column.key] for row in table.rows if row.get(column.key) is not None and not row.get("quiet")]
+        if best and values:
+            found[re.sub(r"_classifier$|^class_|_after$", "", column.key).replace("/", "_")] = best(values)
+    return found

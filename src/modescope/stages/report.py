@@ -1,11 +1,13 @@
 """Stage `report`: a study's page with every table and figure, from what MLflow holds and the metrics files confirm."""
 
+import os
 from pathlib import Path
 
 from modescope.config import load_params
 from modescope.errors import UserError
 from modescope.mlflow import filing
 from modescope.process import run_stage
+from modescope.report.changes import since_the_commit
 from modescope.report.page import PAGE, write_study
 from modescope.report.results import Folders
 from modescope.studies import STUDIES
@@ -22,6 +24,8 @@ def main(study: str, metrics: Path, models: Path, out: Path, data: Path = Path("
     results = chosen.read(params, folders, filing.read_final)
     write_study(chosen.page(results), chosen.glance(results), out)
     print(f"report: {out / PAGE}")
+    changes = since_the_commit(metrics / study, os.environ.get("DVC_EXP_BASELINE_REV") or "HEAD")
+    print("".join(f"{line}\n" for line in changes), end="")
 
 
 if __name__ == "__main__":
