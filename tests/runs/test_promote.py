@@ -81,10 +81,12 @@ def test_the_same_run_is_promoted_once_and_the_alias_moves(project):
     repeated = promote(first, "best")
     assert (repeated.version, repeated.is_new) == ("1", False)
     other = trained("cgan-bce", "00000000000000cb", seed=2)
+    write_json(Path("metrics/cgan/cgan-bce.json"), {"class_consistency": 0.5, "fid_classifier": 1.2345})
     assert promote(other, "best").version == "2"
     client = open_store().client
     version = client.get_model_version_by_alias("cgan", "best")
     info = read_json(other / "run.json")
+    assert version.description == "cgan-bce: judge's FID 1.23, class consistency 0.5"
     assert str(version.version) == "2" and version.tags == {
         "run": "cgan-bce",
         "key": info["key"],

@@ -100,7 +100,7 @@ def shared(project):
 def test_another_projects_experiments_in_a_shared_store_are_left_alone(shared, project):
     before = open_store().client.get_experiment(shared)
     train_run(OUT)
-    assert page_links(open_store(), 5000) and findings() == []
+    assert page_links(open_store(), "http://127.0.0.1:5000") and findings() == []
     assert open_store().client.get_experiment(shared) == before or vars(
         open_store().client.get_experiment(shared)
     ) == vars(before)

@@ -32,13 +32,13 @@ def test_a_taken_port_is_said(project):
 
 
 def test_links_land_on_the_charts_and_on_a_table_with_columns(project):
-    assert "no runs yet" in page_links(open_store(), 5000)[0]
+    assert "no runs yet" in page_links(open_store(), "http://127.0.0.1:5000")[0]
     for key, lr in (("00000000000000aa", 0.1), ("00000000000000bb", 0.2)):
         train_run(Path("models/out"), key=key, params={"seed": 0, "gan": {"lr": lr}})
         push(Path("models/out"), {"fid_classifier": 1 / lr, "recall": lr})
     number = open_store().experiments()["imbalance"]
     page = f"http://127.0.0.1:5007/#/experiments/{number}/runs?workflowType=machine_learning&compareRunsMode="
-    assert page_links(open_store(), 5007) == [
+    assert page_links(open_store(), "http://127.0.0.1:5007") == [
         f"imbalance: charts {page}CHART",
         f"           table  {page}TABLE&viewStateShareKey=modescope",
     ]
@@ -55,6 +55,12 @@ def test_links_land_on_the_charts_and_on_a_table_with_columns(project):
 def test_the_server_keeps_to_this_machine(project):
     command = " ".join(server_command(5000))
     assert "--host 127.0.0.1" in command and "--workers 1" in command
+
+
+def test_another_host_is_asked_for_by_name_and_refused_if_it_is_no_address_of_ours(project):
+    assert "--host 0.0.0.0" in " ".join(server_command(5000, "0.0.0.0"))
+    with pytest.raises(UserError, match="--host 192.0.2.1 --port 5000 is refused"):
+        serve(5000, "192.0.2.1")
 
 
 def test_a_password_of_the_store_is_not_on_the_servers_command_line():

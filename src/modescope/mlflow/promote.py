@@ -25,7 +25,7 @@ from modescope.files import as_written
 from modescope.mlflow.filing import read_metrics
 from modescope.mlflow.record import read_record
 from modescope.mlflow.sending import send
-from modescope.mlflow.store import MARK, TRAINING, Store, names_of, opened, study_of
+from modescope.mlflow.store import MARK, SCORES, Store, names_of, opened, study_of
 from modescope.runs.folder import RUN_FILE, WEIGHTS_FILE, read_run
 
 LOADER = "modescope.mlflow.loader"
@@ -66,9 +66,9 @@ def promote(folder: Path, alias: str) -> Promoted:
         is_new = number is None
         if number is None:
             run, model = _log_generator(store, folder, info)
-            number = _register(store, name, info["study"], model, run, tags)
+            number = _register(store, name, info, model, run, tags)
         store.client.set_registered_model_alias(name, alias, number)
-    return Promoted(name, number, is_new, f"{store.address()}/#/models/{name}/versions/{number}?{TRAINING}")
+    return Promoted(name, number, is_new, store.page(f"models/{name}/versions/{number}"))
 
 
 def check_alias(alias: str) -> None:
@@ -133,18 +133,28 @@ def _save_model(
         shutil.rmtree(cache)
 
 
-def _register(store: Store, name: str, study: str, model: LoggedModel, run: Run, tags: Mapping[str, str]) -> str:
-    """The number of a new version of the registered model, which is created if need be."""
+def _register(
+    store: Store, name: str, info: Mapping[str, Any], model: LoggedModel, run: Run, tags: Mapping[str, str]
+) -> str:
+    """The number of a new version of the registered model, which is created if need be; it says the run's scores."""
     client, number = store.client, model.model_id
     with store.exclusive():
         if not client.search_registered_models(f"name = '{name}'"):
+            study = info["study"]
             described = f"{STUDIES.get(study, study)}\n\n{USAGE.replace('NAME', name)}"
             with suppress(MlflowException):  # another process was faster
                 client.create_registered_model(name, {MARK: study}, described)
     made = client.create_model_version(
-        name, f"models:/{number}", run.info.run_id, dict(tags), description=run.info.run_name, model_id=number
+        name, f"models:/{number}", run.info.run_id, dict(tags), description=_description(info), model_id=number
     )
     return str(made.version)
+
+
+def _description(info: Mapping[str, Any]) -> str:
+    """`cgan-ours: judge's FID 0.854, class consistency 0.991`: the run and those of its scores that come first."""
+    metrics = read_metrics(Path(), info) or {}
+    scores = ", ".join(f"{title} {metrics[name]:.3g}" for name, title in SCORES.items() if name in metrics)
+    return f"{info['run']}: {scores or 'not measured'}"
 
 
 def requirements(info: Mapping[str, Any]) -> list[str]:

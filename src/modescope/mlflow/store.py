@@ -13,7 +13,7 @@ from modescope.config.studies import STUDIES
 from modescope.errors import say
 from modescope.files import root
 from modescope.process import uncollected
-from modescope.runs.locks import lock
+from modescope.runs.locks import lock, try_lock
 
 with uncollected():
     from mlflow import MlflowClient
@@ -28,8 +28,15 @@ with uncollected():
 
 # A store that is down, broken, out of space, locked or without its driver.
 FAULTS = (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ModuleNotFoundError)
-DEFAULT_PORT = 5000
 TRAINING = "workflowType=machine_learning"  # else MLflow opens its pages for language models
+SCORES = {  # what is shown of a run before the rest, and what it is called
+    "fid_classifier": "judge's FID",
+    "class_consistency": "class consistency",
+    "class_share_tv": "TV of class shares",
+    "recall": "recall",
+    "kl_to_uniform": "KL to uniform",
+    "accuracy": "accuracy",
+}
 NOTE = "mlflow.note.content"
 MARK = "modescope.study"  # a tag of every experiment and registered model of ours
 PATHS = [  # where MLflow's tables keep paths: table, column
@@ -172,12 +179,43 @@ class Store:
         return next(iter(self.client.search_runs([experiment], f"tags.key = '{key}'", max_results=1)), None)
 
     def link(self, run: Run) -> str:
-        """The run's page."""
-        return f"{self.address()}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}?{TRAINING}"
+        """The run's page, see `page`."""
+        return self.page(f"experiments/{run.info.experiment_id}/runs/{run.info.run_id}")
 
-    def address(self, port: int = DEFAULT_PORT) -> str:
-        """Of the server, without user and password, or where `modescope ui` will show a database."""
-        if self.artifacts is not None:
-            return f"http://127.0.0.1:{port}"
-        server = urlsplit(self.uri)
-        return server._replace(netloc=server.netloc.rpartition("@")[2]).geturl()
+    def page(self, path: str) -> str:
+        """The address of one of MLflow's pages; how to see it while no server shows this store."""
+        address = self.address()
+        return f"{address}/#/{path}?{TRAINING}" if address else "`modescope ui` shows it"
+
+    def address(self) -> str | None:
+        """Of the server, without user and password; of an SQLite file that of its `modescope ui`, None without one."""
+        if self.artifacts is None:
+            server = urlsplit(self.uri)
+            return server._replace(netloc=server.netloc.rpartition("@")[2]).geturl()
+        mark = self._mark()
+        held = try_lock(mark) if mark is not None and mark.exists() else None
+        if held is not None:
+            held.close()
+            return None
+        return mark.read_text(encoding="utf-8") if mark is not None and mark.exists() else None
+
+    @contextmanager
+    def shown_at(self, address: str) -> Iterator[None]:
+        """Inside, pages of this store are up at `address`, which `address` gives to every process, if it is SQLite's.
+
+        The file that says so is locked as long as it holds, which ends with the process, however that ends.
+        """
+        mark = self._mark()
+        held = None if mark is None else try_lock(mark)
+        try:
+            if held is not None:
+                held.truncate(0)
+                held.write(address)
+                held.flush()
+            yield
+        finally:
+            if held is not None:
+                held.close()
+
+    def _mark(self) -> Path | None:
+        return None if self.database is None else Path(f"{self.database}.ui")
