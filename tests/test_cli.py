@@ -2,10 +2,13 @@
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 import types
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +16,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+import typer
 import yaml
 
 from benchmarks.clones import slowness
@@ -72,6 +76,12 @@ def test_use_says_what_changed_and_keeps_comments(modescope):
     assert "# BatchNorm" in text and "  splits: [balanced]\n" in text
     params = load_params()
     assert (params.seed, params.imbalance.gan.epochs, params.imbalance.gan.width) == (7, 1, 128)
+
+
+def test_a_whole_profile_is_told_in_short(modescope):
+    lines = modescope("use", "demo")[1].splitlines()
+    assert len(lines) == 6 and "results: '' -> profiles/demo/" in lines
+    assert re.fullmatch(r"and 1\d\d more, \d+ of two_stage, .*: `git diff params.yaml` shows them", lines[-1])
 
 
 def test_null_in_a_profile_is_null(modescope):
@@ -149,7 +159,7 @@ def test_demo_leaves_its_own_rows_and_no_others(modescope):
         load_params().two_stage.stage1
     ) == ["stage1"]
     assert load_params() == parse_params(profile_values("demo"), "demo")
-    code, output, _ = modescope("use", "standard")
+    code, output, _ = modescope("use", "standard", "--verbose")
     assert code == 0 and "two_stage.rows.d-ff.from: stage1 -> (none)" in output.splitlines()
 
 
@@ -232,7 +242,7 @@ def test_sample_writes_arrays(trained):
         "",
     )
     with np.load("a/b.npz") as arrays:
-        assert arrays.files == ["images"]
+        assert arrays.files == ["images", "arr_0"] and arrays["arr_0"].shape == (5, 4, 4, 3)
         assert (
             arrays["images"].shape == (5, 3, 4, 4)
             and arrays["images"].dtype == np.uint8
@@ -245,7 +255,7 @@ def test_sample_writes_arrays(trained):
 
 @pytest.mark.parametrize("count, size", [(1, (4, 4)), (5, (20, 14)), (9, (20, 20))])
 def test_sample_draws_a_nearly_square_sheet(trained, count, size):
-    assert trained("sample", "gan-split1", "-n", count, "--out", "a.png")[0] == 0
+    assert trained("sample", "gan-split1", "-n", count, "--scale", 1, "--out", "a.png")[0] == 0
     with PIL.Image.open("a.png") as sheet:
         assert sheet.size == size and sheet.mode == "RGB"
 
@@ -270,7 +280,14 @@ def test_sample_asks_for_labels(trained, options, labels):
     "run, size", [("gan-labelled", (3 * 6 + 2, 8 * 6 + 2)), ("gan-split1", (8 * 6 + 2, 8 * 6 + 2))]
 )
 def test_a_grid_has_a_column_for_every_class(trained, run, size):
-    assert trained("sample", run, "--grid", "--out", "a.png")[0] == 0
+    assert trained("sample", run, "--grid", "--scale", 1, "--out", "a.png")[0] == 0
+    with PIL.Image.open("a.png") as sheet:
+        assert sheet.size == size
+
+
+@pytest.mark.parametrize("options, size", [([], (640, 640)), (["--grid"], (600, 600)), (["--scale", 3], (12, 12))])
+def test_a_sheet_is_large_enough_to_see(trained, options, size):
+    assert trained("sample", "gan-split1", *options, "--out", "a.png")[0] == 0
     with PIL.Image.open("a.png") as sheet:
         assert sheet.size == size
 
@@ -322,6 +339,26 @@ def test_bench_is_passed_on(modescope, monkeypatch):
     Path("benchmarks/bench.py").write_text(code, encoding="utf-8")
     for options in (["--json"], ["--out", "there", "--seconds", "1"]):
         assert modescope("bench", *options)[0] == 3 and json.loads(Path("given").read_text(encoding="utf-8")) == options
+
+
+def test_the_version_is_the_packages(modescope):
+    assert modescope("--version") == (0, f"modescope {version('modescope')}\n", "")
+
+
+def test_compare_prints_the_table(modescope):
+    for run, fid in (("a", 1.0), ("b", 2.0)):
+        write_json(Path(f"metrics/cgan/{run}.json"), {"fid_classifier": fid})
+    code, output, _ = modescope("compare", "a", "b")
+    assert code == 0 and output.splitlines()[1].split(maxsplit=3)[3] == "1.000 → 2.000"
+
+
+COMMANDS = typer.main.get_command(cli.app).commands
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "bench"])
+def test_every_help_ends_with_an_example_that_is_understood(name):
+    example = re.match(rf"Example: modescope {name}\b(.*?)(?:, or modescope .*)?$", COMMANDS[name].epilog)
+    COMMANDS[name].make_context(name, shlex.split(example[1]))
 
 
 @pytest.mark.parametrize(

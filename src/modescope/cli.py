@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from contextlib import redirect_stdout
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -18,8 +19,6 @@ from modescope.process import exit_readably, stop_on_signals
 
 app = typer.Typer(
     name="modescope",
-    help="Measure mode collapse in small image generators, and test the cures.",
-    add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -32,19 +31,34 @@ def main() -> None:
     exit_readably(app)
 
 
+def show_version(wanted: bool) -> None:
+    """Print the version and end."""
+    if wanted:
+        print(f"modescope {version('modescope')}")
+        raise typer.Exit()
+
+
 @app.callback()
-def in_the_repository() -> None:
-    """Refuse a folder within a repository: files would be looked for, and made, in the wrong place."""
+def in_the_repository(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version")
+    ] = False,
+) -> None:
+    """Measure mode collapse in small image generators, and test the cures."""
+    # Files would be looked for, and made, in the wrong place.
     here = Path.cwd()
     top = next((folder for folder in here.parents if (folder / "dvc.yaml").exists()), None)
     if top is not None and not (here / "dvc.yaml").exists() and (top / "params.yaml").exists():
         raise UserError(f"this folder lies in the repository {top}: run `modescope` there")
 
 
-@app.command()
-def use(profile: Annotated[str, typer.Argument(help="demo, standard or paper: a file in profiles/")]) -> None:
-    """Write a profile's values to params.yaml and say what changed."""
-    from modescope.config.profiles import use_profile
+@app.command(epilog="Example: modescope use demo")
+def use(
+    profile: Annotated[str, typer.Argument(help="demo, standard or paper: a file in profiles/")],
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print every value that changed")] = False,
+) -> None:
+    """Write a profile's values to params.yaml, bring back its data and models, and say what changed."""
+    from modescope.config.profiles import in_short, use_profile
     from modescope.doctor.processes import pipeline_at_work
     from modescope.files import root
 
@@ -52,10 +66,10 @@ def use(profile: Annotated[str, typer.Argument(help="demo, standard or paper: a 
     if busy is not None:
         raise UserError(f"{busy} reads params.yaml, which must not change under it: wait until it ends, or end it")
     changes = use_profile(profile)
-    print("\n".join(changes) if changes else "nothing changed")
+    print("\n".join(changes if verbose else in_short(changes)) or "nothing changed")
 
 
-@app.command()
+@app.command(epilog="Example: modescope repro report-cgan -j 2")
 def repro(
     targets: Annotated[
         list[str] | None, typer.Argument(help="Stages, as `dvc repro` takes them [default: all]")
@@ -69,10 +83,23 @@ def repro(
     raise typer.Exit(run_stages(targets or (), jobs, on))
 
 
-app.command()(sweep)
+app.command(epilog="Example: modescope sweep -S 'ce_loss_weight=0.1,1.0' -S 'n_gen=5,20' report-two-stage")(sweep)
 
 
-@app.command()
+@app.command(epilog="Example: modescope compare gan-split4 vae-split4, or modescope compare HEAD puffy-ibex")
+def compare(
+    one: Annotated[str, typer.Argument(help="A run, or a commit or DVC experiment")],
+    other: Annotated[
+        str | None, typer.Argument(help="Another one [default: the files as they are, for a commit or experiment]")
+    ] = None,
+) -> None:
+    """Print the scores that differ between two runs, or the rows that differ between two commits or experiments."""
+    from modescope.report.changes import compare as compare_them
+
+    print("\n".join(compare_them(one, other)))
+
+
+@app.command(epilog="Example: modescope sync")
 def sync() -> None:
     """File every run that lies in models/, data/ and metrics/ in MLflow. Safe to repeat."""
     from modescope.mlflow import filing
@@ -87,17 +114,22 @@ def sync() -> None:
         raise UserError(f"{left_out} of {len(done)} runs were left out: mend or delete the files that are named above")
 
 
-@app.command()
-def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1", min=1, max=65535)] = 5000) -> None:
+@app.command(epilog="Example: modescope ui --port 5001")
+def ui(
+    port: Annotated[int, typer.Option(help="Port to listen on", min=1, max=65535)] = 5000,
+    host: Annotated[
+        str, typer.Option(help="0.0.0.0 lets everybody in your network in, without a password, by IP address")
+    ] = "127.0.0.1",
+) -> None:
     """Show all runs in MLflow, on their charts."""
     from modescope.mlflow.ui import serve
 
-    serve(port)
+    serve(port, host)
 
 
-@app.command()
+@app.command(epilog="Example: modescope sample cgan-ours --label 8 --seed 7 --out eight.png")
 def sample(
-    run: Annotated[str, typer.Argument(help="A trained model: a folder in models/*/, say cgan-wgan-gp")],
+    run: Annotated[str, typer.Argument(help="A trained model: a folder in models/*/")],
     out: Annotated[
         Path, typer.Option(help="FILE.png (a sheet) or FILE.npz (images, and labels where the run has them)")
     ],
@@ -112,6 +144,9 @@ def sample(
         int | None, typer.Option(help="The class of all images, for a run that was trained with labels")
     ] = None,
     grid: Annotated[bool, typer.Option("--grid", help="A column of images for every class")] = False,
+    scale: Annotated[
+        int | None, typer.Option(help="Screen pixels for each of an image's, in a PNG [default: large enough]", min=1)
+    ] = None,
 ) -> None:
     """Draw images from a trained model."""
     if out.suffix not in (".npz", ".png"):
@@ -133,15 +168,15 @@ def sample(
     count = n or (8 * (columns or 8) if grid else 1)
     drawn = sampler.sample(count, seed, wanted_labels(count, label, columns))
     if out.suffix == ".png":
-        save_sheet(drawn, out, columns)
+        save_sheet(drawn, out, columns, scale)
     else:
         save_arrays(drawn, out)
     print(f"{len(drawn.images)} images of {run}, seed {seed}: {out}")
 
 
-@app.command()
+@app.command(epilog="Example: modescope export cgan-ours --to onnx")
 def export(
-    run: Annotated[str, typer.Argument(help="A trained model: a folder in models/*/, say cgan-ours")],
+    run: Annotated[str, typer.Argument(help="A trained model: a folder in models/*/")],
     to: Annotated[
         str, typer.Option(help="onnx (needs neither Modescope nor torch) or safetensors (`modescope sample` reads it)")
     ],
@@ -160,7 +195,7 @@ def export(
     print(f"{run}: {file} ({file.stat().st_size / 1e6:.2f} MB), its card is {file.parent}/README.md")
 
 
-@app.command()
+@app.command(epilog="Example: modescope release cgan-ours")
 def release(runs: Annotated[list[str], typer.Argument(help="Trained models: folders in models/*/")]) -> None:
     """Write trained generators to released/, for git: clones that have trained nothing can sample them."""
     from modescope.runs.listing import find_generator
@@ -174,7 +209,7 @@ def release(runs: Annotated[list[str], typer.Argument(help="Trained models: fold
         print(f"{run}: {file} ({file.stat().st_size / 1e6:.2f} MB)")
 
 
-@app.command()
+@app.command(epilog="Example: modescope score samples.npz --study cgan")
 def score(
     images: Annotated[Path, typer.Argument(help="FILE.npz (images, labels), or a FOLDER of pictures or of classes")],
     study: Annotated[str, typer.Option(help="Whose judge and reference: cgan, or imbalance/SPLIT")],
@@ -206,7 +241,7 @@ def score(
     print(json.dumps(scored.metrics, indent=2) if as_json else to_markdown(scored.table))
 
 
-@app.command()
+@app.command(epilog="Example: modescope doctor --mend")
 def doctor(
     mend: Annotated[bool, typer.Option("--mend", help="Mend what can be mended without losing work")] = False,
 ) -> None:
@@ -217,9 +252,9 @@ def doctor(
         raise typer.Exit(2)
 
 
-@app.command()
+@app.command(epilog="Example: modescope promote cgan-ours --alias best")
 def promote(
-    run: Annotated[str, typer.Argument(help="A trained model: a folder in models/*/, say cgan-ours")],
+    run: Annotated[str, typer.Argument(help="A trained model: a folder in models/*/")],
     alias: Annotated[str, typer.Option(help="The alias that shall name it")] = "best",
 ) -> None:
     """Register a run's model in MLflow, from where anybody can load it."""

@@ -1,6 +1,8 @@
 """Writing a profile to params.yaml, comments kept."""
 
+import re
 import shutil
+from collections import Counter
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from modescope.files import atomic_path, put_aside
 
 KEPT_APART = ("dvc.lock", "data/*", "models/*")  # of every profile its own
 SHARED = Path("data/raw")  # downloads
+MOST_LINES, FIRST_LINES, MOST_SECTIONS = 12, 5, 4  # of what changed
 
 
 def use_profile(name: str) -> list[str]:
@@ -53,6 +56,16 @@ def use_profile(name: str) -> list[str]:
     if left is not None:
         _move(PROFILES / name, Path())
     return changes
+
+
+def in_short(changes: list[str]) -> list[str]:
+    """Changes of a whole profile as a few lines; a few changes as they are."""
+    if len(changes) <= MOST_LINES:
+        return changes
+    first, rest = changes[:FIRST_LINES], changes[FIRST_LINES:]
+    sections = Counter(re.split(r"[.:]", change)[0] for change in rest)
+    counted = ", ".join(f"{count} of {name}" for name, count in sections.most_common(MOST_SECTIONS))
+    return [*first, f"and {len(rest)} more, {counted}: `git diff {PARAMS}` shows them"]
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
