@@ -81,7 +81,7 @@ def test_use_says_what_changed_and_keeps_comments(modescope):
 def test_a_whole_profile_is_told_in_short(modescope):
     lines = modescope("use", "demo")[1].splitlines()
     assert len(lines) == 6 and "results: '' -> profiles/demo/" in lines
-    assert re.fullmatch(r"and 1\d\d more, \d+ of two_stage, .*: `git diff params.yaml` shows them", lines[-1])
+    assert re.fullmatch(r"and \d\d\d more, \d+ of two_stage, .*: `git diff params.yaml` shows them", lines[-1])
 
 
 def test_null_in_a_profile_is_null(modescope):
