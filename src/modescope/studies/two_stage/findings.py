@@ -15,6 +15,7 @@ def findings(results: TwoStageRows) -> list[Finding]:
     """Whether guidance helps, what that says of the report's claim and its reason; then the priors and the hybrid."""
     found = [_guidance] if results.guided else []
     found += [_controls] if results.controlled else []
+    found += [_seeds] if results.repeats() else []
     found += [_fooled, _claim, _gradients] if results.guided else []
     found += [_priors] if len(results.placements()) > 1 else []
     return [find(results) for find in (*found, _hybrid)]
@@ -26,7 +27,7 @@ def _groups(rows: list[Row]) -> dict[str, list[Row]]:
 
 
 def _guidance(results: TwoStageRows) -> Finding:
-    """Rows against the stage 1 that each starts from; the most consistent of every architecture; other seeds."""
+    """Rows against the stage 1 that each starts from; the most consistent of every architecture."""
 
     def scores(row: Row) -> str:
         return f"{CONSISTENCY.text(row.run)} at FID {FID.text(row.run)}"
@@ -44,11 +45,10 @@ def _guidance(results: TwoStageRows) -> Finding:
         peaks=", ".join(f"{row.group} {scores(row)} ({row.name})" for row in best),
         alone=f"{first.name} alone {scores(first)}",
         chance=1 / len(results.floor.classes),
-        seeds=_seeds(results),
     )
 
 
-def _seeds(results: TwoStageRows) -> str:
+def _seeds(results: TwoStageRows) -> Finding:
     """The gains of rows that were trained with more than one seed."""
     parts = []
     for rows in results.repeats():
@@ -58,8 +58,7 @@ def _seeds(results: TwoStageRows) -> str:
             for row, more, lower in gains
         ]
         parts.append(listing(texts))
-    seeds = f"With more than one seed: {'; '.join(parts)}. All other rows have one."
-    return seeds if parts else "Every row has one seed."
+    return TEXTS.finding("seeds", gains="; ".join(parts))
 
 
 def _controls(results: TwoStageRows) -> Finding:
