@@ -85,12 +85,18 @@ def clone(commit: str, folder: Path) -> None:
 
 
 def made_in_demo(commit: str, code: Iterable[str], folder: Path) -> dict[str, dict[str, Any]]:
-    """For each file of data/code the first stage of the demo that depends on it, and what it makes at this commit."""
+    """For each file of data/code the first stage of the demo that depends on it, and what it makes at this commit.
+
+    Raises UserError if there is none.
+    """
     clone(commit, folder)
     call("python", "-m", "modescope.cli", "use", "demo", folder=folder)
     stages = resolved_stages(folder)
     first = {name: next((each for each, stage in stages.items() if name in stage["deps"]), None) for name in code}
-    targets = {stage for stage in first.values() if stage}
+    unseen = [name for name, stage in first.items() if stage is None]
+    if unseen:
+        raise UserError(f"no stage of the demo depends on {unseen[0]}, so nothing can be compared: `dvc repro`")
+    targets = set(first.values())
     call("python", "-m", "modescope.cli", "repro", *sorted(targets), folder=folder)
     return {stage: content(folder, stages[stage]["outs"]) for stage in targets}
 
