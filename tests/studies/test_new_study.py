@@ -25,8 +25,9 @@ def test_the_guide_makes_a_study_with_a_page_and_runs(tmp_path):
         for file in (clone / name for name in names.split(", ")):
             before = file.read_text(encoding="utf-8") if file.exists() else ""
             assert bool(before) == (file.suffix == ".yaml"), "a module of the guide is new"
-            stages, plots, rest = before.partition("\nplots:\n")  # of dvc.yaml
-            file.write_text(f"{stages}\n{content}{plots}{rest}" if before else content, encoding="utf-8")
+            stages, mark, rest = before.partition("\nmetrics:")  # of dvc.yaml
+            file.write_text(f"{stages}\n{content}{mark}{rest}" if before else content, encoding="utf-8")
+    replace(clone / "dvc.yaml", "\nplots:\n", "  - ${results}reports/means/summary.json\n\nplots:\n")
     replace(
         clone / "src/modescope/config/params.py", "    stacked: Stacked\n", "    stacked: Stacked\n    means: Means\n"
     )

@@ -222,6 +222,7 @@ def test_same_inputs_give_the_same_bytes(pages, project, tmp_path):
     assert {str(path) for path in first} == {
         "index.html",
         "findings.json",
+        "summary.json",
         *(
             f"tables/{name}.{kind}"
             for name in (

@@ -124,12 +124,15 @@ def test_pictures_are_readable_and_repeatable(results, picture):
 
 def test_samples_show_the_last_grid(project, results):
     folder = results.runs["gan-split1"].folder / "samples"
-    sheet = opened(imbalance.figures.samples(results).png)
-    last = tiles(np.asarray(Image.open(folder / "step-000200.png")), size=8)[0].repeat(2, axis=0).repeat(2, axis=1)
-    pixels = np.asarray(sheet)
-    places = np.argwhere((pixels[:-1] == last[0, 0]).all(axis=-1))
-    size = len(last)
-    assert any(np.array_equal(pixels[y : y + size, x : x + size], last) for y, x in places)
+    pixels = np.asarray(opened(imbalance.figures.samples(results).png))
+    last = tiles(np.asarray(Image.open(folder / "step-000200.png")), size=8)[0]
+
+    def shown(scale):  # a sheet's pixels are squares, as large as its titles need
+        image = last.repeat(scale, axis=0).repeat(scale, axis=1)
+        places = np.argwhere((pixels == image[0, 0]).all(axis=-1))
+        return any(np.array_equal(pixels[y : y + len(image), x : x + len(image)], image) for y, x in places)
+
+    assert any(shown(scale) for scale in range(2, 6))
 
 
 def test_the_first_previews_of_a_model_with_labels_are_shown_and_every_fourth_of_others(results, monkeypatch):
