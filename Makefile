@@ -19,7 +19,7 @@ demo: .venv/installed  ## every study, small, offline, on embedded digits, as ma
 	modescope repro
 	@echo "Open profiles/demo/reports/index.html; compare the runs with 'make ui'."
 
-PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 20 --durations-min 10
 test: .venv/installed  ## every test, two at a time
 	$(PYTEST)
 
