@@ -81,6 +81,7 @@ def case(name: str, plan: Plan, seconds: dict[str, float], workers_of: str, slot
     for task in plan.tasks.values():
         task.seconds = seconds[task.name] + OVERHEAD
         task.needs = Needs(1, 0) if workers_of == "cores" else Needs(0, 1 / slots)
+    plan.look_ahead({task.id: task.seconds for task in plan.tasks.values()})
     runs = []
     for count in WORKERS:
         gpus = {} if workers_of == "cores" else {f"{number:02}": 1.0 for number in range(count)}

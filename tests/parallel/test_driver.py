@@ -12,6 +12,7 @@ import pytest
 from modescope.errors import UserError
 from modescope.parallel import driver, executors, slices
 from modescope.parallel.driver import repro
+from modescope.parallel.graph import Plan
 from modescope.process import stop_on_signals
 from small_pipelines import DIAMOND, content, git, serial, wait_for
 
@@ -58,6 +59,21 @@ def test_stages_run_side_by_side(project):
     meet += "sleep 0.1; done; [ $i -lt 300 ]"
     project({name: stage(meet.format(me=name), name, meta={"cpus": 0}) for name in "abc"})
     assert repro(jobs=3) == 0
+
+
+def test_the_longest_chain_begins_first(project):
+    """By the seconds of earlier runs where they are known, else by the number of stages."""
+    stages = {}
+    for name in "abc":
+        stages[name] = stage(f"mkdir -p models/{name}", f"models/{name}")
+        stages[f"measure-{name}"] = stage("true", f"{name}.json", [f"models/{name}"])
+        stages[f"measure-{name}"]["metrics"] = [{stages[f"measure-{name}"].pop("outs")[0]: {"cache": False}}]
+    stages["after-b"] = stage("true", "x", ["b.json"])
+    project(stages)
+    assert [task.name for task in Plan.load().ready()] == ["b", "a", "c"]
+    Path("c.json").write_text('{"seconds": 9.5}', encoding="utf-8")
+    Path("a.json").write_text("{}", encoding="utf-8")
+    assert [task.name for task in Plan.load().ready()] == ["c", "b", "a"]
 
 
 @pytest.mark.parametrize("jobs, meta", [(1, {"cpus": 0}), (8, {"cpus": 1000}), (8, {})])

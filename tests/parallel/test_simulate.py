@@ -16,12 +16,13 @@ SECONDS = {"first": 1.0, "a": 4.0, "b": 2.0, "c": 2.0, "last": 1.0}
 
 
 def plan(needs):
-    heights = {"first": 2, "a": 1, "b": 1, "c": 1, "last": 0}
     tasks = {
-        name: Task(SimpleNamespace(addressing=name), needs, upstream, heights[name], seconds=SECONDS[name])
+        name: Task(SimpleNamespace(addressing=name), needs, upstream, seconds=SECONDS[name])
         for name, upstream in STAGES.items()
     }
-    return Plan(None, tasks)
+    made = Plan(None, tasks)
+    made.look_ahead(SECONDS)
+    return made
 
 
 @pytest.mark.parametrize(("cores", "seconds"), [(1, 10.0), (2, 6.0), (3, 6.0), (64, 6.0)])

@@ -3,9 +3,10 @@
 import contextlib
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import networkx
@@ -18,7 +19,7 @@ from dvc.stage.loader import StageLoader
 from dvc.utils.serialize import load_yaml
 
 from modescope.errors import UserError
-from modescope.files import PARAMS
+from modescope.files import PARAMS, read_json
 from modescope.parallel.slices import PLAIN, Variant, objects
 
 WAITING, RUNNING, DONE, FAILED, SKIPPED = "waiting", "running", "done", "failed", "skipped"
@@ -44,7 +45,7 @@ class Task:
 
     Attributes:
         upstream: ids of what it depends on.
-        height: stages in the longest chain of those that wait for it.
+        chain: seconds of the longest chain of stages that begins with it.
         key: of its run in DVC's run cache; empty until it is known that it must run.
         entry: what dvc.lock is to say of it; None until a worker has made it.
     """
@@ -52,7 +53,7 @@ class Task:
     stage: PipelineStage
     needs: Needs
     upstream: list[str]
-    height: int
+    chain: float = 0.0
     state: str = WAITING
     key: str = ""
     how: str = ""
@@ -97,22 +98,27 @@ class Plan:
             repo = Repo()
             graph = get_active_graph(repo.index.graph)  # an edge u -> v: u depends on v
             stages = plan_repro(graph, collect_stages(repo, targets or ["dvc.yaml"]))
-        threads = _threads(repo)
-        heights: dict[Any, int] = {}
-        for stage in networkx.topological_sort(graph):
-            heights[stage] = 1 + max((heights[each] for each in graph.predecessors(stage)), default=-1)
+        threads, seconds = _threads(repo), _seconds_of_runs(graph)
         plan = cls(repo)
         for stage in stages:
             upstream = [variant.names(each.addressing) for each in graph.successors(stage)]
-            task = Task(stage, _needs(stage, threads), upstream, heights[stage], variant=variant)
+            task = Task(stage, _needs(stage, threads), upstream, variant=variant)
             plan.tasks[task.id] = task
+        plan.look_ahead({task.id: _seconds(task.stage, seconds) for task in plan.tasks.values()})
         return plan
 
+    def look_ahead(self, seconds: Mapping[str, float]) -> None:
+        """Find out how long the chains of tasks are, of which each takes so long."""
+        graph = self.dependencies()
+        for each in reversed([*networkx.topological_sort(graph)]):
+            after = max((self.tasks[other].chain for other in graph.successors(each)), default=0.0)
+            self.tasks[each].chain = seconds[each] + after
+
     def ready(self) -> list[Task]:
-        """Waiting tasks that have all they depend on; those first on which the longest chain of others waits."""
+        """Waiting tasks that have all they depend on; those first with which the longest chain begins."""
         done = {task.id for task in self.tasks.values() if task.state == DONE}
         ready = [task for task in self.tasks.values() if task.state == WAITING and done.issuperset(task.upstream)]
-        return sorted(ready, key=lambda task: -task.height)
+        return sorted(ready, key=lambda task: -task.chain)
 
     def count(self, state: str) -> int:
         return sum(task.state == state for task in self.tasks.values())
@@ -258,6 +264,21 @@ def _threads(repo: Repo) -> float:
         return float(load_yaml(repo.fs.join(repo.root_dir, str(PARAMS))).get("threads", 1))
     except (OSError, AttributeError, TypeError, ValueError, DvcException):
         return 1
+
+
+def _seconds_of_runs(stages: Iterable[PipelineStage]) -> dict[str, float]:
+    """How long each run was trained the last time, by its metrics, which are in git."""
+    files = [Path(out.fs_path) for stage in stages for out in stage.outs if out.metric]
+    found = {}
+    for file in files:
+        with contextlib.suppress(UserError, OSError):  # not there, or it has none
+            found[file.stem] = read_json(file, seconds=float)["seconds"]
+    return found
+
+
+def _seconds(stage: PipelineStage, of_runs: Mapping[str, float]) -> float:
+    """What a stage that trains a run may take; any other, of which nothing is known, one second."""
+    return max((of_runs.get(Path(out.fs_path).name, 1.0) for out in stage.outs), default=1.0)
 
 
 def _needs(stage: PipelineStage, threads: float) -> Needs:
