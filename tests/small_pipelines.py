@@ -30,6 +30,28 @@ DIAMOND = {
     },
 }
 
+# `lr` changes a training, `n` its report; every stage says what it is and for which experiment it ran
+COUNT = "echo {0} $DVC_EXP_NAME >> $DVC_ROOT/../ran; "
+WAIT = "while test -e $DVC_ROOT/../slow; do touch $DVC_ROOT/../waits; sleep 0.1; done; "
+SWEPT = {
+    "first": {"cmd": COUNT.format("first") + "cp seed.txt x", "deps": ["seed.txt"], "outs": ["x"]},
+    "train": {
+        "cmd": COUNT.format("train")
+        + WAIT
+        + "! grep bad params.yaml && mkdir -p out && cat x > out/w && grep lr params.yaml > out/m.json",
+        "deps": ["x"],
+        "params": ["lr"],
+        "outs": ["out/w", {"out/m.json": {"cache": False}}],
+    },
+    "report": {
+        "cmd": COUNT.format("report") + "grep n: params.yaml | cat out/* - > page",
+        "deps": ["out/w", "out/m.json"],
+        "params": ["n"],
+        "outs": ["page"],
+    },
+}
+GRID = ["lr=0.1,0.2", "n=1,2"]
+
 
 def git(folder, *arguments):
     subprocess.run(["git", *arguments], cwd=folder, check=True, env={**os.environ, **IDENTITY}, capture_output=True)
@@ -69,4 +91,6 @@ def output(folder, *arguments):
 
 
 def left_behind(folder):
-    return [*folder.glob(".dvc/tmp/exps/**/tmp*"), *folder.glob(".dvc/tmp/exps/run/*")]
+    """Workspaces of experiments, and DVC's records of these."""
+    found = (folder.glob(f".dvc/tmp/{each}") for each in ("exps/**/tmp*", "parallel/tmp*", "exps/run/*"))
+    return [path for paths in found for path in paths]

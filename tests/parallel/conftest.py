@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from small_pipelines import git
+from small_pipelines import SWEPT, git
 
 
 @pytest.fixture
@@ -25,6 +25,20 @@ def project(tmp_path, monkeypatch):
             git(folder, "add", "-A")
             git(folder, "commit", "-qm", "start")
         monkeypatch.chdir(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def swept(project):
+    """Makes a repository with two parameters, whose files have changes that are not committed."""
+
+    def make(name="project"):
+        folder = project(SWEPT, name)
+        Path("params.yaml").write_text("lr: 0.1\nn: 1\n", encoding="utf-8")
+        git(folder, "commit", "-qam", "two parameters")
+        Path("seed.txt").write_text("changed\n", encoding="utf-8")
         return folder
 
     return make

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
@@ -11,42 +10,7 @@ from dvc.repo import Repo
 from modescope.errors import UserError
 from modescope.parallel.sweep import sweep
 from modescope.process import stop_on_signals
-from small_pipelines import content, experiments, git, left_behind, output, wait_for
-
-COUNT = "echo {0} $DVC_EXP_NAME >> $DVC_ROOT/../ran; "
-WAIT = "while test -e $DVC_ROOT/../slow; do touch $DVC_ROOT/../waits; sleep 0.1; done; "
-STAGES = {
-    "first": {"cmd": COUNT.format("first") + "cp seed.txt x", "deps": ["seed.txt"], "outs": ["x"]},
-    "train": {
-        "cmd": COUNT.format("train")
-        + WAIT
-        + "! grep bad params.yaml && mkdir -p out && cat x > out/w && grep lr params.yaml > out/m.json",
-        "deps": ["x"],
-        "params": ["lr"],
-        "outs": ["out/w", {"out/m.json": {"cache": False}}],
-    },
-    "report": {
-        "cmd": COUNT.format("report") + "grep n: params.yaml | cat out/* - > page",
-        "deps": ["out/w", "out/m.json"],
-        "params": ["n"],
-        "outs": ["page"],
-    },
-}
-GRID = ["lr=0.1,0.2", "n=1,2"]
-
-
-@pytest.fixture
-def swept(project):
-    """Makes a repository with two parameters, whose files have changes that are not committed."""
-
-    def make(name="project"):
-        folder = project(STAGES, name)
-        Path("params.yaml").write_text("lr: 0.1\nn: 1\n", encoding="utf-8")
-        git(folder, "commit", "-qam", "two parameters")
-        Path("seed.txt").write_text("changed\n", encoding="utf-8")
-        return folder
-
-    return make
+from small_pipelines import GRID, SWEPT, content, experiments, git, left_behind, output, wait_for
 
 
 def ran(tmp_path):
@@ -85,7 +49,9 @@ def test_the_same_command_again_records_what_is_missing(swept, tmp_path, capsys)
     assert "3 stages" in printed and ": 3 cached" in printed and len(ran(tmp_path)) == 5
 
 
-def test_a_killed_sweep_goes_on(swept, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_sweep_goes_on(swept, tmp_path, number):
+    """What kill -9 leaves goes as the next sweep begins."""
     folder = swept()
     (tmp_path / "slow").touch()
 
@@ -96,13 +62,15 @@ def test_a_killed_sweep_goes_on(swept, tmp_path):
     process = multiprocessing.get_context("fork").Process(target=run)
     process.start()
     wait_for(lambda: (tmp_path / "waits").exists())
-    os.kill(process.pid, signal.SIGTERM)
+    os.kill(process.pid, number)
     process.join(60)
-    assert process.exitcode == 143 and not left_behind(folder) and not experiments(folder)
+    killed = number == signal.SIGKILL
+    assert process.exitcode == (-9 if killed else 143) and not experiments(folder)
+    assert len(left_behind(folder)) == (2 if killed else 0)
     names = {name for _, name in ran(tmp_path)}
     (tmp_path / "slow").unlink()
     assert sweep(["lr=0.1,0.2"]) == 0
-    assert len(experiments(folder)) == 2 and names < experiments(folder).keys()
+    assert len(experiments(folder)) == 2 and names < experiments(folder).keys() and not left_behind(folder)
     assert [stage for stage, _ in ran(tmp_path)].count("first") == 1
 
 
@@ -140,7 +108,7 @@ def test_bad_arguments(swept, arguments, said):
 
 @pytest.mark.parametrize("scm", [False, True])
 def test_without_a_commit_there_are_no_experiments(project, scm):
-    folder = project(STAGES, scm=scm)
+    folder = project(SWEPT, scm=scm)
     if scm:
         git(folder, "update-ref", "-d", "HEAD")
     with pytest.raises(UserError, match="DVC refuses: .*Git"):

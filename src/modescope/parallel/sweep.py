@@ -110,13 +110,18 @@ class Point:
 
 
 @contextlib.contextmanager
-def opened(repo: Repo, name: str, overrides: Overrides, targets: Sequence[str]) -> Iterator[Point]:
-    """A point in a workspace of its own, which is gone afterwards; it begins as `dvc exp run --temp` would."""
+def opened(repo: Repo, folder: Path, name: str, overrides: Overrides, targets: Sequence[str]) -> Iterator[Point]:
+    """A point in a workspace of its own below `folder`, which is gone afterwards.
+
+    It begins as `dvc exp run --temp` would, but for DVC's record of a process that is at work there.
+    """
     experiments, queue = repo.experiments, repo.experiments.tempdir_queue
     with lock_repo(repo):
         entry = experiments.queue_one(queue, params=overrides, targets=[*targets] or None, name=name)
-        workspace = queue.init_executor(experiments, entry, TempDirExecutor, wdir=queue._standalone_tmp_dir)
+        workspace = queue.init_executor(experiments, entry, TempDirExecutor, wdir=str(folder))
+        record_of_it = Path(experiments.celery_queue.get_infofile_path(entry.stash_rev)).parent
     try:
+        shutil.rmtree(record_of_it)
         workspace._update_config({"cache": {"type": ",".join(LINKS)}})
         with contextlib.chdir(workspace.root_dir):
             Repo().checkout(targets or None, with_deps=bool(targets), force=True, allow_missing=True)
@@ -126,7 +131,7 @@ def opened(repo: Repo, name: str, overrides: Overrides, targets: Sequence[str]) 
         yield Point(overrides, entry, workspace, plan)
     finally:
         shutil.rmtree(workspace.root_dir, ignore_errors=True)
-        shutil.rmtree(Path(experiments.celery_queue.get_infofile_path(entry.stash_rev)).parent, ignore_errors=True)
+        shutil.rmtree(record_of_it, ignore_errors=True)
 
 
 class Sweep(Driver):
@@ -140,7 +145,7 @@ class Sweep(Driver):
     @classmethod
     @contextlib.contextmanager
     def prepared(cls, targets: Sequence[str], jobs: int | None, on: str | None, *more: Any) -> Iterator[Self]:
-        """A `with` block around a sweep; no workspace outlives it."""
+        """A `with` block around a sweep; no workspace outlives it, or a later one's begin."""
         with alone(FOLDER, jobs) as folder, refusals(), contextlib.ExitStack() as stack:
             repo, home = Repo(), Home(Path.cwd(), folder)
             repo.experiments.scm.get_rev()  # DVC refuses a folder without git or commits
@@ -159,7 +164,7 @@ class Sweep(Driver):
         if self.ref(name):
             self.board.say(f"{name}: recorded already, {shown(overrides)}")
         elif name not in self.points:
-            point = self.stack.enter_context(opened(repo, name, overrides, self.targets))
+            point = self.stack.enter_context(opened(repo, self.home.folder, name, overrides, self.targets))
             self.admit(point.plan)
             self.points[name] = point
         return name
