@@ -14,6 +14,7 @@ SLOW = {  # whole runs, many processes, whole pages
     "test_browser.py",
     "test_cgan_figures.py",
     "test_doctor.py",
+    "test_guides.py",
     "test_imbalance_figures.py",
     "test_pages.py",
     "test_places.py",

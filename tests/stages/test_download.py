@@ -1,11 +1,15 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
-from modescope.data.prepared import load_prepared
+from modescope.data import sources
+from modescope.data.batches import to_unit
+from modescope.data.prepared import Dataset, load_prepared
 from modescope.errors import UserError
 from modescope.files import sha256
 from modescope.stages import download
@@ -69,3 +73,34 @@ def test_bad_input_ends_in_one_line_and_exit_code_2(workspace, monkeypatch):
     assert done.returncode == 2, done.stderr
     assert done.stderr.count("\n") == 1 and "MODESCOPE_MIRROR=nowhere" in done.stderr
     assert not (workspace / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "brightest", "message"),
+    [
+        ((3, 32, 32), torch.uint8, 255, r"datasets.grey=digits: images of shape \(3, 32, 32\), the slot takes \(1, 28"),
+        ((1, 28, 28), torch.float32, 255, "the source of made-up gives no train images: "),
+        ((1, 28, 28), torch.uint8, 0, "all training images of made-up are black: "),
+    ],
+)
+def test_what_no_training_could_use_is_refused_before_any(workspace, monkeypatch, shape, dtype, brightest, message):
+    images = torch.full((4, *shape), brightest, dtype=dtype)
+    made_up = Dataset("made-up", "computed", images, torch.arange(4), ("a", "b", "c", "d"))
+    monkeypatch.setitem(sources.SOURCES, "digits", lambda: {"train": made_up, "test": made_up})
+    with pytest.raises(UserError, match=message):
+        download.main("grey", workspace / "out")
+    assert not (workspace / "out").exists()
+
+
+def test_the_brightest_training_pixel_becomes_255_and_a_mixture_can_be_fitted(workspace, monkeypatch, capsys):
+    images = torch.arange(0, 255, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 28, 28)
+    labels, classes = torch.arange(255) % 10, tuple("0123456789")
+    train = Dataset("dim", "computed", images, labels, classes)
+    test = replace(train, images=images + 1)  # one brighter than all training images
+    monkeypatch.setitem(sources.SOURCES, "digits", lambda: {"train": train, "test": test})
+    download.main("grey", workspace / "out")
+    assert "the brightest pixel is 254, so all images are scaled by 255/254" in capsys.readouterr().out
+    found = load_prepared(workspace / "out/train.safetensors").images
+    assert to_unit(found).max() >= 1  # what pythae asks for
+    assert found[[0, 1, 100, 254], 0, 0, 0].tolist() == [0, 1, 100, 255]
+    assert load_prepared(workspace / "out/test.safetensors").images.max() == 255

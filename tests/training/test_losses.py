@@ -65,7 +65,7 @@ def test_scale_and_penalty_are_kept_and_the_table_stays_as_it_is():
 @pytest.mark.parametrize(
     ("name", "real_label", "message"),
     [
-        ("bec", 1.0, "unknown loss `bec`: there are bce, lsgan, hinge, wgan-gp"),
+        ("bec", 1.0, f"unknown loss `bec`: there are {', '.join(LOSSES)}"),
         ("hinge", 0.9, "real_label=0.9: the loss `hinge` has no target to smooth, set it to 1.0"),
         ("wgan-gp", 0.9, "real_label=0.9: the loss `wgan-gp` has no target to smooth, set it to 1.0"),
     ],

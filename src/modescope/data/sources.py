@@ -4,6 +4,7 @@ import io
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -40,11 +41,33 @@ def fetch(name: str) -> Splits:
             came from the mirror's parquet files.
 
     Raises:
-        UserError: unknown name; no source can be reached; an archive is truncated or altered.
+        UserError: unknown name; no source can be reached; an archive is truncated or altered; a source gives something
+            else than images with labels.
     """
     if name not in SOURCES:
         raise UserError(f"unknown dataset {name!r}: known are {', '.join(SOURCES)}")
-    return SOURCES[name]()
+    return brightened(SOURCES[name]())
+
+
+def brightened(splits: Splits) -> Splits:
+    """The same, the brightest pixel of the training images at 255: pythae fits no mixture to darker ones.
+
+    Raises UserError for what are no images with labels, and for black images.
+    """
+    for split, dataset in splits.items():
+        try:
+            dataset.check()
+        except ValueError as error:
+            raise UserError(f"the source of {dataset.name} gives no {split} images: {error}") from None
+    train = splits["train"]
+    brightest = int(train.images.max())
+    if brightest == 255:
+        return splits
+    if brightest == 0:
+        raise UserError(f"all training images of {train.name} are black: mend its source in data/sources.py")
+    print(f"{train.name}: the brightest pixel is {brightest}, so all images are scaled by 255/{brightest}")
+    levels = (torch.arange(256) * 255 / brightest).round().clamp(max=255).byte()
+    return {split: replace(each, images=levels[each.images.int()]) for split, each in splits.items()}
 
 
 def cifar10() -> Splits:

@@ -6,13 +6,20 @@ from typing import Literal
 from modescope.config import load_params
 from modescope.data.prepared import save_prepared
 from modescope.data.sources import fetch
+from modescope.errors import UserError
 from modescope.files import atomic_path
 from modescope.process import run_stage
+
+SHAPES = {"rgb": (3, 32, 32), "grey": (1, 28, 28)}  # (C, H, W) of a slot's images
 
 
 def main(slot: Literal["rgb", "grey"], out: Path) -> None:
     """Write {train,test}.safetensors of the dataset that params.yaml names for SLOT to OUT."""
-    splits = fetch(getattr(load_params().datasets, slot))
+    name = getattr(load_params().datasets, slot)
+    splits = fetch(name)
+    for shape in (tuple(dataset.images.shape[1:]) for dataset in splits.values()):
+        if shape != SHAPES[slot]:
+            raise UserError(f"datasets.{slot}={name}: images of shape {shape}, the slot takes {SHAPES[slot]}")
     with atomic_path(out) as folder:
         for split, dataset in splits.items():
             save_prepared(dataset, folder / f"{split}.safetensors", split)
