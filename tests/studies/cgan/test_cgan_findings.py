@@ -180,6 +180,20 @@ def test_the_texts_start_stands_beside_the_codes(tmp_path, monkeypatch):
     assert "One sentence of report 2" not in texts(project)
 
 
+def test_a_row_that_differs_in_one_setting_says_what_the_setting_does(tmp_path, monkeypatch):
+    best = {"loss": "hinge", "generator_labels": "concat", "ema_decay": 0.99}
+    monkeypatch.setitem(OURS, "cgan-ours", best)
+    monkeypatch.setitem(OURS, "cgan-ours-no-ema", best | {"ema_decay": None})
+    monkeypatch.setitem(OURS, "cgan-ours-other", {"loss": "hinge"})
+    project = build_project(tmp_path, splits=("split1",))
+    project.change("cgan-ours", "cgan", fid_classifier=0.9, recall=0.7, class_consistency=0.99)
+    project.change("cgan-ours-no-ema", "cgan", fid_classifier=1.2, recall=0.9, class_consistency=0.98)
+    text = texts(project)["What our recipe does"]
+    assert text.startswith("cgan-ours has FID 0.900, recall 0.70 and class consistency 99.00 %; all else equal, ")
+    assert "with ema_decay none FID 1.200, recall 0.90 and class consistency 98.00 %" in text
+    assert text.endswith(" has cgan-ours-no-ema (ema_decay none).") and "cgan-ours-other" not in text
+
+
 def test_labels_over_seeds(tmp_path):
     project = build_project(tmp_path, splits=("split1",), more_seeds=(43,))
     project.change("cgan-wgan-gp", "cgan", fid_classifier=2.0)
@@ -207,6 +221,7 @@ def test_other_data_is_not_held_against_the_report(tmp_path):
             [
                 "Losses by FID, the lowest first",
                 "Class consistency",
+                "What our recipe does",
                 "Diversity",
                 "Fixed z, every label",
                 "Stacked digits",

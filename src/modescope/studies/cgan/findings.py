@@ -20,6 +20,7 @@ def findings(results: CganRows) -> list[Finding]:
     found = [_losses]
     found += [_initialization] if _started(results) else []
     found += [_consistency] if results.shown else []
+    found += [_ablation] if _variants(results) else []
     found += [_labels] if set(MODES) <= set(results.params.cgan.modes) else []
     found += [_diversity, _fixed_z] if results.shown else []
     found += [_stacked]
@@ -50,14 +51,14 @@ def _started(results: CganRows) -> list[tuple[Row, Row]]:
     return [(row, published[row.config.loss]) for row in texts if row.config.loss in published]
 
 
+def _scores(row: Row) -> str:
+    recall, consistency = RECALL.text(row.run), PERCENT.text(row.run)
+    return f"FID {JUDGES_FID.text(row.run)}, recall {recall} and class consistency {consistency}"
+
+
 def _initialization(results: CganRows) -> Finding:
     """What the start of the weights does, all else equal."""
-
-    def scores(row: Row) -> str:
-        recall = RECALL.text(row.run)
-        return f"FID {JUDGES_FID.text(row.run)}, recall {recall} and class consistency {PERCENT.text(row.run)}"
-
-    parts = [f"{code.label} has {scores(code)}, with the text's {scores(text)}" for text, code in _started(results)]
+    parts = [f"{code.label} has {_scores(code)}, with the text's {_scores(text)}" for text, code in _started(results)]
     return TEXTS.finding("initialization", rows="; ".join(parts))
 
 
@@ -77,6 +78,25 @@ def _consistency(results: CganRows) -> Finding:
     reported = f" Report 2 has {span(printed)} % by its own classifier." if printed else ""
     real = PERCENT.text(results.floor)
     return TEXTS.finding("consistency", rows=", ".join(parts), real=real, reported=reported)
+
+
+def _variants(results: CganRows) -> dict[str, Row]:
+    """Our rows that differ from our best one in a single setting, by that setting."""
+    ours, found = results.best, {}
+    for row in results.labelled if ours else []:
+        changed = [f"{name} {value}" for name, value in row.config if value != getattr(ours.config, name)]
+        if row.is_ours and len(changed) == 1:
+            found[changed[0].replace("None", "none")] = row
+    return found
+
+
+def _ablation(results: CganRows) -> Finding:
+    """What each setting of our best row does, all else equal."""
+    ours, variants = results.best, _variants(results)
+    rows = "; ".join(f"with {setting} {_scores(row)}" for setting, row in variants.items())
+    runs = {ours.label: ours.run} | {f"{row.label} ({setting})": row.run for setting, row in variants.items()}
+    most = listing(leaders(RECALL, runs, results.floor))
+    return TEXTS.finding("ablation", ours=ours.label, scores=_scores(ours), rows=rows, most=most)
 
 
 def _labels(results: CganRows) -> Finding:
