@@ -88,6 +88,10 @@ def guided(**values):
     return lambda project: {("two-stage", row.run_name): values for row in project.planned("two-stage").guided}
 
 
+def unguided(**values):
+    return lambda project: {("two-stage", row.run_name): values for row, _ in project.planned("two-stage").controlled}
+
+
 def gradients(adversarial, guidance, whole):
     def write(project):
         lines = "step,train/g_adversarial_gradient,train/g_class_gradient,train/g_gradient\n"
@@ -146,12 +150,16 @@ FLIPS = {
     ("two-stage", "Guidance against stage 1 alone"): [
         (
             guided(class_consistency=0.9, fid_classifier=1.0),
-            "31 are more class-consistent and 0 less, 31 have a lower FID",
+            "32 are more class-consistent and 0 less, 32 have a lower FID",
         ),
         (
             guided(class_consistency=0.0, fid_classifier=99.0),
-            "0 are more class-consistent and 31 less, 0 have a lower FID",
+            "0 are more class-consistent and 32 less, 0 have a lower FID",
         ),
+    ],
+    ("two-stage", "Stage 2 without a guide"): [
+        (unguided(fid_classifier=1.0), "0 of 4 rows have a higher FID of the judge's features"),
+        (unguided(fid_classifier=99.0), "4 of 4 rows have a higher FID of the judge's features"),
     ],
     ("two-stage", "Guidance against none"): [
         (guided(class_consistency=1.0, recall=0.9), "more class-consistent and 0 less, "),
@@ -162,7 +170,7 @@ FLIPS = {
         (guided(class_consistency=0.0), "-10.9 points and FID"),
     ],
     ("two-stage", "Guide against judge"): [
-        (guided(class_consistency=0.1, guide_consistency=0.9), "In 31 of 31 guided rows the guide sees more"),
+        (guided(class_consistency=0.1, guide_consistency=0.9), "In 32 of 32 guided rows the guide sees more"),
         (
             guided(class_consistency=0.5, guide_consistency=0.5),
             "In no guided row does the guide see more than the judge",
@@ -173,8 +181,8 @@ FLIPS = {
         (guided(fid_classifier=99.0), "Here it holds."),
     ],
     ("two-stage", "Gradients"): [
-        (gradients(3, 4, 1), "the longer one in 31 of 31 guided rows"),
-        (gradients(4, 3, 5), "the longer one in 0 of 31 guided rows"),
+        (gradients(3, 4, 1), "the longer one in 32 of 32 guided rows"),
+        (gradients(4, 3, 5), "the longer one in 0 of 32 guided rows"),
     ],
     ("two-stage", "Prior placement"): [
         (of("two-stage", stage1_sphere={"class_consistency": 0.3}), "sphere 30.0%, "),

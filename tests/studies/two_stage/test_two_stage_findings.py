@@ -52,9 +52,9 @@ def of_architecture(project, letters):
 @pytest.mark.parametrize(
     ("consistency", "fid", "gains", "verdict"),
     [
-        (0.5, 4.0, (31, 0, 31, 0, 31), "Here it does not hold."),
-        (0.05, 6.0, (0, 31, 0, 31, 0), "Here it holds."),
-        (0.5, 6.0, (31, 0, 0, 31, 0), "Here it holds."),
+        (0.5, 4.0, (32, 0, 32, 0, 32), "Here it does not hold."),
+        (0.05, 6.0, (0, 32, 0, 32, 0), "Here it holds."),
+        (0.5, 6.0, (32, 0, 0, 32, 0), "Here it holds."),
         (0.108, 4.99, (0, 0, 0, 0, 0), "Here it holds."),  # within two standard errors, within the floor
     ],
 )
@@ -62,12 +62,12 @@ def test_guidance_helps_or_does_not(project, consistency, fid, gains, verdict):
     set_rows(project, of_architecture(project, "ABCD"), consistency, fid)
     found = texts(project)
     assert (
-        f"Of 31 guided rows, against the stage 1 that each starts from, {counts(*gains)};"
+        f"Of 32 guided rows, against the stage 1 that each starts from, {counts(*gains)};"
         in found["Guidance against stage 1 alone"]
     )
     claim = found["Report 1's conclusion"]
     assert (
-        f"{gains[2]} of 31 guided rows" in claim
+        f"{gains[2]} of 32 guided rows" in claim
         and "than the vanilla DCGAN (5.00)" in claim
         and f"{gains[3]} a higher one" in claim
     )
@@ -79,13 +79,13 @@ def test_guidance_that_helps_in_part(project):
     set_rows(project, of_architecture(project, "B"), 0.2, 4.0)
     found = texts(project)
     guidance = found["Guidance against stage 1 alone"]
-    assert counts(11, 0, 6, 5, 6) in guidance
+    assert counts(12, 0, 6, 6, 6) in guidance
     assert (
         "A 50.0% at FID 6.00 (a-0.1-n5), B 20.0% at FID 4.00 (b-ff-0.1), C 10.0% at FID 5.00 (c-conv-0.1)" in guidance
     )
     assert "stage1 alone 10.0% at FID 5.00; chance is 10%" in guidance
     assert (
-        "Here it holds for 25 of them. Lowest: A 6.00 (a-0.1-n5), B 4.00 (b-ff-0.1)" in found["Report 1's conclusion"]
+        "Here it holds for 26 of them. Lowest: A 6.00 (a-0.1-n5), B 4.00 (b-ff-0.1)" in found["Report 1's conclusion"]
     )
 
 
@@ -115,7 +115,8 @@ def test_what_the_guide_sees_and_the_judge_does_not(project):
 def test_the_control_stands_beside_the_guided_rows(project):
     set_rows(project, [row for row in project.planned("two-stage").stage2_rows if not row.is_guided], 0.11, 4.5)
     found = texts(project)
-    assert "Without guidance a-control reaches FID 4.50 and class consistency 11.0%." in found["Report 1's conclusion"]
+    unguided = found["Stage 2 without a guide"]
+    assert "a-control (n_gen 20) 5.00 to 4.50, " in unguided and " to 11.0%" in unguided
     assert counts(0, 0, 0, 0, 0) in found["Guidance against stage 1 alone"]
 
 
@@ -138,7 +139,7 @@ def test_gradients_are_compared_by_length_and_direction(project):
     set_gradients(project, of_architecture(project, "B"), 3, 4, 1)  # opposed
     set_gradients(project, of_architecture(project, "CD"), 4, 3, 5)  # at right angles
     text = texts(project)["Gradients"]
-    assert "A 1.33, B 1.33, C 0.75, D 0.75 times as long" in text and "the longer one in 11 of 31 guided rows" in text
+    assert "A 1.33, B 1.33, C 0.75, D 0.75 times as long" in text and "the longer one in 12 of 32 guided rows" in text
     assert "A 1.00, B -1.00, C 0.00, D 0.00, and below 0, where they pull against each other, in 6." in text
 
 

@@ -14,7 +14,7 @@ JUDGES_VIEW = Metric("class_consistency", "the judge's view", lower=False, kind=
 def findings(results: TwoStageRows) -> list[Finding]:
     """Whether guidance helps, what that says of the report's claim and its reason; then the priors and the hybrid."""
     found = [_guidance] if results.guided else []
-    found += [_controls] if results.controlled else []
+    found += [_unguided, _controls] if results.controlled else []
     found += [_seeds] if results.repeats() else []
     found += [_fooled, _claim, _gradients] if results.guided else []
     found += [_priors] if len(results.placements()) > 1 else []
@@ -61,6 +61,16 @@ def _seeds(results: TwoStageRows) -> Finding:
     return TEXTS.finding("seeds", gains="; ".join(parts))
 
 
+def _unguided(results: TwoStageRows) -> Finding:
+    """What stage 2 does to the stage 1 that it starts from where no guide steers it."""
+    parts, controls = [], [control for control, _ in results.controlled]
+    near = Claim(FID, [(row.run, row.start_run, results.floor) for row in controls])
+    for row in controls:
+        scores = [f"{metric.text(row.start_run)} to {metric.text(row.run)}" for metric in (FID, RECALL, CONSISTENCY)]
+        parts.append(f"{row.name} (n_gen {row.stage2.n_gen}) {', '.join(scores)}")
+    return TEXTS.finding("unguided", near=near, total=len(controls), rows="; ".join(parts))
+
+
 def _controls(results: TwoStageRows) -> Finding:
     """Guided rows against stage 2 without a guide: class consistency, and recall, by which modes are counted."""
 
@@ -104,12 +114,6 @@ def _claim(results: TwoStageRows) -> Finding:
     claim = Claim(FID, [(row.run, base, results.floor) for row in rows])
     verdicts = {0: "Here it holds.", len(rows): "Here it does not hold."}
     best = [min(group, key=lambda row: FID.value(row.run)) for group in _groups(rows).values()]
-    controls = [
-        f" Without guidance {row.name} reaches FID {FID.text(row.run)} and class consistency "
-        f"{CONSISTENCY.text(row.run)}."
-        for row in results.stage2_rows
-        if not row.is_guided
-    ]
     return TEXTS.finding(
         "claim",
         claim=claim,
@@ -118,7 +122,6 @@ def _claim(results: TwoStageRows) -> Finding:
         margin=max(FID.margin(*pair) for pair in claim.pairs),
         verdict=verdicts.get(claim.better, f"Here it holds for {len(rows) - claim.better} of them."),
         lowest=", ".join(f"{row.group} {FID.text(row.run)} ({row.name})" for row in best),
-        controls="".join(controls),
     )
 
 
