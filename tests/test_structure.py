@@ -22,7 +22,7 @@ MODULES = {name: re.match(r"\$\{run\}\.(\w+) ", stage["cmd"])[1] for name, stage
 LAYERS = [
     {"cli"},
     {"stages", "doctor", "export", "parallel", "scoring"},
-    {"studies"},
+    {"studies", "game"},
     {"report", "mlflow"},
     {"evaluation"},
     {"training"},

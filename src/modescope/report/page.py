@@ -17,6 +17,7 @@ from modescope.report.tables import Table, best_scores, to_csv, to_markdown
 from modescope.runs.folder import CURVES_FILE, RUN_FILE
 
 FINDINGS, SUMMARY, PAGE, GLANCE = "findings.json", "summary.json", "index.html", "readme"
+GAME = ("GAN vs Human", "game.html")  # title and file of the stage `game`, beside the overview
 PROFILE, RUNS = "profile", "runs"  # facts of a page's header
 BANNERS = {  # by profile
     "demo": "Demo: small networks, minutes of training. It shows how things work; its numbers mean nothing."
@@ -129,10 +130,15 @@ class Page:
     links: Sequence[tuple[str, str]] = ()
 
 
+def environment(*folders: Path) -> Environment:
+    """Templates of pages, looked for in `folders` and then here."""
+    loader = FileSystemLoader([*folders, Path(__file__).parent])
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
 def to_html(page: Page) -> str:
     """The page as HTML that shows all without another file: images, style and script inside, no address outside."""
-    options = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
-    templates = Environment(loader=FileSystemLoader(Path(__file__).parent), **options)
+    templates = environment()
     templates.tests["table"] = lambda content: isinstance(content, Table)
     templates.filters["code"] = _code
     banner = BANNERS.get(dict(page.facts).get(PROFILE), "")
@@ -181,6 +187,6 @@ def write_overview(lead: str, studies: Sequence[Path], file: Path) -> None:
     every = [summary["facts"] for summary in summaries.values()]
     shared = [name for name in every[0] if name != RUNS and all(name in facts for facts in every)]
     facts = [(name, distinct([part for facts in every for part in facts[name].split(", ")])) for name in shared]
-    html = to_html(Page("Modescope", lead, facts, sections))
+    html = to_html(Page("Modescope", lead, facts, sections, [("Overview", ""), GAME]))
     with atomic_path(file) as temporary:
         temporary.write_text(html, encoding="utf-8")
