@@ -16,6 +16,7 @@ import typer
 from modescope.errors import UserError
 from modescope.parallel.command import sweep
 from modescope.process import exit_readably, stop_on_signals
+from modescope.scoring.play import play
 
 app = typer.Typer(
     name="modescope",
@@ -239,6 +240,9 @@ def score(
     with redirect_stdout(sys.stderr):
         scored = score_images(given, place, name or images.stem, params)
     print(json.dumps(scored.metrics, indent=2) if as_json else to_markdown(scored.table))
+
+
+app.command(epilog="Example: modescope play, or modescope play --file gan-vs-human.json")(play)
 
 
 @app.command(epilog="Example: modescope doctor --mend")
