@@ -8,9 +8,10 @@ from PIL import Image
 
 from chromium import in_chromium
 from made_up import build_project
-from modescope.report import figures
+from modescope.report import figures, vector
 from modescope.report.page import write_overview, write_study
 from modescope.studies import STUDIES
+from small_charts import SVG
 
 SCRIPT = Path(__file__).with_name("browser.mjs")
 BROKEN = """<!doctype html><html lang="en"><title>Broken</title><body><main><h1>Broken</h1>
@@ -31,6 +32,7 @@ def found(tmp_path_factory):
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "render", lambda draw, width, height: picture.getvalue())
+        patch.setattr(vector, "to_svg", lambda *drawing: SVG)
         for name, study in STUDIES.items():
             results = project.read(name)
             write_study(study.page(results), study.glance(results), folder / name)

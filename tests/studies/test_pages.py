@@ -16,7 +16,7 @@ from PIL import Image
 from collisions import collisions
 from made_up import build_project
 from modescope.errors import UserError
-from modescope.report import figures
+from modescope.report import figures, vector
 from modescope.report.figures import Picture
 from modescope.report.page import Finding, Page, Section, to_html, write_overview, write_study
 from modescope.report.tables import Column, Table
@@ -30,6 +30,7 @@ TABLE = Table(
     ({"name": "a & b", "value": 1.0},),
     "Caption.",
 )
+SVG = '<svg><g class="series" data-look="a"><title>run a</title></g></svg>'
 PICTURE = Picture("dot", "Dot", "A dot.", "a dot", b"\x89PNG")
 GLANCE = Table("readme", "At a glance", TABLE.columns, TABLE.rows)
 PAGE = Page(
@@ -52,21 +53,34 @@ def collided():
 
 
 @pytest.fixture(scope="module")
-def pages(project, collided):
+def unnamed():
+    """Whether nothing has a name, of every figure of `pages` with a legend."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def pages(project, collided, unnamed):
     def watched(draw, width, height):
         drawn = []
         png = render(lambda figure: drawn.append(figure) or draw(figure), width, height)
         collided.extend(collisions(drawn[0]))
+        if drawn[0].legends:
+            unnamed.append(not drawn[0].findobj(lambda artist: (artist.get_gid() or "").startswith(vector.SERIES)))
         return png
 
     render = figures.render
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "render", watched)
+        patch.setattr(vector, "to_svg", lambda *drawing: SVG)
         return {name: study.page(project.read(name)) for name, study in STUDIES.items()}
 
 
 def test_no_text_of_a_figure_collides(pages, collided):
     assert collided == []
+
+
+def test_every_chart_with_a_legend_names_what_it_shows(pages, unnamed):
+    assert len(unnamed) >= 8 and not any(unnamed)
 
 
 def test_colliding_text_is_seen():
@@ -275,6 +289,14 @@ def test_same_inputs_give_the_same_bytes(pages, project, tmp_path):
                     "stacked_samples",
                     "curves_cgan",
                 ),
+            )
+        ),
+        *(
+            f"vector/{name}.svg"
+            for name in (
+                *("class_share", "figure1_gan", "figure2_vae", "curves"),
+                *("consistency_fid", "confusion", "gradients", "curves_two_stage"),
+                *("figure7_1", "figure7_2", "curves_cgan"),
             )
         ),
     }

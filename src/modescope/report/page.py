@@ -151,19 +151,22 @@ def _code(text: str) -> Markup:
 
 
 def write_study(page: Page, glance: Table, folder: Path) -> None:
-    """Write a study's page as `folder`: tables/*.md, tables/*.csv, figures/*.png, index.html and two JSON files.
+    """Write a study's page as `folder`: tables/*.md, tables/*.csv, figures/*.png, vector/*.svg, index.html and two
+    JSON files.
 
     `glance` is the table of five columns that README shows.
     """
     html, (section,) = to_html(page), page.sections
     with atomic_path(folder) as whole:
-        for kind in ("tables", "figures"):
+        for kind in ("tables", "figures", "vector"):
             (whole / kind).mkdir(parents=True)
         for table in (*section.tables, glance):
             (whole / "tables" / f"{table.name}.md").write_text(to_markdown(table), encoding="utf-8")
             (whole / "tables" / f"{table.name}.csv").write_text(to_csv(table), encoding="utf-8")
         for picture in (item for item in section.content if isinstance(item, Picture)):
             (whole / picture.address).write_bytes(picture.png)
+            if picture.svg:
+                (whole / picture.vector_address).write_text(picture.svg, encoding="utf-8")
         (whole / PAGE).write_text(html, encoding="utf-8")
         findings, shown = [vars(found) for found in section.findings], section.picture
         image = {"src": shown.address, "alt": shown.alt} if shown else {}
