@@ -67,7 +67,7 @@ def page_links(store: Store, address: str) -> list[str]:
 
 
 def table_view(store: Store, experiment: str) -> dict[str, Any]:
-    """How MLflow shall show the runs of a study: the best first; two scores, changes, the seed, and what else differs."""
+    """How MLflow shall show a study's runs: the best first; two scores, changes, the seed, and what else differs."""
     runs = store.client.search_runs([experiment], max_results=1000)
     scores = [name for name in SCORES if any(f"final/{name}" in run.data.metrics for run in runs)]
     values: dict[str, set[str]] = {}
