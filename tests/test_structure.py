@@ -21,6 +21,7 @@ MODULES = {name: re.match(r"\$\{run\}\.(\w+) ", stage["cmd"])[1] for name, stage
 # A package may import packages further down this list, and itself.
 LAYERS = [
     {"cli"},
+    {"own"},
     {"stages", "doctor", "export", "parallel", "scoring"},
     {"studies", "game"},
     {"report", "mlflow"},

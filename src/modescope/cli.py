@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from modescope.errors import UserError
+from modescope.own.command import data
 from modescope.parallel.command import sweep
 from modescope.process import exit_readably, stop_on_signals
 from modescope.scoring.play import play
@@ -60,14 +61,15 @@ def use(
 ) -> None:
     """Write a profile's values to params.yaml, bring back its data and models, and say what changed."""
     from modescope.config.profiles import in_short, use_profile
-    from modescope.doctor.processes import pipeline_at_work
+    from modescope.doctor.processes import refuse_a_pipeline_at_work
     from modescope.files import root
 
-    busy = pipeline_at_work(root())
-    if busy is not None:
-        raise UserError(f"{busy} reads params.yaml, which must not change under it: wait until it ends, or end it")
+    refuse_a_pipeline_at_work(root())
     changes = use_profile(profile)
     print("\n".join(changes if verbose else in_short(changes)) or "nothing changed")
+
+
+app.command(epilog="Example: modescope data ~/flowers --write")(data)
 
 
 @app.command(epilog="Example: modescope repro report-cgan -j 2")

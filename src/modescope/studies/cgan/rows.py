@@ -142,6 +142,11 @@ class CganRows(Results):
         return self.runs[REAL]
 
     @property
+    def num_modes(self) -> int:
+        """Of three stacked images."""
+        return len(self.floor.classes) ** 3
+
+    @property
     def digits(self) -> list[str]:
         """The classes as figures: 0 to 9."""
         return [str(index) for index in range(len(self.floor.classes))]
