@@ -45,14 +45,14 @@ def fit(values: Values, slots: Mapping[str, Values], train: Counts, test: Counts
 
 
 def refuse_few(values: Values, train: Counts, test: Counts) -> None:
-    """Raises UserError for a class with no more images than an image has neighbours."""
+    """Raises UserError for a class with no more test images than an image has neighbours, or few to train on."""
     neighbours = values["evaluation"]["neighbours"]
-    for split, counts in (("training", train), ("test", test)):
+    for split, counts, least in (("training", train, 2 * (neighbours + 1)), ("test", test, neighbours + 1)):
         scarcest = min(counts, key=lambda name: counts[name])
-        if counts[scarcest] <= neighbours:
+        if counts[scarcest] < least:
             raise UserError(
-                f"class {scarcest} has {counts[scarcest]} {split} images: the metrics take {neighbours + 1} at least, "
-                "add some, or lower evaluation.neighbours"
+                f"class {scarcest} has {counts[scarcest]} {split} images: it takes {least} at least, add some or leave "
+                f"the class out (evaluation.neighbours is {neighbours})"
             )
 
 
