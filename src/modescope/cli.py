@@ -247,6 +247,25 @@ def score(
 app.command(epilog="Example: modescope play, or modescope play --file gan-vs-human.json")(play)
 
 
+@app.command(epilog="Example: modescope inside cgan-bce-text")
+def inside(run: Annotated[str, typer.Argument(help="A trained model: a folder in models/*/")]) -> None:
+    """Write a page on what a trained model misses, where it fails, what it copies, and how smooth it is."""
+    from modescope.config import load_params
+    from modescope.runs.listing import find_generator
+    from modescope.threads import fix_threads
+
+    folder, params = find_generator(run), load_params()
+    fix_threads(params.threads)
+
+    from modescope.scoring.place import looked_at
+    from modescope.stages.inside import main as look_inside
+
+    look = looked_at(folder)
+    if run not in params.inside.of(look.study):  # those are the pipeline's own
+        look_inside(folder, *look.arguments)
+    print(f"{run}: {look.write_page(params, Path('exports', 'inside', run))}")
+
+
 @app.command(epilog="Example: modescope doctor --mend")
 def doctor(
     mend: Annotated[bool, typer.Option("--mend", help="Mend what can be mended without losing work")] = False,

@@ -11,6 +11,7 @@ from modescope.config.base import (
     Fraction,
     Images,
     Name,
+    Names,
     NonNegative,
     Positive,
     Section,
@@ -114,6 +115,20 @@ class Seeds(Section):
     models: list[Literal["gan", "gan-ours", "vae"]]
     splits: list[Name]
     rows: list[Name]
+
+
+class Inside(Section):
+    """Which runs of every study are looked into, and how."""
+
+    clusters: Annotated[int, Field(ge=1, le=1000)]
+    paths: Annotated[int, Field(ge=2, le=10**5)]
+    cgan: Names
+    imbalance: Names
+    two_stage: Names
+
+    def of(self, study: str) -> list[str]:
+        """Runs of a study."""
+        return getattr(self, study.replace("-", "_"), [])
 
 
 class Evaluation(Section):

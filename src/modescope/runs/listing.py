@@ -9,14 +9,14 @@ from modescope.files import read_json, root, write_json
 from modescope.runs.folder import RUN_FILE, WORK_FOLDERS, read_run
 from modescope.runs.locks import lock_file, try_lock
 
-MODELS, RELEASED, SCORED = Path("models"), Path("released"), Path("data/scored")
+MODELS, RELEASED, SCORED, INSIDE = Path("models"), Path("released"), Path("data/scored"), Path("data/inside")
 
 
 def finished_runs(folder: Path) -> list[Path]:
     """Folders of runs as the pipeline leaves them (hidden folders are half-written ones)."""
     files = [
         file
-        for pattern in ("data/reference*/*", f"{SCORED}/*/*", "models/**")
+        for pattern in ("data/reference*/*", f"{INSIDE}/*/*", f"{SCORED}/*/*", "models/**")
         for file in sorted(folder.glob(f"{pattern}/{RUN_FILE}"))
     ]
     return [file.parent for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
