@@ -17,14 +17,10 @@ from modescope.errors import UserError
 from modescope.own.command import data
 from modescope.parallel.command import sweep
 from modescope.process import exit_readably, stop_on_signals
+from modescope.scoring.compare import compare
 from modescope.scoring.play import play
 
-app = typer.Typer(
-    name="modescope",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(name="modescope", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 def main() -> None:
@@ -89,17 +85,9 @@ def repro(
 app.command(epilog="Example: modescope sweep -S 'ce_loss_weight=0.1,1.0' -S 'n_gen=5,20' report-two-stage")(sweep)
 
 
-@app.command(epilog="Example: modescope compare gan-split4 vae-split4, or modescope compare HEAD puffy-ibex")
-def compare(
-    one: Annotated[str, typer.Argument(help="A run, or a commit or DVC experiment")],
-    other: Annotated[
-        str | None, typer.Argument(help="Another one [default: the files as they are, for a commit or experiment]")
-    ] = None,
-) -> None:
-    """Print the scores that differ between two runs, or the rows that differ between two commits or experiments."""
-    from modescope.report.changes import compare as compare_them
-
-    print("\n".join(compare_them(one, other)))
+app.command(epilog="Example: modescope compare gan-split4 vae-split4, or modescope compare 'cgan-*' --html page.html")(
+    compare
+)
 
 
 @app.command(epilog="Example: modescope sync")
@@ -255,7 +243,7 @@ def inside(run: Annotated[str, typer.Argument(help="A trained model: a folder in
     from modescope.threads import fix_threads
 
     folder, params = find_generator(run), load_params()
-    fix_threads(params.threads)
+    fix_threads(params.threads)  # before torch loads
 
     from modescope.scoring.place import looked_at
     from modescope.stages.inside import main as look_inside

@@ -33,6 +33,21 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Html:
+    """A part of a page that is HTML as it is."""
+
+    name: str
+    title: str
+    html: Markup
+    folded: bool = False
+
+    @property
+    def place(self) -> str:
+        """Its anchor on a page."""
+        return f"part-{self.name}"
+
+
+@dataclass(frozen=True)
 class RunFiles:
     """Where a run's files and its page in MLflow are found: label -> address from a study's page, and its key."""
 
@@ -54,17 +69,19 @@ class RunFiles:
 class Section:
     """One study on the page: what was found, the answer first, then its tables and figures in order.
 
-    The first figure is shown with the answer. `link` is where there is more, `image` the figure from there (src, alt).
+    The first figure is shown with the answer. `link` is where there is more, `image` the figure from there (src, alt);
+    `has_files`: its tables lie beside the page, too.
     """
 
     name: str
     title: str
     findings: Sequence[Finding]
-    content: Sequence[Table | Picture]
+    content: Sequence[Table | Picture | Html]
     note: str = ""
     link: str = ""
     runs: Sequence[RunFiles] = ()
     image: Mapping[str, str] = field(default_factory=dict)
+    has_files: bool = True
 
     @property
     def tables(self) -> list[Table]:
@@ -77,12 +94,12 @@ class Section:
         return next((item for item in self.content if isinstance(item, Picture) and not item.folded), None)
 
     @property
-    def shown(self) -> list[Table | Picture]:
+    def shown(self) -> list[Table | Picture | Html]:
         """What follows the answer."""
         return [item for item in self.content if not item.folded and item is not self.picture]
 
     @property
-    def folded(self) -> list[Table | Picture]:
+    def folded(self) -> list[Table | Picture | Html]:
         """What is shown on demand."""
         return [item for item in self.content if item.folded]
 
@@ -120,7 +137,7 @@ class Section:
 class Page:
     """A whole page. `facts` are (name, value) pairs of the header, `links` titles and addresses of the report's pages.
 
-    The page's own address is empty.
+    The page's own address is empty. `source` says where its numbers are from.
     """
 
     title: str
@@ -128,6 +145,7 @@ class Page:
     facts: Sequence[tuple[str, str]]
     sections: Sequence[Section]
     links: Sequence[tuple[str, str]] = ()
+    source: str = "Every number was read from MLflow and agrees with the metrics files."
 
 
 def environment(*folders: Path) -> Environment:
@@ -139,6 +157,7 @@ def environment(*folders: Path) -> Environment:
 def to_html(page: Page) -> str:
     """The page as HTML that shows all without another file: images, style and script inside, no address outside."""
     templates = environment()
+    templates.tests["html"] = lambda content: isinstance(content, Html)
     templates.tests["table"] = lambda content: isinstance(content, Table)
     templates.filters["code"] = _code
     banner = BANNERS.get(dict(page.facts).get(PROFILE), "")

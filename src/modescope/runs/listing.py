@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from modescope.errors import UserError
@@ -69,6 +70,20 @@ def find_generator(name: str, released: bool = False) -> Path:
         known = ", ".join(folders) or "none yet (`dvc repro` trains them, `dvc checkout` brings them back)"
         raise UserError(f"unknown run `{name}`: there are {known}")
     return folders[name]
+
+
+def matching_runs(patterns: list[str]) -> list[Path]:
+    """Folders of trained runs whose names match any of the patterns (`cgan-*`), each once, in the patterns' order.
+
+    Raises UserError for a pattern that none matches.
+    """
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        files = [file for file in sorted(MODELS.glob(f"*/*/{RUN_FILE}")) if fnmatchcase(file.parent.name, pattern)]
+        if not files:
+            find_generator(pattern)  # which names those there are
+        found |= dict.fromkeys(file.parent for file in files)
+    return list(found)
 
 
 def refuse_unfinished(run: str) -> None:
