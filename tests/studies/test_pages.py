@@ -41,6 +41,15 @@ PAGE = Page(
 )
 
 
+INSIDE_TABLES = ("inside", "inside_coverage", "inside_paths")
+
+
+def inside(*runs):
+    """Tables and figures on looks inside runs."""
+    shown = [f"{kind}_{run}" for run in runs for kind in ("failures", "between")]
+    return ["inside", "inside_lost", "inside_coverage", "inside_clusters", *shown, "inside_paths", "inside_strips"]
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     return build_project(tmp_path_factory.mktemp("project"))
@@ -242,6 +251,7 @@ def test_same_inputs_give_the_same_bytes(pages, project, tmp_path):
             f"tables/{name}.{kind}"
             for name in (
                 *("readme", "summary", "splits", "class_share", "gan", "vae", "runs", "classifiers"),
+                *INSIDE_TABLES,
                 *(
                     "two_stage_summary",
                     "two_stage",
@@ -268,6 +278,7 @@ def test_same_inputs_give_the_same_bytes(pages, project, tmp_path):
             f"figures/{name}.png"
             for name in (
                 *("class_share", "figure1_gan", "figure2_vae", "samples", "reconstructions", "curves"),
+                *({*inside("gan-balanced", "stage1", "cgan-ours", "cgan-bce")} - {*INSIDE_TABLES}),
                 *(
                     "architectures",
                     "dcgan",
@@ -369,7 +380,11 @@ def test_findings_name_the_rarest_class_and_count_lost_ones(tmp_path):
     [
         (
             ["gan"],
-            ["summary", "splits", "class_share", "class_share", "gan", "figure1_gan", "samples", "curves", "runs"],
+            [
+                *("summary", "splits", "class_share", "class_share", "gan", "figure1_gan", "samples"),
+                *inside("gan-split1"),
+                *("curves", "runs"),
+            ],
         ),
         (
             ["vae-gmm", "vae"],
@@ -382,6 +397,7 @@ def test_findings_name_the_rarest_class_and_count_lost_ones(tmp_path):
                 "figure2_vae",
                 "samples",
                 "reconstructions",
+                *inside("vae-gmm-split1"),
                 "curves",
                 "runs",
             ],

@@ -41,9 +41,8 @@ def main(run: Path, data: Path, splits: Path, judge: Path, features: Path, out: 
     )
     real = RealImages.load(features, train, test, split, params.evaluation)
     with RunLog(info, work_folder(info), push) as log:
-        look = look_inside(
-            load_sampler(run, device), real, Judge(judge, device), params.evaluation, params.inside.paths
-        )
+        sampler, network = load_sampler(run, device), Judge(judge, device)
+        look = look_inside(sampler, real, network, params.evaluation, params.inside.paths)
         for kind, picture in look.pictures.items():
             log.image(kind, picture, step=0)
         log.finish(out)
