@@ -67,9 +67,13 @@ def test_a_copying_part_of_the_space_is_found():
     assert copying.data_copying(samples, test, cells, cells).ct < -1 < copying.mann_whitney(test * 1.05, test)
 
 
-def test_small_cells_do_not_count():
-    few = torch.arange(6.0)
+def test_small_cells_do_not_count_where_there_are_others():
+    few, many = torch.arange(6.0), torch.arange(30.0)
+    cells = (many < 25).long()
     assert copying.data_copying(few, few, few.long(), few.long()) is None
+    assert copying.data_copying(many, many + 1, many.long(), many.long()).ct < 0
+    only = copying.data_copying(many[:25], many[:25] + 1, cells[:25], cells[:25])
+    assert copying.data_copying(many, many + 1, cells, cells) == only
     metrics = copying.copying_metrics(few, few, few.long(), few.long(), few.long(), seed=0)
     assert not any(name.startswith("ct") for name in metrics)
 

@@ -64,7 +64,8 @@ def data_copying(samples: Tensor, test: Tensor, sample_cells: Tensor, test_cells
 
     Returns:
         C_T over the cells with enough of both; p: how likely a C_T as low is, were samples and test images alike, from
-        the normal approximation of independent cells. None where no cell has enough of both.
+        the normal approximation of independent cells. Where no cell has enough of both, the whole space is one; None
+        where that is too few.
     """
     scores, weights = [], []
     for cell in test_cells.unique():
@@ -73,7 +74,8 @@ def data_copying(samples: Tensor, test: Tensor, sample_cells: Tensor, test_cells
             scores.append(mann_whitney(ours, theirs))
             weights.append(len(theirs) / len(test))
     if not scores:
-        return None
+        few = min(len(samples), len(test)) < LEAST_IN_A_CELL
+        return None if few else data_copying(samples, test, sample_cells * 0, test_cells * 0)
     ct = sum(weight * score for weight, score in zip(weights, scores, strict=True)) / sum(weights)
     deviation = math.sqrt(sum(weight**2 for weight in weights)) / sum(weights)
     return Copying(ct, 0.5 * math.erfc(-ct / deviation / math.sqrt(2)))
@@ -112,7 +114,7 @@ def copying_metrics(
         near_copies_test and near_copies_planted what that is by design;
         ct and ct_p of the samples; ct_test and ct_p_test of one half of the test images against the other; ct_planted
         and ct_p_planted of that half with 10 % copies of training images in it, both medians over ways to halve them.
-        Without ct* where cells are too small.
+        Without ct* where there are too few images.
     """
     found = {
         "nearer_than_test": nearer_than(samples, test),
