@@ -307,7 +307,7 @@ def test_same_inputs_give_the_same_bytes(pages, project, tmp_path):
             for name in (
                 *("class_share", "figure1_gan", "figure2_vae", "curves"),
                 *("consistency_fid", "confusion", "gradients", "curves_two_stage"),
-                *("figure7_1", "figure7_2", "curves_cgan"),
+                *("figure7_1", "figure7_2", "curves_cgan", "inside_clusters"),
             )
         ),
     }

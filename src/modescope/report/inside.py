@@ -17,6 +17,7 @@ from modescope.report.scores import class_cells, class_columns, data_names, judg
 from modescope.report.tables import Table, Value
 from modescope.report.texts import SHARED
 from modescope.report.trainings import previews
+from modescope.report.vector import name_series
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 LOST_ROWS, ROWS = 8, 4  # images of a class in a block of a run's picture
@@ -105,7 +106,9 @@ def clusters(runs: Sequence[Run]) -> Picture:
         for place, (look, values) in enumerate(zip(looks, points, strict=True)):
             each = len(values) // len(classes)
             at = np.repeat(np.arange(len(classes)), each) + 0.7 * (place + 0.5) / len(looks) - 0.35
-            axes.plot(at, 100 * np.array(values), look.marker, color=look.colour, markersize=4, alpha=0.75)
+            for cluster, (x, share) in enumerate(zip(at, values, strict=True)):
+                (point,) = axes.plot(x, 100 * share, look.marker, color=look.colour, markersize=4, alpha=0.75)
+                name_series(point, look.label, f"{look.label}, {classes[cluster // each]}: {share:.0%}")
         axes.set_xticks(range(len(classes)), classes, fontsize=8)
         axes.set_ylim(-3, 103)
         axes.set_ylabel("% of the real images covered")
