@@ -123,8 +123,12 @@ def links(studies: Mapping[str, str]) -> dict[str, str]:
     Args:
         studies: key -> study.
     """
+    from modescope.mlflow.address import sqlite_file, store_uri
     from modescope.mlflow.store import opened
 
+    file = sqlite_file(store_uri())
+    if file is not None and not file.exists():  # it would be created
+        return {}
     try:
         with opened() as store:
             if store.address() is None:
