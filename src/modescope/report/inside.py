@@ -83,38 +83,44 @@ def _copies(values: Mapping[str, Value], which: str) -> dict[str, Value]:
 
 
 def coverage(runs: Sequence[Run], facts: Mapping[str, str]) -> Table:
-    """Of every class: real images that a sample is near to."""
-    named = {name_of(found): found.values["coverage_per_class"] for found in runs}
-    named[FLOOR.label] = runs[0].values["coverage_per_class_test"]
-    classes = runs[0].classes
-    rows = [
-        {"row": name, "quiet": name == FLOOR.label} | class_cells(classes, sum(values) / len(values), values)
-        for name, values in named.items()
-    ]
+    """Of every class: real images that a sample is near to; a dash where there are no real images."""
+    classes, floor = runs[0].classes, runs[0].values["coverage_per_class_test"]
+    rows = []
+    for name, values in _with_floor(runs, "coverage_per_class").items():
+        known = [value if real else None for value, real in zip(values, floor, strict=True)]
+        every = [value for value in known if value is not None]
+        cells = class_cells(classes, sum(every) / max(1, len(every)), known)
+        rows.append({"row": name, "quiet": name == FLOOR.label} | cells)
     return SHARED("inside_coverage").table(rows, facts, class_columns(classes, "class"))
 
 
 def clusters(runs: Sequence[Run]) -> Picture:
     """Of every cluster: real images that a sample is near to, a column of points for each class and run."""
-    looks = [Look(name_of(found), colour, "o", "") for found, colour in zip(runs, COLOURS * len(runs), strict=False)]
-    points = [found.values["coverage_per_cluster"] for found in runs]
-    looks, points = [*looks, FLOOR], [*points, runs[0].values["coverage_per_cluster_test"]]
-    classes = runs[0].classes
+    named, classes = _with_floor(runs, "coverage_per_cluster"), runs[0].classes
+    looks = [Look(name, colour, "o", "") for name, colour in zip(named, COLOURS * len(named), strict=False)]
+    looks = [*looks[:-1], FLOOR]
+    floor = runs[0].values["coverage_per_class_test"]
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        for place, (look, values) in enumerate(zip(looks, points, strict=True)):
-            each = len(values) // len(classes)
-            at = np.repeat(np.arange(len(classes)), each) + 0.7 * (place + 0.5) / len(looks) - 0.35
-            for cluster, (x, share) in enumerate(zip(at, values, strict=True)):
-                (point,) = axes.plot(x, 100 * share, look.marker, color=look.colour, markersize=4, alpha=0.75)
-                name_series(point, look.label, f"{look.label}, {classes[cluster // each]}: {share:.0%}")
+        for place, (look, values) in enumerate(zip(looks, named.values(), strict=True)):
+            each, aside = len(values) // len(classes), 0.7 * (place + 0.5) / len(looks) - 0.35
+            for cluster, share in enumerate(values):
+                if floor[of := cluster // each]:
+                    style = {"color": look.colour, "markersize": 4, "alpha": 0.75}
+                    (point,) = axes.plot(of + aside, 100 * share, look.marker, **style)
+                    name_series(point, look.label, f"{look.label}, {classes[of]}: {share:.0%}")
         axes.set_xticks(range(len(classes)), classes, fontsize=8)
         axes.set_ylim(-3, 103)
         axes.set_ylabel("% of the real images covered")
         legend_above(figure, looks)
 
     return SHARED("inside_clusters").chart(draw, 3.4)
+
+
+def _with_floor(runs: Sequence[Run], metric: str) -> dict[str, Sequence[float]]:
+    """What is measured of every run, then of real test images beside the first."""
+    return {name_of(found): found.values[metric] for found in runs} | {FLOOR.label: runs[0].values[f"{metric}_test"]}
 
 
 def lost(results: Results, runs: Sequence[Run], slot: str) -> Picture:
