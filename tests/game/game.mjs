@@ -75,6 +75,7 @@ async function byKeys() {
   await tab.keyboard.down("ArrowDown");
   await tab.waitForTimeout(400);
   await tab.keyboard.up("ArrowDown");
+  if (process.env.SHOTS) await tab.screenshot({ path: `${process.env.SHOTS}/keys.png` });
   await tab.keyboard.press("Enter");
   await phase(tab, "judged");
   return tab.evaluate(() => game.result().rounds[0].yours);

@@ -2,7 +2,11 @@
 
 import base64
 import json
+import socket
+from http.server import ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -115,3 +119,28 @@ def test_a_name_of_the_pipelines_own_and_a_missing_file_are_refused(result):
 def test_a_page_that_is_not_there_says_what_makes_it():
     with pytest.raises(UserError, match="reports/game.html is missing: `dvc repro game` makes it"):
         play(port=8080, host="127.0.0.1")
+
+
+def test_the_page_is_served_at_the_address_that_is_printed(monkeypatch, capsys):
+    Path("reports").mkdir()
+    Path("reports/game.html").write_text("the page", encoding="utf-8")
+
+    def answer_once(server: ThreadingHTTPServer) -> None:
+        Thread(target=server.handle_request).start()
+        address = capsys.readouterr().out.split()[4]
+        with urlopen(address) as answer:
+            print(answer.read().decode())
+
+    monkeypatch.setattr(ThreadingHTTPServer, "serve_forever", answer_once)
+    play(port=0)
+    assert capsys.readouterr().out == "the page\n"
+
+
+def test_a_port_that_is_taken_is_refused():
+    Path("reports").mkdir()
+    Path("reports/game.html").touch()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(UserError, match="is refused .*: choose another port"):
+            play(port=other.getsockname()[1])
