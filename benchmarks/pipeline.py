@@ -1,28 +1,27 @@
 """The pipeline as docs/design.md draws it: an arrow from a module of stages to one that reads what it writes.
 
-`python -m benchmarks.pipeline` prints it, from dvc.lock. Stage `code`, which all others wait for, is left out, and so
+`python -m benchmarks.pipeline` prints it. Stage `code`, which all others wait for, is left out, and so
 is an arrow where a longer way leads.
 """
 
 import re
 from pathlib import Path
 
-import yaml
+from dvc.repo import Repo
 
 MODULE = re.compile(r"modescope\.stages\.(\w+)")
 Edge = tuple[str, str]
 
 
-def edges(lock: Path = Path("dvc.lock")) -> set[Edge]:
+def edges() -> set[Edge]:
     """Pairs of modules: the second reads what the first writes."""
-    stages = yaml.load(lock.read_text(encoding="utf-8"), yaml.CSafeLoader)["stages"].values()
-    known = [(MODULE.search(stage["cmd"])[1], stage) for stage in stages]
-    writers = {out["path"]: module for module, stage in known for out in stage.get("outs", [])}
+    known = [(MODULE.search(stage.cmd)[1], stage) for stage in Repo().index.stages]
+    writers = {out.def_path: module for module, stage in known for out in stage.outs}
     found = {
         (writers[path], module)
         for module, stage in known
-        for dep in stage.get("deps", [])
-        for path in _around(dep["path"], writers)
+        for dep in stage.deps
+        for path in _around(dep.def_path, writers)
     }
     found = {(first, second) for first, second in found if first not in ("code", second)}
     return {edge for edge in found if not _leads(found - {edge}, *edge)}
