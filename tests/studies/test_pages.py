@@ -233,7 +233,9 @@ def test_page_names_data_profile_device_and_runs(pages, project):
     }
 
 
-def test_same_inputs_give_the_same_bytes(pages, project, tmp_path):
+def test_same_inputs_give_the_same_bytes(pages, project, tmp_path, monkeypatch):
+    monkeypatch.setattr(vector, "to_svg", lambda *drawing: SVG)  # as in `pages`
+
     def written(name, page, folder):
         write_study(page, STUDIES[name].glance(project.read(name)), folder)
         return {file.relative_to(folder): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
