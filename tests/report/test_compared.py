@@ -77,6 +77,7 @@ def test_the_page_is_whole(project, capsys):
     ended = CliRunner().invoke(app, ["cgan-*", "--html", "page.html"])
     assert ended.exit_code == 0 and "3 runs: page.html" in ended.output
     text = Path("page.html").read_text(encoding="utf-8")
+    assert ".side img[hidden] { display: none; }" in text  # the page's style shows every picture
     assert len(re.findall(r"<img [^>]*hidden>", text)) == 6 and text.count("<img ") == 9
     assert '<a href="http://localhost/key-cgan-ours">MLflow</a>' in text and "&lt;hinge&gt;" in text
     assert text.count("<polyline") == 2 and text.count("<polygon") == 1

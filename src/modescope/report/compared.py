@@ -21,7 +21,7 @@ from modescope.report.sketch import Line, sketch
 from modescope.report.tables import Column, Table, Value, columns
 from modescope.runs.folder import read_rows, read_run
 
-MOST_PICTURES, QUALITY = 250, 70  # of a page that stays below 10 MB; of WebP
+MOST_PICTURES, QUALITY = 250, 60  # of a page that stays below 10 MB; of WebP
 SOURCE = "Every number is of the metrics files, every curve and picture of the runs' folders."
 
 
