@@ -55,7 +55,7 @@ def test_the_command_looks_inside_any_run(project, capsys):
     page = Path("exports/inside/gan-ours-split1/index.html")
     assert str(page) in capsys.readouterr().out
     text = page.read_text(encoding="utf-8")
-    assert "<h1>Inside gan-ours-split1</h1>" in text and "Real images that no sample is near to" in text
+    assert "<h1>Inside gan-ours-split1</h1>" in text and "the real images that lie furthest from all samples" in text
 
 
 def test_a_run_of_the_pipelines_is_left_to_its_stage(project):
