@@ -51,7 +51,7 @@ def fetch(name: str | OwnImages, slot: str = "rgb") -> Splits:
 
 
 def brightened(splits: Splits) -> Splits:
-    """The same, the brightest pixel of the training images at 255: pythae fits no mixture to darker ones.
+    """The same, the brightest pixel of the first split, `train`, at 255: pythae fits no mixture to darker ones.
 
     Raises UserError for what are no images with labels, and for black images.
     """
@@ -60,7 +60,7 @@ def brightened(splits: Splits) -> Splits:
             dataset.check()
         except ValueError as error:
             raise UserError(f"the source of {dataset.name} gives no {split} images: {error}") from None
-    train = splits["train"]
+    train = next(iter(splits.values()))
     brightest = int(train.images.max())
     if brightest == 255:
         return splits

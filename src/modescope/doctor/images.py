@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modescope.config import OwnImages, load_params
-from modescope.data.own import digest_of, list_own
 from modescope.doctor.finding import Finding
 from modescope.errors import UserError
 from modescope.files import PARAMS
@@ -12,6 +11,8 @@ from modescope.files import PARAMS
 
 def other_images(folder: Path) -> Iterator[Finding]:
     """Own images that changed since `modescope data --write`: results are of what was there before."""
+    from modescope.data.own import digest_of, list_own
+
     try:
         datasets = load_params(folder / PARAMS).datasets
     except UserError:

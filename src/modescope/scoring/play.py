@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from modescope.config import results_folder
 from modescope.errors import UserError
 
 
@@ -19,6 +18,8 @@ def play(
 ) -> None:
     """Draw against a generator: serve the game's page, which also works as a file, or --file a result of it."""
     if file is None:
+        from modescope.config import results_folder
+
         return serve(results_folder(Path()) / "reports", port, host)
     from modescope.scoring.drawn import file_game
 
