@@ -49,7 +49,7 @@ def changed_code_alone(status: Mapping[str, Any]) -> list[str]:
     return [
         stage
         for stage, parts in status.items()
-        if stage != "overview"
+        if stage not in ("game", "overview")
         and not stage.startswith("report-")
         and all(isinstance(part, dict) and set(part) == {"changed deps"} for part in parts)
         and all(name.startswith(CODE) for name in changes(parts))

@@ -22,8 +22,8 @@ from benchmarks.stage_seconds import on_cpu, on_gpu, trained
 from modescope.config import load_params
 from modescope.config.profiles import use_profile
 from modescope.files import atomic_path
-from modescope.parallel.executors import Machine
-from modescope.parallel.graph import DONE, RUNNING, WAITING, Needs, Plan
+from modescope.parallel.graph import DONE, RUNNING, WAITING, Plan
+from modescope.parallel.machine import Machine, Needs
 from modescope.report.figures import SOFT_INK, render
 
 WORKERS = (1, 2, 4, 8, 16, 32, 64)

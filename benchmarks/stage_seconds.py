@@ -21,7 +21,7 @@ STANDARD |= {"dcgan": 3.5, "dcgan-g-step": 3.1, "stage2-a": 2.3, "stage2-b": 4.0
 GENERATOR = 0.6  # a step of the generator, of one of both networks: 306 of 517 ms
 # Seconds of what is no training on two CPU cores, and a reference's of every thousand real images (reports/bench.json).
 OTHER = {"download": 30, "split": 5, "settings": 3, "evaluate": 17, "coverage": 30, "stacked_real": 25, "report": 15}
-OTHER |= {"code": 3, "reference": 17, "mixture": 12, "classifier": 360, "overview": 2}
+OTHER |= {"code": 3, "reference": 17, "mixture": 12, "classifier": 360, "overview": 2, "game": 5}
 PER_THOUSAND = 0.66
 
 

@@ -155,6 +155,8 @@ def write_params(
     values["imbalance"]["evaluated"] = evaluated
     values["evaluation"]["extractors"] = extractors
     values["cgan"]["ours"] = OURS
+    values["inside"] |= {"cgan": ["cgan-ours", "cgan-bce"], "imbalance": [f"{evaluated[0]}-{splits[0]}"]}
+    values["inside"]["two_stage"] = ["stage1"]
     values["seeds"] |= {"more": more_seeds, "splits": splits[1:], "rows": ["cgan-wgan-gp", "cgan-ours"]}
     (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
 
@@ -310,6 +312,30 @@ def add_cgan(project: Project, params: Params, data: str, extractors: list[str])
         write_previews(folder / "samples", rng, 28, (0,))
 
 
+def add_inside(project: Project, data: dict[str, str], size: int) -> None:
+    """The looks inside runs of every study; `data` is its data set's name."""
+    rng, clusters = np.random.default_rng(3), project.params.inside.clusters
+    for study, name in data.items():
+        classes, has_labels = len(CLASSES_OF.get(study, CLASSES)), study != "imbalance"
+        pixels, channels = (28, 1) if study == "cgan" else (size, 3)
+        for run, folder in project.planned(study).inside(study).items():
+            measured = {one: float(rng.uniform()) for one in ("between_classes", "between_classes_real")}
+            for kind in ("z", *["labels"] * has_labels, "blend", "blend_labels"):
+                measured |= {f"{one}_{kind}": float(rng.uniform()) for one in ("changes", "jump", "sure")}
+            for space in ("judge", "pixels"):
+                tests = [f"{one}{of}" for of in ("", "_test", "_planted") for one in ("near_copies", "ct", "ct_p")]
+                measured |= {f"{one}_{space}": float(rng.uniform()) for one in ("nearer_than_test", *tests)}
+            measured |= {"clusters_lost": 3, "clusters_lost_test": 0, "num_clusters": clusters * classes}
+            for of in ("", "_test"):
+                measured[f"coverage_per_class{of}"] = rng.uniform(size=classes).tolist()
+                measured[f"coverage_per_cluster{of}"] = rng.uniform(size=clusters * classes).tolist()
+            project.add_run(study, run, folder, measured | {"pairs": ["a / b", "b / c"]}, name)
+            blocks = {"lost": 16, "least_sure": 12, "between": 12} | ({"misjudged": 12} if has_labels else {})
+            for kind, rows in blocks.items():
+                write_previews(folder / kind, rng, pixels, (0,), rows * classes, channels)
+            write_previews(folder / "paths", rng, pixels, (0,), (1 + has_labels) * classes * 11, channels)
+
+
 def build_project(
     root: Path,
     splits=("balanced", "split1"),
@@ -367,6 +393,7 @@ def build_project(
             project.add_run("imbalance", run, project.folders.models / "imbalance" / run, metrics, data)
     add_two_stage(project, params, data, size, list(extractors))
     add_cgan(project, params, grey, list(extractors))
+    add_inside(project, {"imbalance": data, "two-stage": data, "cgan": grey}, size)
     return project
 
 

@@ -1,13 +1,13 @@
 """`docs/extending.md`, every section followed word by word in a clone, and run with few steps."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
 from benchmarks.clones import DEMO, copy_of_the_repository, run
+from benchmarks.pipeline import mermaid
 from modescope.files import read_json
 from modescope.runs.code import PACKAGE, TRAININGS, stage_code
 from modescope.runs.folder import CURVES_FILE
@@ -16,6 +16,11 @@ from modescope.stages.code import stage_modules
 TEXT = Path("docs/extending.md").read_text(encoding="utf-8")
 GUIDE = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", TEXT, re.DOTALL | re.MULTILINE))
 BLOCK = re.compile(r"```(\w+)\n# ([^\n]+)\n(.*?)```", re.DOTALL)
+CHANGES = {"imbalance.gan.loss": "softhinge", "prior": "axes", "network": "perceptron", "brightness_weight": 0.1}
+TARGETS = (
+    *("imbalance@gan-balanced", "stage2@a", "stage2@d-ff-2.0", "cgan-ours@cgan-wide", "cgan-ours@cgan-noise"),
+    *("brightness", "report-means"),
+)
 FEW_STEPS = re.compile(r"\b((?:stage1_max_generator_|generator_|max_)steps|epochs): [0-9.]+")
 
 
@@ -53,105 +58,81 @@ def codes(clone):
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    """A clone of the profile `demo`, of few steps, as far as stage 1."""
+def guided(tmp_path_factory):
+    """A clone of the demo, of few steps, in which all sections were followed, and the stages that each repeats."""
     clone = copy_of_the_repository(tmp_path_factory.mktemp("guides") / "clone")
     profile = clone / "profiles/demo.yaml"
     profile.write_text(FEW_STEPS.sub(r"\1: 4", profile.read_text()))
-    run("modescope use demo && dvc repro split-grey stage1 classifier@rgb-guide", clone)
-    return clone
-
-
-@pytest.fixture
-def clone(base, tmp_path):
-    """A copy of it for one section."""
-    return shutil.copytree(base, tmp_path / "clone", symlinks=True, ignore=shutil.ignore_patterns("mlflow.db*"))
-
-
-@pytest.fixture
-def followed(clone):
-    """Follow a section, whose word on the stages that it repeats is true."""
-
-    def do(section):
-        before = codes(clone)
+    run("modescope use demo", clone)
+    repeated, before = {}, codes(clone)
+    for section in GUIDE:
         follow(section, clone)
-        said = re.search(r"^\*Code of\*: ([^;:.]*)", GUIDE[section], re.MULTILINE)[1]
-        repeated = {name for name, code in codes(clone).items() if before.get(name) != code}
-        assert set(re.findall(r"`([^`]+)`", said)) == repeated
-        return clone
-
-    return do
+        after = codes(clone)
+        repeated[section], before = {name for name, code in after.items() if before.get(name) != code}, after
+    return clone, repeated
 
 
-def test_a_loss(followed):
-    clone = followed("A new loss")
+@pytest.fixture(scope="module")
+def clone(guided):
+    """The same, and everything has run."""
+    changes = " ".join(f"-S {name}={value}" for name, value in CHANGES.items())
+    run(f"dvc exp run {changes} {' '.join(TARGETS)}", guided[0])
+    return guided[0]
+
+
+def params(run_folder):
+    """What a run was made with."""
+    return read_json(run_folder / "run.json")["params"]
+
+
+@pytest.mark.parametrize("section", GUIDE)
+def test_a_section_names_the_stages_whose_code_it_changes(guided, section):
+    said = re.search(r"^\*Code of\*: ([^;:.]*)", GUIDE[section], re.MULTILINE)[1]
+    assert set(re.findall(r"`([^`]+)`", said)) == guided[1][section]
+
+
+def test_a_loss(clone):
+    assert params(clone / "models/imbalance/gan-balanced")["imbalance"]["gan"]["loss"] == "softhinge"
     run("pytest -q tests/training/test_losses.py tests/training/test_cuda_graph.py -k 'softhinge or refused'", clone)
-    run("dvc exp run -S imbalance.gan.loss=softhinge imbalance@gan-balanced", clone)
-    assert (
-        read_json(clone / "models/imbalance/gan-balanced/run.json")["params"]["imbalance"]["gan"]["loss"] == "softhinge"
-    )
 
 
-def test_a_data_set(followed):
-    clone = followed("A new data set")
-    printed, _ = run("dvc exp run -S datasets.grey=stripes split-grey", clone)
+def test_a_data_set(clone):
+    printed, _ = run("dvc exp run -S datasets.grey=stripes download@grey", clone)
     assert "grey/train: 1,000 images of stripes (source: computed)" in printed and "scaled by 255/254" in printed
 
 
-def test_a_prior(followed):
-    clone = followed("A new prior")
-    run("dvc exp run -S prior=axes stage1", clone)
-    assert read_json(clone / "models/two-stage/stage1/run.json")["params"]["prior"] == "axes"
+def test_a_prior_and_a_network(clone):
+    used = params(clone / "models/two-stage/stage1")
+    assert (used["prior"], used["network"]) == ("axes", "perceptron")
     texts = yaml.safe_load((clone / "src/modescope/studies/two_stage/texts.yaml").read_text(encoding="utf-8"))
     assert texts["prior_axes"]["caption"].startswith("axes: ")
-
-
-def test_a_term_of_the_generators_loss(followed):
-    clone = followed("A new term of the generator's loss")
-    run("dvc exp run -S brightness_weight=0.1 stage2@a", clone)
-    heads = (clone / "models/two-stage/stage2-a" / CURVES_FILE).read_text().splitlines()[0].split(",")
-    assert {"train/g_class", "train/g_brightness", "train/g_brightness_gradient"} <= set(heads)
-
-
-def test_a_row(followed):
-    clone = followed("A new row")
-    printed, _ = run("dvc repro stage2@d-ff-2.0 cgan-ours@cgan-wide", clone)
-    ran = re.findall(r"Running stage '(.*)'", printed)
-    assert sorted(ran) == ["cgan-ours@cgan-wide", "code", "settings", "stage2@d-ff-2.0"]
-    assert read_json(clone / "models/cgan/cgan-wide/run.json")["params"]["n_critic"] == 3
-
-
-def test_a_network(followed):
-    clone = followed("A new network")
-    run("dvc exp run -S network=perceptron stage1", clone)
     run("modescope sample stage1 --grid --out stage1.png", clone)
     assert (clone / "stage1.png").exists()
 
 
-def test_a_stage(followed):
-    clone = followed("A new stage")
-    run("dvc repro brightness", clone)
+def test_a_term_of_the_generators_loss(clone):
+    heads = (clone / "models/two-stage/stage2-a" / CURVES_FILE).read_text().splitlines()[0].split(",")
+    assert {"train/g_class", "train/g_brightness", "train/g_brightness_gradient"} <= set(heads)
+
+
+def test_rows_and_a_cure(clone):
+    assert params(clone / "models/two-stage/stage2-d-ff-2.0")["ce_loss_weight"] == 2.0
+    assert params(clone / "models/cgan/cgan-wide")["n_critic"] == 3
+    assert params(clone / "models/cgan/cgan-noise")["instance_noise"] == 0.1
+
+
+def test_a_stage(clone):
     assert 0 < read_json(clone / DEMO / "metrics/brightness.json")["brightness"] < 255
 
 
-def test_a_cure(followed):
-    clone = followed("A new cure")
-    run("dvc repro cgan-ours@cgan-noise", clone)
-    assert read_json(clone / "models/cgan/cgan-noise/run.json")["params"]["instance_noise"] == 0.1
-
-
-def test_a_metric(followed):
-    clone = followed("A new metric")
+def test_a_metric(clone):
     run("pytest -q tests/evaluation/test_evaluate.py", clone)
     texts = yaml.safe_load((clone / "src/modescope/studies/imbalance/texts.yaml").read_text(encoding="utf-8"))
     titles = yaml.safe_load((clone / "src/modescope/report/columns.yaml").read_text(encoding="utf-8"))
     assert "feature_spread" in texts["gan"]["columns"] and titles["feature_spread"]["title"] == "spread ↑"
 
 
-def test_a_study_with_a_page_and_runs(followed):
-    clone = followed("A new study")
-    printed, _ = run("dvc repro report-means", clone)
-    assert f"report: {DEMO}/reports/means/index.html" in printed
+def test_a_study_with_a_page_and_runs(clone):
     page = (clone / DEMO / "reports/means/index.html").read_text(encoding="utf-8")
     assert "Class means as classifiers" in page and '<a id="few"></a>' in page and '<a id="many"></a>' in page
     finding = re.search(r"many ([0-9.]+)%, few ([0-9.]+)%", (clone / DEMO / "reports/means/findings.json").read_text())
@@ -160,9 +141,7 @@ def test_a_study_with_a_page_and_runs(followed):
     listed += "key = read_json('models/means/many/run.json')['key']; print(read_final('means', [key])[key]['accuracy'])"
     accuracy, _ = run(f'python -c "{listed}"', clone)
     assert f"{100 * float(accuracy.splitlines()[-1]):.1f}" == finding[1]
-    again, _ = run("dvc repro report-means", clone)
-    assert "Running stage" not in again
 
 
-def test_every_section_has_a_test():
-    assert [*GUIDE] == re.findall(r'followed\("(.*)"\)', Path(__file__).read_text(encoding="utf-8"))
+def test_the_pipeline_is_drawn_as_it_is():
+    assert f"```mermaid\n{mermaid()}\n```" in Path("docs/design.md").read_text(encoding="utf-8")

@@ -38,6 +38,9 @@ def named(name):
         "stacked.losses": {"stacked": {"losses": [name]}},
         "seeds.splits": {"seeds": {"splits": [name]}},
         "seeds.rows": {"seeds": {"more": [], "rows": [name]}},
+        "inside.cgan": {"inside": {"cgan": [name]}},
+        "inside.imbalance": {"inside": {"imbalance": [name]}},
+        "inside.two_stage": {"inside": {"two_stage": [name]}},
         "imbalance.gan.loss": {"imbalance": {"gan": {"loss": name}}},
     }
 

@@ -16,7 +16,7 @@ from modescope import stages, threads
 from modescope.config import profile_values
 
 PASSIVE = {"OMP_WAIT_POLICY": "passive"}
-COMPUTE_NOTHING = {"code", "download", "split", "split-grey", "settings", "report-classifiers", "overview"}
+COMPUTE_NOTHING = {"code", "download", "split", "split-grey", "settings", "report-classifiers", "game", "overview"}
 
 
 @pytest.fixture

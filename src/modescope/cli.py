@@ -14,15 +14,13 @@ from typing import Annotated
 import typer
 
 from modescope.errors import UserError
+from modescope.own.command import data
 from modescope.parallel.command import sweep
 from modescope.process import exit_readably, stop_on_signals
+from modescope.scoring.compare import compare
+from modescope.scoring.play import play
 
-app = typer.Typer(
-    name="modescope",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(name="modescope", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 def main() -> None:
@@ -59,14 +57,15 @@ def use(
 ) -> None:
     """Write a profile's values to params.yaml, bring back its data and models, and say what changed."""
     from modescope.config.profiles import in_short, use_profile
-    from modescope.doctor.processes import pipeline_at_work
+    from modescope.doctor.processes import refuse_a_pipeline_at_work
     from modescope.files import root
 
-    busy = pipeline_at_work(root())
-    if busy is not None:
-        raise UserError(f"{busy} reads params.yaml, which must not change under it: wait until it ends, or end it")
+    refuse_a_pipeline_at_work(root())
     changes = use_profile(profile)
     print("\n".join(changes if verbose else in_short(changes)) or "nothing changed")
+
+
+app.command(epilog="Example: modescope data ~/flowers --write")(data)
 
 
 @app.command(epilog="Example: modescope repro report-cgan -j 2")
@@ -86,17 +85,9 @@ def repro(
 app.command(epilog="Example: modescope sweep -S 'ce_loss_weight=0.1,1.0' -S 'n_gen=5,20' report-two-stage")(sweep)
 
 
-@app.command(epilog="Example: modescope compare gan-split4 vae-split4, or modescope compare HEAD puffy-ibex")
-def compare(
-    one: Annotated[str, typer.Argument(help="A run, or a commit or DVC experiment")],
-    other: Annotated[
-        str | None, typer.Argument(help="Another one [default: the files as they are, for a commit or experiment]")
-    ] = None,
-) -> None:
-    """Print the scores that differ between two runs, or the rows that differ between two commits or experiments."""
-    from modescope.report.changes import compare as compare_them
-
-    print("\n".join(compare_them(one, other)))
+app.command(epilog="Example: modescope compare gan-split4 vae-split4, or modescope compare 'cgan-*' --html page.html")(
+    compare
+)
 
 
 @app.command(epilog="Example: modescope sync")
@@ -239,6 +230,28 @@ def score(
     with redirect_stdout(sys.stderr):
         scored = score_images(given, place, name or images.stem, params)
     print(json.dumps(scored.metrics, indent=2) if as_json else to_markdown(scored.table))
+
+
+app.command(epilog="Example: modescope play, or modescope play --file gan-vs-human.json")(play)
+
+
+@app.command(epilog="Example: modescope inside cgan-bce-text")
+def inside(run: Annotated[str, typer.Argument(help="A trained model: a folder in models/*/")]) -> None:
+    """Write a page on what a trained model misses, where it fails, what it copies, and how smooth it is."""
+    from modescope.config import load_params
+    from modescope.runs.listing import find_generator
+    from modescope.threads import fix_threads
+
+    folder, params = find_generator(run), load_params()
+    fix_threads(params.threads)  # before torch loads
+
+    from modescope.scoring.place import looked_at
+    from modescope.stages.inside import main as look_inside
+
+    look = looked_at(folder)
+    if run not in params.inside.of(look.study):  # those are the pipeline's own
+        look_inside(folder, *look.arguments)
+    print(f"{run}: {look.write_page(params, Path('exports', 'inside', run))}")
 
 
 @app.command(epilog="Example: modescope doctor --mend")

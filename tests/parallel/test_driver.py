@@ -10,11 +10,12 @@ import psutil
 import pytest
 
 from modescope.errors import UserError
-from modescope.parallel import driver, executors, slices
+from modescope.parallel import driver, machine, slices
 from modescope.parallel.driver import repro
 from modescope.parallel.graph import Plan
+from modescope.parallel.sweep import sweep
 from modescope.process import stop_on_signals
-from small_pipelines import DIAMOND, content, git, serial, wait_for
+from small_pipelines import DIAMOND, content, git, left_behind, serial, wait_for
 
 SECONDS_AT_MOST = 60
 
@@ -192,7 +193,7 @@ def test_bad_arguments(project, arguments, said):
 )
 def test_needs_that_nothing_meets(project, monkeypatch, meta, said):
     """They are refused before anything runs."""
-    monkeypatch.setattr(executors, "_count_gpus", lambda: 0)
+    monkeypatch.setattr(machine, "_count_gpus", lambda: 0)
     folder = project({"first": stage("true", "x"), "second": stage("true", "y", ["x"], meta=meta)})
     with pytest.raises(UserError, match=said):
         repro()
@@ -288,7 +289,9 @@ def test_a_dirty_submodule_is_refused(project, tmp_path):
     (folder / "sub/seed.txt").write_text("changed")
     with pytest.raises(UserError, match="the submodule sub has changes of its own: commit them there"):
         repro()
-    assert not (folder / "x").exists()
+    with pytest.raises(UserError, match="the submodule sub has changes"):
+        sweep(["lr=1,2"])
+    assert not (folder / "x").exists() and not left_behind(folder)
     git(folder / "sub", "checkout", "-q", ".")
     assert repro() == 0
 

@@ -1,26 +1,22 @@
 """`--on ray`: three nodes on this machine without a common folder; DVC's remote is on a real sshd, or a folder."""
 
 import importlib.util
-import os
-import subprocess
-import sys
-import tempfile
+import socket
 import time
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+from benchmarks.kills_on_ray import cluster
 from modescope.errors import UserError
 from modescope.parallel.driver import repro
 from modescope.parallel.sweep import sweep
-from servers import free_port, ssh_server
+from servers import ssh_server
 from small_pipelines import DIAMOND, GRID, content, experiments, left_behind, serial
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="needs Ray: pip install 'modescope[ray]'"
 )
-SECONDS_TO_START = 120
 
 
 def test_without_ray_it_says_what_to_install(project, monkeypatch):
@@ -28,6 +24,16 @@ def test_without_ray_it_says_what_to_install(project, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="Ray is not installed, `pip install 'modescope.ray.'` installs it"):
         repro(on="ray")
+
+
+@needs_ray
+def test_an_address_where_something_else_listens_is_one_line(project, monkeypatch, recwarn):
+    monkeypatch.setattr("ray.util.client.worker.INITIAL_TIMEOUT_SEC", 0.1)
+    project(DIAMOND)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with pytest.raises(UserError, match="no Ray cluster answers .*timeout.*: is it HOST:10001 of a head"):
+            repro(on=f"ray://127.0.0.1:{server.getsockname()[1]}")
+    assert not [each for each in recwarn if "Ray" in str(each.message)] and not Path("data").exists()
 
 
 @needs_ray
@@ -39,41 +45,14 @@ def test_an_address_that_answers_nothing(project):
     assert time.monotonic() - began < 10 and not Path("data").exists()
 
 
-@contextmanager
-def cluster(folder, nodes=3):
-    """The address for clients of a Ray cluster; every node works in `folder`/NODE."""
-    head, client = free_port(), free_port()
-    common = ["--block", "--num-cpus=1", "--object-store-memory=100000000", "--disable-usage-stats"]
-    start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--node-ip-address=127.0.0.1", *common]
-    address = ["--head", f"--port={head}", f"--ray-client-server-port={client}", "--include-dashboard=false"]
-    with ExitStack() as stack:
-        sockets = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray"))  # their paths must be short
-        for number in range(nodes):
-            settings = {"MODESCOPE_SCRATCH": str(folder / f"node{number}"), "RAY_AUTH_MODE": "disabled"}
-            output = stack.enter_context(open(folder / f"node{number}.log", "w", encoding="utf-8"))
-            where = [*address, f"--temp-dir={sockets}"] if number == 0 else [f"--address=127.0.0.1:{head}"]
-            node = subprocess.Popen([*start, *where], env=os.environ | settings, stdout=output, stderr=output)
-            stack.callback(end, node)
-            deadline = time.monotonic() + SECONDS_TO_START
-            while "Ray runtime started" not in (folder / f"node{number}.log").read_text():
-                assert node.poll() is None and time.monotonic() < deadline
-                time.sleep(0.2)
-        yield f"ray://127.0.0.1:{client}"
-
-
-def end(node):
-    node.terminate()
-    node.wait(SECONDS_TO_START)
-
-
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory):
     """The address of a cluster, and the folder that holds its nodes'."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")
         folder = tmp_path_factory.mktemp("nodes")
-        with cluster(folder) as address:
-            yield address, folder
+        with cluster(folder) as made:
+            yield made.address, folder
 
 
 @needs_ray

@@ -8,8 +8,8 @@ import pytest
 from benchmarks.simulate import Done, simulate
 from benchmarks.stage_seconds import on_cpu, on_gpu, trained
 from modescope.config import parse_params, profile_values
-from modescope.parallel.executors import Machine
-from modescope.parallel.graph import Needs, Plan, Task
+from modescope.parallel.graph import Plan, Task
+from modescope.parallel.machine import Machine, Needs
 
 STAGES = {"first": [], "a": ["first"], "b": ["first"], "c": ["first"], "last": ["a", "b", "c"]}
 SECONDS = {"first": 1.0, "a": 4.0, "b": 2.0, "c": 2.0, "last": 1.0}

@@ -66,6 +66,24 @@ function ranks() {
   return found;
 }
 
+// Charts that are silent where the mouse points at a line, or keep what a click in their legend hides.
+async function charts(tab) {
+  const found = [], first = tab.locator(".chart").first();
+  if (!(await first.count())) return found;
+  const series = first.locator(".series").first(), legend = first.locator(".legend").last();
+  const box = await series.boundingBox(), look = await legend.getAttribute("data-look");
+  await tab.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  const [said] = await first.locator(".tip").allTextContents(), name = await series.getAttribute("data-name");
+  if (said !== name) found.push(`a chart says ${said} of ${name}`);
+  const shown = () => first.locator(`.series[data-look="${look}"]`).first().isVisible();
+  for (const wanted of [false, true]) {
+    await legend.click();
+    if ((await shown()) !== wanted) found.push(`a click in the legend leaves ${look} ${wanted ? "hidden" : "there"}`);
+  }
+  await tab.mouse.move(0, 0);
+  return found;
+}
+
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox"] });
 const found = {};
 for (const page of pages) {
@@ -88,6 +106,7 @@ for (const page of pages) {
       }
     }
     for (const what of await tab.evaluate(ranks)) say(what, "sorting");
+    for (const what of await charts(tab)) say(what, "charts");
     await tab.addScriptTag({ path: axe });
     const { violations } = await tab.evaluate(() => axe.run());
     for (const { impact, id, nodes } of violations)

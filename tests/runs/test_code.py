@@ -173,4 +173,8 @@ def test_a_changed_module_concerns_those_who_run_it(package, changed, file, stag
 
 
 def test_a_template_concerns_the_pages(package, changed):
-    assert changed(lambda: edit(package / "report" / "page.html.j2", "<", "<!-- -->\n<")) == {"report", "overview"}
+    assert changed(lambda: edit(package / "report" / "page.html.j2", "<", "<!-- -->\n<")) == {
+        "game",
+        "report",
+        "overview",
+    }

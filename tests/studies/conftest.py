@@ -5,7 +5,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from made_up import build_project
-from modescope.report import figures
+from modescope.report import figures, vector
 
 
 @pytest.fixture
@@ -28,6 +28,7 @@ def drawn(monkeypatch):
             return b""
 
         monkeypatch.setattr(figures, "render", keep)
+        monkeypatch.setattr(vector, "to_svg", lambda *drawing: "")
         getattr(module, name)(*arguments)
         return drawings[0]
 

@@ -16,7 +16,7 @@ from PIL import Image
 from collisions import collisions
 from made_up import build_project
 from modescope.errors import UserError
-from modescope.report import figures
+from modescope.report import figures, vector
 from modescope.report.figures import Picture
 from modescope.report.page import Finding, Page, Section, to_html, write_overview, write_study
 from modescope.report.tables import Column, Table
@@ -30,6 +30,7 @@ TABLE = Table(
     ({"name": "a & b", "value": 1.0},),
     "Caption.",
 )
+SVG = '<svg><g class="series" data-look="a"><title>run a</title></g></svg>'
 PICTURE = Picture("dot", "Dot", "A dot.", "a dot", b"\x89PNG")
 GLANCE = Table("readme", "At a glance", TABLE.columns, TABLE.rows)
 PAGE = Page(
@@ -38,6 +39,15 @@ PAGE = Page(
     (("data", "digits"),),
     (Section("one", "One", [Finding("Head", "Text")], (TABLE, PICTURE), "Note."),),
 )
+
+
+INSIDE_TABLES = ("inside", "inside_coverage", "inside_paths")
+
+
+def inside(*runs):
+    """Tables and figures on looks inside runs."""
+    shown = [f"{kind}_{run}" for run in runs for kind in ("failures", "between")]
+    return ["inside", "inside_lost", "inside_coverage", "inside_clusters", *shown, "inside_paths", "inside_strips"]
 
 
 @pytest.fixture(scope="module")
@@ -52,21 +62,34 @@ def collided():
 
 
 @pytest.fixture(scope="module")
-def pages(project, collided):
+def unnamed():
+    """Whether nothing has a name, of every figure of `pages` with a legend."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def pages(project, collided, unnamed):
     def watched(draw, width, height):
         drawn = []
         png = render(lambda figure: drawn.append(figure) or draw(figure), width, height)
         collided.extend(collisions(drawn[0]))
+        if drawn[0].legends:
+            unnamed.append(not drawn[0].findobj(lambda artist: (artist.get_gid() or "").startswith(vector.SERIES)))
         return png
 
     render = figures.render
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "render", watched)
+        patch.setattr(vector, "to_svg", lambda *drawing: SVG)
         return {name: study.page(project.read(name)) for name, study in STUDIES.items()}
 
 
 def test_no_text_of_a_figure_collides(pages, collided):
     assert collided == []
+
+
+def test_every_chart_with_a_legend_names_what_it_shows(pages, unnamed):
+    assert len(unnamed) >= 8 and not any(unnamed)
 
 
 def test_colliding_text_is_seen():
@@ -142,6 +165,7 @@ def reports(pages, project):
     for name, page in pages.items():
         write_study(page, STUDIES[name].glance(project.read(name)), folder / name)
     write_overview("Lead.", [folder / name for name in pages], folder / "index.html")
+    (folder / "game.html").touch()  # of a stage of its own
     return folder
 
 
@@ -209,7 +233,9 @@ def test_page_names_data_profile_device_and_runs(pages, project):
     }
 
 
-def test_same_inputs_give_the_same_bytes(pages, project, tmp_path):
+def test_same_inputs_give_the_same_bytes(pages, project, tmp_path, monkeypatch):
+    monkeypatch.setattr(vector, "to_svg", lambda *drawing: SVG)  # as in `pages`
+
     def written(name, page, folder):
         write_study(page, STUDIES[name].glance(project.read(name)), folder)
         return {file.relative_to(folder): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
@@ -227,6 +253,7 @@ def test_same_inputs_give_the_same_bytes(pages, project, tmp_path):
             f"tables/{name}.{kind}"
             for name in (
                 *("readme", "summary", "splits", "class_share", "gan", "vae", "runs", "classifiers"),
+                *INSIDE_TABLES,
                 *(
                     "two_stage_summary",
                     "two_stage",
@@ -253,6 +280,7 @@ def test_same_inputs_give_the_same_bytes(pages, project, tmp_path):
             f"figures/{name}.png"
             for name in (
                 *("class_share", "figure1_gan", "figure2_vae", "samples", "reconstructions", "curves"),
+                *({*inside("gan-balanced", "stage1", "cgan-ours", "cgan-bce")} - {*INSIDE_TABLES}),
                 *(
                     "architectures",
                     "dcgan",
@@ -274,6 +302,14 @@ def test_same_inputs_give_the_same_bytes(pages, project, tmp_path):
                     "stacked_samples",
                     "curves_cgan",
                 ),
+            )
+        ),
+        *(
+            f"vector/{name}.svg"
+            for name in (
+                *("class_share", "figure1_gan", "figure2_vae", "curves"),
+                *("consistency_fid", "confusion", "gradients", "curves_two_stage"),
+                *("figure7_1", "figure7_2", "curves_cgan", "inside_clusters"),
             )
         ),
     }
@@ -302,7 +338,7 @@ def test_the_overview_has_every_studys_findings_and_leads_to_its_page(tmp_path):
     assert html.count("<strong>Head.</strong> Text") == 2
     links = parsed(html)
     assert {address for address in links.addresses if not address.startswith("#")} == {
-        *("one/index.html", "one/index.html#runs", "two/index.html", "two/index.html#runs")
+        *("game.html", "one/index.html", "one/index.html#runs", "two/index.html", "two/index.html#runs")
     }
     assert links.sources == ["one/figures/dot.png", "two/figures/dot.png"]
 
@@ -346,7 +382,11 @@ def test_findings_name_the_rarest_class_and_count_lost_ones(tmp_path):
     [
         (
             ["gan"],
-            ["summary", "splits", "class_share", "class_share", "gan", "figure1_gan", "samples", "curves", "runs"],
+            [
+                *("summary", "splits", "class_share", "class_share", "gan", "figure1_gan", "samples"),
+                *inside("gan-split1"),
+                *("curves", "runs"),
+            ],
         ),
         (
             ["vae-gmm", "vae"],
@@ -359,6 +399,7 @@ def test_findings_name_the_rarest_class_and_count_lost_ones(tmp_path):
                 "figure2_vae",
                 "samples",
                 "reconstructions",
+                *inside("vae-gmm-split1"),
                 "curves",
                 "runs",
             ],

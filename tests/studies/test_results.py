@@ -17,16 +17,16 @@ def test_every_run_of_params_is_expected(project):
             names.setdefault(name, {}).update(places)
     assert set(names["imbalance"]) == {
         f"{model}-{split}" for model in ("real", "gan", "vae", "vae-gmm") for split in ("balanced", "split1")
-    }
+    } | {"inside-gan-balanced"}
     assert set(names["classifiers"]) == set(project.params.classifiers)
     stages = {*project.params.two_stage.stage1, *(f"stage2-{row}" for row in project.params.two_stage.rows)}
-    assert set(names["two-stage"]) == stages | {"hybrid"}
+    assert set(names["two-stage"]) == stages | {"hybrid", "inside-stage1"}
     digits = {
         *(f"{mode}-{loss}" for mode in project.params.cgan.modes for loss in project.params.cgan.losses),
         *project.params.cgan.ours,
     }
     stacked = {f"stacked-{name}" for name in (*project.params.stacked.losses, "real")}
-    assert set(names["cgan"]) == digits | stacked | {"real-digits"}
+    assert set(names["cgan"]) == digits | stacked | {"real-digits", "inside-cgan-ours", "inside-cgan-bce"}
 
 
 def test_a_missing_run_is_named(project):

@@ -18,7 +18,7 @@ from modescope.config.params import (
     results_folder,
 )
 from modescope.config.reading import parse_yaml, read_yaml
-from modescope.config.sections import Classifier, Evaluation
+from modescope.config.sections import Classifier, Evaluation, OwnImages
 from modescope.config.two_stage import GANConfig, Stage1Config
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Evaluation",
     "GANConfig",
     "Gan",
+    "OwnImages",
     "Params",
     "ResidualGan",
     "Stage1Config",

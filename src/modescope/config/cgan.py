@@ -71,12 +71,13 @@ class CganConfig(CganTraining, Recipe):
 
 class Cgan(Section):
     """Study 3: four losses, with and without labels, and our rows, each with what differs from its loss's published
-    row.
+    row. `game` is the row that a person draws against.
     """
 
     modes: Annotated[list[Mode], Field(min_length=1)]
     losses: Names
     per_class_samples: Annotated[Images, Field(ge=2)]
+    game: Name
     training: CganTraining
     recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
     ours: dict[Name, Overrides]

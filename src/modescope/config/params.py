@@ -10,7 +10,7 @@ from modescope.config.base import Name, Section, first_problem, resolve, shown
 from modescope.config.cgan import Cgan, CganConfig, Stacked
 from modescope.config.imbalance import Hybrid, Imbalance
 from modescope.config.reading import read_yaml
-from modescope.config.sections import Classifier, Datasets, Evaluation, Seeds, Split
+from modescope.config.sections import Classifier, Datasets, Evaluation, Inside, Seeds, Split
 from modescope.config.two_stage import GANConfig, Stage1Config, TwoStage
 from modescope.errors import UserError
 from modescope.files import PARAMS
@@ -45,6 +45,7 @@ class Params(GANConfig):
     stacked: Stacked
     seeds: Seeds
     evaluation: Evaluation
+    inside: Inside
 
     @model_validator(mode="after")
     def _splits_are_drawn(self) -> "Params":

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedSeq
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from modescope.config import (
     PARAMS,
@@ -52,7 +52,7 @@ def use_profile(name: str) -> list[str]:
     if left not in (None, name):
         _move(Path(), PROFILES / left)
     if changes:
-        _write(values)
+        write_params(values, PROFILES / f"{STANDARD}.yaml")
     if left is not None:
         _move(PROFILES / name, Path())
     return changes
@@ -114,24 +114,23 @@ def _move(source: Path, target: Path) -> None:
         shutil.move(found, place)
 
 
-def _write(values: dict[str, Any]) -> None:
-    """The text of the standard profile, with `values` in place of its own where they differ.
+def write_params(values: dict[str, Any], layout: Path = PARAMS) -> None:
+    """Make params.yaml the text of the file `layout`, with `values` in place of its own where they differ.
 
     It is checked before params.yaml is replaced.
     """
-    standard = PROFILES / "standard.yaml"
     editor = YAML()
     editor.width = 10_000
     editor.representer.add_representer(
         type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
     )
-    document = editor.load(standard.read_text(encoding="utf-8"))
+    document = editor.load(layout.read_text(encoding="utf-8"))
     lay_over(document, values)
     if PARAMS.is_dir() and not PARAMS.is_symlink():
         _remove_empty(PARAMS)
     with atomic_path(PARAMS) as temporary:
-        if values == read_yaml(standard):
-            shutil.copyfile(standard, temporary)  # the editor would join lines
+        if values == read_yaml(layout):
+            shutil.copyfile(layout, temporary)  # the editor would join lines
         else:
             editor.dump(document, temporary)
         load_params(temporary)
@@ -152,10 +151,13 @@ def lay_over(document: MutableMapping[str, Any], values: dict[str, Any]) -> None
         if isinstance(value, dict) and isinstance(document.get(key), MutableMapping):
             lay_over(document[key], value)
         elif key not in document or document[key] != value:
-            document[key] = _in_one_line(value) if isinstance(value, list) else value
+            document[key] = _in_one_line(value)
 
 
-def _in_one_line(items: list[Any]) -> CommentedSeq:
-    sequence = CommentedSeq(items)
-    sequence.fa.set_flow_style()
-    return sequence
+def _in_one_line(value: Any) -> Any:
+    """A list, or a mapping where there was none."""
+    if not isinstance(value, list | dict):
+        return value
+    collection = CommentedSeq(value) if isinstance(value, list) else CommentedMap(value)
+    collection.fa.set_flow_style()
+    return collection

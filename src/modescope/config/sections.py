@@ -1,14 +1,17 @@
 """The sections of params.yaml that all studies share: data, splits, classifiers, seeds, evaluation."""
 
-from typing import Annotated, Literal
+from functools import partial
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, WrapValidator, model_validator
+from pydantic_core import PydanticCustomError
 
 from modescope.config.base import (
     BatchSize,
     Fraction,
     Images,
     Name,
+    Names,
     NonNegative,
     Positive,
     Section,
@@ -17,11 +20,43 @@ from modescope.config.base import (
 )
 
 
+class OwnImages(Section):
+    """Images of the user's own, as `modescope data PATH --write` describes them.
+
+    Attributes:
+        folder: where they lie; relative to the repository.
+        digest: of all files; with other images there, stage `download` refuses to go on.
+        skip_broken: leave out files that cannot be read.
+        test_share, seed: of every class and of the draw, where train and test are not apart there.
+    """
+
+    folder: str
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    skip_broken: bool
+    test_share: Annotated[float, Field(gt=0, lt=1)]
+    seed: Seed
+
+
+def _named_or_own(names: tuple[str, ...], value: Any, _handler: Any) -> Any:
+    """Raises PydanticCustomError for what is neither one of `names` nor a mapping."""
+    if isinstance(value, dict):
+        if "digest" not in value:
+            raise PydanticCustomError("own", "input has no digest: `modescope data --write` adds it")
+        return OwnImages.model_validate(value)
+    if isinstance(value, OwnImages) or value in names:
+        return value
+    raise PydanticCustomError("own", f"input should be {' or '.join(names)}, or what `modescope data --write` writes")
+
+
+def _slot(*names: str) -> Any:
+    return Annotated[str | OwnImages, WrapValidator(partial(_named_or_own, names))]
+
+
 class Datasets(Section):
     """Which data set fills each slot: 3x32x32 images and 1x28x28 images."""
 
-    rgb: Literal["cifar10", "digits-rgb"]
-    grey: Literal["mnist", "digits"]
+    rgb: _slot("cifar10", "digits-rgb")
+    grey: _slot("mnist", "digits")
 
 
 class Split(Section):
@@ -80,6 +115,20 @@ class Seeds(Section):
     models: list[Literal["gan", "gan-ours", "vae"]]
     splits: list[Name]
     rows: list[Name]
+
+
+class Inside(Section):
+    """Which runs of every study are looked into, and how."""
+
+    clusters: Annotated[int, Field(ge=1, le=1000)]
+    paths: Annotated[int, Field(ge=2, le=10**5)]
+    cgan: Names
+    imbalance: Names
+    two_stage: Names
+
+    def of(self, study: str) -> list[str]:
+        """Runs of a study."""
+        return getattr(self, study.replace("-", "_"), [])
 
 
 class Evaluation(Section):

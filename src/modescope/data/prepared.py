@@ -18,8 +18,8 @@ class Dataset:
     """One split of an image dataset.
 
     Attributes:
-        name: `cifar10`, `cifar10-jpeg`, `mnist`, `digits` or `digits-rgb`.
-        source: `official`, `parquet` or `digits`.
+        name: `cifar10`, `cifar10-jpeg`, `mnist`, `digits`, `digits-rgb`, or of the user's own images their folder's.
+        source: `official`, `parquet` or `digits`; `folder`, `npz` or `parquet` of own images.
         images: (N, C, H, W) uint8.
         labels: (N,) int64, an index into `classes`.
         classes: one name per label.

@@ -16,9 +16,10 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from modescope.config import OwnImages
 from modescope.data.archives import Archive, download, find, has_md5
 from modescope.data.prepared import Dataset
-from modescope.data.splits import draw_split
+from modescope.data.slots import Splits, held_out, own_splits
 from modescope.errors import UserError
 from modescope.vision import torchvision
 
@@ -30,27 +31,27 @@ DIGITS_TEST_SHARE = 0.2
 DIGITS_SEED = 0
 
 
-Splits = dict[str, Dataset]
-
-
-def fetch(name: str) -> Splits:
+def fetch(name: str | OwnImages, slot: str = "rgb") -> Splits:
     """The "train" and the "test" split of a dataset, from the first source that has it.
 
     Args:
-        name: `cifar10`, `mnist`, `digits` or `digits-rgb`. What comes back for `cifar10` is named `cifar10-jpeg` if it
-            came from the mirror's parquet files.
+        name: `cifar10`, `mnist`, `digits` or `digits-rgb`, or images of the user's own. What comes back for `cifar10`
+            is named `cifar10-jpeg` if it came from the mirror's parquet files.
+        slot: the one that own images are fitted to.
 
     Raises:
         UserError: unknown name; no source can be reached; an archive is truncated or altered; a source gives something
-            else than images with labels.
+            else than images with labels; own images that cannot be read.
     """
+    if isinstance(name, OwnImages):
+        return brightened(own_splits(name, slot))
     if name not in SOURCES:
         raise UserError(f"unknown dataset {name!r}: known are {', '.join(SOURCES)}")
     return brightened(SOURCES[name]())
 
 
 def brightened(splits: Splits) -> Splits:
-    """The same, the brightest pixel of the training images at 255: pythae fits no mixture to darker ones.
+    """The same, the brightest pixel of the first split, `train`, at 255: pythae fits no mixture to darker ones.
 
     Raises UserError for what are no images with labels, and for black images.
     """
@@ -59,7 +60,7 @@ def brightened(splits: Splits) -> Splits:
             dataset.check()
         except ValueError as error:
             raise UserError(f"the source of {dataset.name} gives no {split} images: {error}") from None
-    train = splits["train"]
+    train = next(iter(splits.values()))
     brightest = int(train.images.max())
     if brightest == 255:
         return splits
@@ -216,9 +217,7 @@ def _embedded_digits(name: str, size: int, channels: int) -> Splits:
     large = np.stack([Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC) for image in grey])
     images = torch.from_numpy(large).unsqueeze(1).repeat(1, channels, 1, 1)
     labels = torch.from_numpy(bunch.target.astype(np.int64))
-    counts = {DIGITS[k]: round(DIGITS_TEST_SHARE * int((labels == k).sum())) for k in range(len(DIGITS))}
-    is_test = torch.zeros(len(labels), dtype=torch.bool)
-    is_test[draw_split(labels, DIGITS, counts, DIGITS_SEED).indices] = True
+    is_test = held_out(labels, DIGITS, DIGITS_TEST_SHARE, DIGITS_SEED)
     return {
         split: Dataset(name, "digits", images[rows], labels[rows], DIGITS)
         for split, rows in (("train", ~is_test), ("test", is_test))

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from modescope.errors import UserError
 
-CHANNELS = 3
-NUM_MODES = 10**CHANNELS
+CHANNELS, DIGITS = 3, 10
 
 
-def stack_digits(images: Tensor, labels: Tensor, count: int, seed: int) -> tuple[Tensor, Tensor]:
+def stack_digits(
+    images: Tensor, labels: Tensor, count: int, seed: int, num_classes: int = DIGITS
+) -> tuple[Tensor, Tensor]:
     """Draw three of the images for each stacked one, independently, with replacement, every image as likely as any
     other.
 
@@ -23,13 +24,13 @@ def stack_digits(images: Tensor, labels: Tensor, count: int, seed: int) -> tuple
 
     Args:
         images: (N >= 1, 1, H, W) uint8.
-        labels: (N,) int64 in 0 ... 9, on the same device.
+        labels: (N,) int64 in 0 ... K - 1, on the same device.
         count: how many stacked images.
         seed: >= 0.
+        num_classes: K, ten of digits.
 
     Returns:
-        images (count, 3, H, W) uint8 and their modes (count,) int64 in 0 ... 999: 100 * first + 10 * second + third
-        digit.
+        images (count, 3, H, W) uint8 and their modes (count,) int64 in 0 ... K^3 - 1, as of `digits_to_mode`.
 
     Raises:
         UserError: the seed is negative; the images are not grey.
@@ -47,15 +48,18 @@ def stack_digits(images: Tensor, labels: Tensor, count: int, seed: int) -> tuple
         raise UserError(f"seed {seed} is negative: seeds start at 0")
     raw = np.random.PCG64(np.random.SeedSequence(seed)).random_raw(count * CHANNELS) % len(images)
     rows = torch.from_numpy(raw.astype(np.int64)).view(count, CHANNELS).to(images.device)
-    return images[:, 0][rows], digits_to_mode(labels[rows])
+    return images[:, 0][rows], digits_to_mode(labels[rows], num_classes)
 
 
-def digits_to_mode(digits: Tensor) -> Tensor:
-    """(N, 3) int64 in 0 ... 9 -> (N,) int64 in 0 ... 999, the number that the digits spell. Raises ValueError for other
-    digits.
+def digits_to_mode(digits: Tensor, num_classes: int = DIGITS) -> Tensor:
+    """(N, 3) int64 in 0 ... K - 1 -> (N,) int64 in 0 ... K^3 - 1, the number that the digits spell to the base K.
+
+    Raises ValueError for other digits.
     """
     if digits.ndim != 2 or digits.shape[1] != CHANNELS:
         raise ValueError(f"expected digits (N, {CHANNELS}), received {tuple(digits.shape)}")
-    if len(digits) and not 0 <= digits.min() <= digits.max() <= 9:
-        raise ValueError(f"expected digits in 0 ... 9, received {digits.min().item()} to {digits.max().item()}")
-    return 100 * digits[:, 0] + 10 * digits[:, 1] + digits[:, 2]
+    if len(digits) and not 0 <= digits.min() <= digits.max() < num_classes:
+        raise ValueError(
+            f"expected digits in 0 ... {num_classes - 1}, received {digits.min().item()} to {digits.max().item()}"
+        )
+    return num_classes * (num_classes * digits[:, 0] + digits[:, 1]) + digits[:, 2]

@@ -9,6 +9,7 @@ from modescope.doctor.commits import detached_head, execution_refs, git_locks, p
 from modescope.doctor.experiments import dead_experiments, read_write_locks, temporary_workspaces
 from modescope.doctor.files import damaged_checkpoints, half_written, torn_lock
 from modescope.doctor.finding import Finding
+from modescope.doctor.images import other_images
 from modescope.doctor.processes import at_work, orphans
 from modescope.doctor.records import other_parameters
 from modescope.doctor.store import store_troubles
@@ -25,6 +26,7 @@ AT_REST = (
     execution_refs,
     torn_lock,
     other_parameters,
+    other_images,
     dead_experiments,
     temporary_workspaces,
     read_write_locks,

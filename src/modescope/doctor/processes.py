@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 
 from modescope.doctor.finding import Finding
+from modescope.errors import UserError
 from modescope.process import STARTER
 
 SECONDS_TO_CLOSE = 10
@@ -33,6 +34,13 @@ def pipeline_at_work(folder: Path) -> str | None:
         ):
             return f"`{_shown(process)}` (process {process.pid})"
     return None
+
+
+def refuse_a_pipeline_at_work(folder: Path) -> None:
+    """Raises UserError while a pipeline reads the params.yaml of `folder`."""
+    busy = pipeline_at_work(folder)
+    if busy is not None:
+        raise UserError(f"{busy} reads params.yaml, which must not change under it: wait until it ends, or end it")
 
 
 def orphans(folder: Path) -> Iterator[Finding]:

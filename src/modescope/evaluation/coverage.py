@@ -6,26 +6,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from modescope.data.stacked import NUM_MODES, digits_to_mode
+from modescope.data.stacked import CHANNELS, DIGITS, digits_to_mode
 from modescope.evaluation.class_share import class_counts, share
 from modescope.evaluation.features import Extractor, extract_features
 
 
-def stacked_coverage(images: Tensor, extractor: Extractor, enough: int) -> dict[str, Any]:
+def stacked_coverage(images: Tensor, extractor: Extractor, enough: int, num_classes: int) -> dict[str, Any]:
     """`mode_coverage` of stacked digits (N, 3, H, W) uint8 as the judge sees them, with num_samples = N."""
-    return mode_coverage(judged_modes(images, extractor), NUM_MODES, enough) | {"num_samples": len(images)}
+    modes = judged_modes(images, extractor, num_classes)
+    return mode_coverage(modes, num_classes**CHANNELS, enough) | {"num_samples": len(images)}
 
 
-def judged_modes(images: Tensor, extractor: Extractor) -> Tensor:
+def judged_modes(images: Tensor, extractor: Extractor, num_classes: int = DIGITS) -> Tensor:
     """Judge every channel of the images (N, 3, H, W) uint8 as a grey image of a digit.
 
     Returns:
-        (N,) int64 in 0 ... 999: the number that an image's three digits spell.
+        (N,) int64 in 0 ... K^3 - 1: the number that an image's three digits spell.
     Raises:
-        ValueError: other shapes or dtypes; the extractor sees an eleventh class.
+        ValueError: other shapes or dtypes; the extractor sees more than K classes.
     """
     logits = extract_features(images.flatten(0, 1).unsqueeze(1), extractor).logits  # (N * 3, K)
-    return digits_to_mode(logits.argmax(1).view(images.shape[:2]))
+    return digits_to_mode(logits.argmax(1).view(images.shape[:2]), num_classes)
 
 
 def mode_coverage(modes: Tensor, num_modes: int, enough: int) -> dict[str, Any]:

@@ -117,5 +117,28 @@ def read_final(study: str, keys: Iterable[str]) -> dict[str, dict[str, float]]:
     return {run.data.tags["key"]: _finals(run) for run in runs if run.data.tags.get("key") in wanted}
 
 
+def links(studies: Mapping[str, str]) -> dict[str, str]:
+    """Key -> address of the run's page in MLflow; empty where no server shows the store, or it cannot be used.
+
+    Args:
+        studies: key -> study.
+    """
+    from modescope.mlflow.address import sqlite_file, store_uri
+    from modescope.mlflow.store import opened
+
+    file = sqlite_file(store_uri())
+    if file is not None and not file.exists():  # it would be created
+        return {}
+    try:
+        with opened() as store:
+            if store.address() is None:
+                return {}
+            experiments = store.experiments()
+            found = {key: store.find(experiments[of], key) for key, of in studies.items() if of in experiments}
+            return {key: store.link(run) for key, run in found.items() if run is not None}
+    except UserError:
+        return {}
+
+
 def _finals(run: Any) -> dict[str, float]:
     return {name.removeprefix("final/"): value for name, value in run.data.metrics.items() if name.startswith("final/")}

@@ -10,7 +10,7 @@ from modescope.config.studies import STUDIES
 
 SHOWN_DIGITS = 16  # of a digest; all of them are in the tags
 GIVEN = "given"  # the model of images that somebody brought (`modescope score`)
-NOT_SAMPLED = ("real", GIVEN, "classifiers")  # models, a study
+NOT_SAMPLED = ("real", "inside", GIVEN, "classifiers")  # models, a study
 
 
 def describe(info: Mapping[str, Any], has_difference: bool) -> str:

@@ -20,7 +20,7 @@ LOOPBACK, EVERYWHERE = "127.0.0.1", ("0.0.0.0", "::")
 CHARTS = f"{TRAINING}&compareRunsMode=CHART"
 TABLE = f"{TRAINING}&compareRunsMode=TABLE&viewStateShareKey=modescope"
 VIEW_TAG = "mlflow.sharedViewState.modescope"  # an experiment's tag, as MLflow's own "share" button keeps a view
-MOST_PARAMS = 8
+MOST_PARAMS, FEW_SCORES = 8, 2
 FIRST_COLUMNS = ("attributes.`Run Name`", "runDateAndNestInfo", "duration")  # MLflow's own
 PIXELS_PER_LETTER, WIDE = 5, 220
 LIGHT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # saves 14 processes and 2 GB
@@ -67,7 +67,7 @@ def page_links(store: Store, address: str) -> list[str]:
 
 
 def table_view(store: Store, experiment: str) -> dict[str, Any]:
-    """How MLflow shall show the runs of a study: the best first, columns for scores, changes and varied parameters."""
+    """How MLflow shall show a study's runs: the best first; two scores, changes, the seed, and what else differs."""
     runs = store.client.search_runs([experiment], max_results=1000)
     scores = [name for name in SCORES if any(f"final/{name}" in run.data.metrics for run in runs)]
     values: dict[str, set[str]] = {}
@@ -78,11 +78,9 @@ def table_view(store: Store, experiment: str) -> dict[str, Any]:
         (name for name in values if len(values[name]) > 1),
         key=lambda name: -sum(name in run.data.params for run in runs),
     )
-    columns = (
-        [f"metrics.`final/{name}`" for name in scores]
-        + ["tags.`changes`"]
-        + [f"params.`{name}`" for name in varied[:MOST_PARAMS]]
-    )
+    metrics = [f"metrics.`final/{name}`" for name in scores]
+    params = [f"params.`{name}`" for name in sorted(varied[:MOST_PARAMS], key=lambda name: name != "seed")]
+    columns = [*metrics[:FEW_SCORES], "tags.`changes`", *params, *metrics[FEW_SCORES:]]
     best_first = {"orderByKey": columns[0], "orderByAsc": scores[0] != "accuracy"} if scores else {}
     widths = {column: PIXELS_PER_LETTER * len(column) for column in columns} | {"tags.`changes`": WIDE}
     return {"selectedColumns": columns, "columnOrder": [*FIRST_COLUMNS, *columns], "columnWidths": widths, **best_first}

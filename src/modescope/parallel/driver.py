@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, Self
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
@@ -17,7 +18,7 @@ from modescope.mlflow.filing import sync
 from modescope.parallel.board import Board
 from modescope.parallel.executors import Executor, Home, Local, Outcome, last_line
 from modescope.parallel.graph import FAILED, RUNNING, Plan, Task, record, refusals
-from modescope.parallel.slices import cut, take_snapshot
+from modescope.parallel.slices import cut, refuse_dirty_submodules, take_snapshot
 from modescope.runs.locks import try_lock
 
 FOLDER = Path(".dvc/tmp/parallel")
@@ -37,12 +38,9 @@ def repro(targets: Sequence[str] = (), jobs: int | None = None, on: str | None =
     Raises:
         UserError: bad arguments, another driver is at work here, or a fault that the user can mend.
     """
-    with alone(FOLDER, jobs) as folder:
-        plan, home = Plan.load(targets), Home(Path.cwd(), folder)
-        with contextlib.closing(executor(home, plan.repo, jobs, on)) as workers:
-            driver = Driver(plan.repo, workers, home)
-            driver.admit(plan)
-            return driver.run()
+    with Driver.prepared(jobs, on) as driver:
+        driver.admit(Plan.load(targets))
+        return driver.run()
 
 
 @contextlib.contextmanager
@@ -53,6 +51,7 @@ def alone(folder: Path, jobs: int | None = None) -> Iterator[Path]:
     if not Path(".dvc").is_dir():
         raise UserError("no .dvc/ here: `modescope repro` and `sweep` run in the root of the repository")
     logging.getLogger("dvc").setLevel(logging.WARNING)
+    logging.getLogger("dvc_data").setLevel(logging.ERROR)  # it warns of outputs that nobody has made yet
     folder = folder.resolve()
     held = try_lock(folder.with_name(f"{folder.name}.lock"))
     if held is None:
@@ -77,11 +76,25 @@ def executor(home: Home, repo: Repo, jobs: int | None, on: str | None) -> Execut
 
 
 class Driver:
-    """One run of the stages that it has admitted."""
+    """One run of the stages that it has admitted.
 
-    def __init__(self, repo: Repo, workers: Executor, home: Home):
-        self.plan, self.workers, self.home = Plan(repo), workers, home
+    Attributes:
+        stack: of what ends with the driver.
+    """
+
+    def __init__(self, repo: Repo, workers: Executor, home: Home, stack: contextlib.ExitStack):
+        refuse_dirty_submodules(repo)
+        self.plan, self.workers, self.home, self.stack = Plan(repo), workers, home, stack
         self.board, self.faults = Board(self.plan, workers), []
+
+    @classmethod
+    @contextlib.contextmanager
+    def prepared(cls, jobs: int | None, on: str | None, **more: Any) -> Iterator[Self]:
+        """A `with` block around a driver; no stage outlives it. `more` is for the constructor of a subclass."""
+        with alone(FOLDER, jobs) as folder, refusals(), contextlib.ExitStack() as stack:
+            repo, home = Repo(), Home(Path.cwd(), folder)
+            workers = stack.enter_context(contextlib.closing(executor(home, repo, jobs, on)))
+            yield cls(repo, workers, home, stack, **more)
 
     def admit(self, plan: Plan) -> None:
         """Take over a plan's tasks. Raises UserError where no machine has what one needs."""

@@ -6,25 +6,22 @@ import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import psutil
 from dvc.exceptions import DvcException
 
 from modescope.errors import UserError
 from modescope.files import read_json, write_json
 from modescope.parallel import slices
-from modescope.parallel.graph import Needs
+from modescope.parallel.machine import Machine, Needs
 from modescope.process import die_with_parent, disk_trouble, stop_on_signals
-from modescope.threads import cpu_quota
 
 SECONDS_TO_CLOSE = 30  # a stage's, to write down that it was stopped
 TRIES = 4  # of a stage whose worker was killed
@@ -115,60 +112,6 @@ def read_tail(log: Path) -> str:
         file.seek(max(0, os.path.getsize(log) - TAIL))
         return file.read().decode("utf-8", errors="replace")
     return ""
-
-
-@dataclass
-class Machine:
-    """What of this machine is not given out: cores, GiB of memory, the free part of each GPU."""
-
-    cpus: float
-    memory: float
-    gpus: dict[str, float] = field(default_factory=dict)
-
-    @classmethod
-    def here(cls) -> "Machine":
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        ids = visible.split(",") if visible is not None else [str(number) for number in range(_count_gpus())]
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return cls(
-            min(cores, cpu_quota()),
-            psutil.virtual_memory().total / 2**30,
-            {each: 1.0 for each in ids if each not in ("", "-1")},
-        )
-
-    def within(self, needs: Needs) -> Needs:
-        """No more cores than there are, and the CPU in place of a part of a GPU that is not there."""
-        gpus = needs.gpus if self.gpus or needs.gpus >= 1 else 0
-        return needs._replace(cpus=min(needs.cpus, self.cpus), gpus=gpus)
-
-    def refusal(self, needs: Needs) -> str | None:
-        """What there is too little of, at best."""
-        if needs.gpus >= 1 and needs.gpus > len(self.gpus):
-            return f"{needs.gpus:g} GPUs, but there are {len(self.gpus)}"
-        if needs.memory > self.memory:
-            return f"{needs.memory:g} GiB of memory, but there are {self.memory:.1f}"
-        return None
-
-    def choose(self, needs: Needs) -> list[str] | None:
-        """The GPUs for a stage that fits, the fullest that do; None for one that does not."""
-        share, count = (1.0, int(needs.gpus)) if needs.gpus >= 1 else (needs.gpus, int(needs.gpus > 0))
-        able = sorted((each for each, free in self.gpus.items() if free >= share - 1e-9), key=self.gpus.get)
-        too_much = needs.cpus > self.cpus + 1e-9 or needs.memory > self.memory
-        return None if too_much or len(able) < count else able[:count]
-
-    def give(self, needs: Needs, gpus: list[str], sign: int = -1) -> None:
-        """Take a stage's share away, or (`sign` 1) back."""
-        self.cpus += sign * needs.cpus
-        self.memory += sign * needs.memory
-        for each in gpus:
-            self.gpus[each] += sign * min(needs.gpus, 1)
-
-
-def _count_gpus() -> int:
-    if shutil.which("nvidia-smi") is None:
-        return 0
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, encoding="utf-8")
-    return listed.stdout.count("\nGPU ") + listed.stdout.startswith("GPU ")
 
 
 class Local:

@@ -1,13 +1,12 @@
 """DVC's graph: which stages there are, what each waits for and needs, and which of them must run at all."""
 
 import contextlib
-import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import networkx
 from dvc.exceptions import DvcException
@@ -20,23 +19,10 @@ from dvc.utils.serialize import load_yaml
 
 from modescope.errors import UserError
 from modescope.files import PARAMS, read_json
+from modescope.parallel.machine import Needs
 from modescope.parallel.slices import PLAIN, Variant, objects
 
 WAITING, RUNNING, DONE, FAILED, SKIPPED = "waiting", "running", "done", "failed", "skipped"
-
-
-class Needs(NamedTuple):
-    """What a stage needs of the machine that runs it: its `meta` in dvc.yaml.
-
-    Attributes:
-        cpus: cores; as many as `threads` of params.yaml where `meta` does not say.
-        gpus: a whole number, or a part of one GPU: several stages share it, and without any GPU the CPU does.
-        memory: GiB.
-    """
-
-    cpus: float = 1
-    gpus: float = 0
-    memory: float = 0
 
 
 @dataclass
@@ -102,7 +88,7 @@ class Plan:
         plan = cls(repo)
         for stage in stages:
             upstream = [variant.names(each.addressing) for each in graph.successors(stage)]
-            task = Task(stage, _needs(stage, threads), upstream, variant=variant)
+            task = Task(stage, Needs.of(stage, threads), upstream, variant=variant)
             plan.tasks[task.id] = task
         plan.look_ahead({task.id: _seconds(task.stage, seconds) for task in plan.tasks.values()})
         return plan
@@ -279,14 +265,3 @@ def _seconds_of_runs(stages: Iterable[PipelineStage]) -> dict[str, float]:
 def _seconds(stage: PipelineStage, of_runs: Mapping[str, float]) -> float:
     """What a stage that trains a run may take; any other, of which nothing is known, one second."""
     return max((of_runs.get(Path(out.fs_path).name, 1.0) for out in stage.outs), default=1.0)
-
-
-def _needs(stage: PipelineStage, threads: float) -> Needs:
-    meta = getattr(stage, "meta", None) or {}
-    said = {name: meta[name] for name in Needs._fields if name in meta} if isinstance(meta, dict) else {}
-    for name, value in said.items():
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not is_number or value < 0 or (name == "gpus" and value > 1 and value != int(value)):
-            wanted = "a part of one GPU or a whole number of them" if name == "gpus" else "a number, 0 or more"
-            raise UserError(f"dvc.yaml: {stage.addressing} needs meta.{name}={value!r}, which must be {wanted}")
-    return Needs(**{"cpus": threads, **said})

@@ -10,6 +10,7 @@ import sys
 import tarfile
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -19,8 +20,8 @@ from dvc.repo import Repo
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from modescope.errors import UserError
-from modescope.parallel.executors import TRIES, Home, Machine, Outcome, attempt, last_line, read_tail, stage_environment
-from modescope.parallel.graph import Needs
+from modescope.parallel.executors import TRIES, Home, Outcome, attempt, last_line, read_tail, stage_environment
+from modescope.parallel.machine import Machine, Needs
 from modescope.parallel.slices import Slice
 from modescope.runs.locks import lock
 
@@ -67,9 +68,7 @@ class Ray:
         needs = max(able, key=lambda each: (each.gpus, each.cpus))
         options = {"num_cpus": needs.cpus, "num_gpus": needs.gpus, "memory": int(needs.memory * 2**30) or None}
         task = run_on_node.options(**options, name=work.id, max_retries=TRIES - 1)
-        given = {
-            key: os.environ[key] for key in os.environ if key.startswith(("MLFLOW_", "MODESCOPE_")) and key != SCRATCH
-        }
+        given = {key: text for key, text in os.environ.items() if key.startswith(PASSED_ON) and key != SCRATCH}
         has_gpus = any(each.gpus for each in self.machines)
         ref = task.remote(work, self._packed, self.home, self.repo.cache.legacy.path, given, has_gpus, self._news)
         self._refs[ref] = work.id
@@ -111,7 +110,8 @@ def connect(address: str) -> None:
     try:
         if place.hostname:
             socket.create_connection((place.hostname, place.port), SECONDS_TO_ANSWER).close()
-        ray.init(address if place.hostname else "auto", log_to_driver=False, logging_level="error")
+        with warnings.catch_warnings(action="ignore"):  # they say what the error says
+            ray.init(address if place.hostname else "auto", log_to_driver=False, logging_level="error")
     except (OSError, ValueError, RuntimeError) as error:
         how = "start one with `ray start --head`" if address == "ray" else "is it HOST:10001 of a head that runs?"
         raise UserError(f"--on {address}: no Ray cluster answers ({last_line(str(error))}): {how}") from None

@@ -84,7 +84,8 @@ def search(settings: Sequence[str], trials: int, goal: Goal, jobs: int | None = 
             "with --optuna every -S is one value or a range, at least one a range: n_gen=1..50, lr=0.01..2:log"
         )
     distributions = {name: distribution(*each) for name, *each in ranges}
-    with Search.prepared([stage_of(goal)], jobs, on, goal, fixed, distributions, trials) as driver:
+    settings = {"goal": goal, "fixed": fixed, "distributions": distributions, "trials": trials}
+    with Search.prepared(jobs, on, targets=[stage_of(goal)], **settings) as driver:
         return driver.run()
 
 
@@ -105,16 +106,18 @@ def distribution(low: str, high: str, log: str | None) -> Any:
 
 
 def pruner() -> Any:
-    """Ends a trial that is worse than half of the others were at the same step; the first five come to their end."""
-    return optuna.pruners.MedianPruner()
+    """Ends a trial that is not among the best third at the same step; the first five come to their end."""
+    return optuna.pruners.PercentilePruner(100 / 3)
 
 
 class Search(Sweep):
     """A sweep that gets its points from Optuna."""
 
-    def __init__(self, *of_sweep: Any):
-        *of_sweep, self.goal, self.fixed, self.distributions, wanted = of_sweep
-        super().__init__(*of_sweep)
+    def __init__(
+        self, *of_driver: Any, goal: Goal, fixed: list[str], distributions: dict[str, Any], trials: int, **of_sweep: Any
+    ):
+        super().__init__(*of_driver, **of_sweep)
+        self.goal, self.fixed, self.distributions = goal, fixed, distributions
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         name = digest_of(self.goal[:3], self.fixed, {name: str(each) for name, each in self.distributions.items()})
         how = {"direction": self.goal.direction, "load_if_exists": True, "pruner": pruner()}
@@ -125,7 +128,7 @@ class Search(Sweep):
                 self.study.enqueue_trial(trial.params)
         known = self.study.get_trials(states=ENDS)
         self.study.sampler = optuna.samplers.TPESampler(seed=len(self.study.get_trials()))
-        self.left = wanted - len(known)
+        self.left = trials - len(known)
         self.trials: dict[str, Any] = {}
         self.hopeless: dict[str, str] = {}  # experiment -> its training, which has been stopped
 

@@ -144,12 +144,9 @@ def take_snapshot(repo: Repo, folder: Path) -> None:
     """Copy what a clone of the working tree would hold, uncommitted changes included, without the pipeline's outputs.
 
     Compiled modules come along, lest every stage compile them.
-
-    Raises:
-        UserError: a submodule has changes of its own, of which git keeps no record.
     """
     root, outs = Path(repo.root_dir), {out.fs_path for out in repo.index.outs if out.is_in_repo}
-    in_git = (root / ".git").exists() and not repo.config["core"].get("no_scm")
+    in_git = _in_git(repo)
     for name in _git_files(root) if in_git else _files(root):
         source, target = root / name, folder / name
         is_output = any(str(source) == out or str(source).startswith(f"{out}/") for out in outs)
@@ -168,11 +165,20 @@ def take_snapshot(repo: Repo, folder: Path) -> None:
     compileall.compile_dir(folder / "src", quiet=2)
 
 
-def _git_files(root: Path) -> Iterable[str]:
-    for line in _git(root, "status", "--porcelain=v2", "--ignore-submodules=none").splitlines():
+def _in_git(repo: Repo) -> bool:
+    return Path(repo.root_dir, ".git").exists() and not repo.config["core"].get("no_scm")
+
+
+def refuse_dirty_submodules(repo: Repo) -> None:
+    """Raises UserError where a submodule has changes of its own, of which git keeps no record."""
+    said = _git(Path(repo.root_dir), "status", "--porcelain=v2", "--ignore-submodules=none") if _in_git(repo) else ""
+    for line in said.splitlines():
         words = line.split(" ", 8)
         if words[0] in "12" and words[2][0] == "S" and words[2][2:] != "..":
             raise UserError(f"the submodule {words[-1]} has changes of its own: commit them there, then run it again")
+
+
+def _git_files(root: Path) -> Iterable[str]:
     tracked = _git(root, "ls-files", "-z", "--cached", "--recurse-submodules")
     others = _git(root, "ls-files", "-z", "--others", "--exclude-standard")
     return filter(None, dict.fromkeys((tracked + others).split("\0")))

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo, lock_repo
@@ -25,9 +25,8 @@ from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
 from modescope.errors import UserError
 from modescope.files import read_json, write_json
 from modescope.mlflow.filing import sync
-from modescope.parallel.driver import FOLDER, Driver, alone, executor
-from modescope.parallel.executors import Executor, Home
-from modescope.parallel.graph import DONE, RUNNING, WAITING, Plan, Task, record, refusals
+from modescope.parallel.driver import Driver
+from modescope.parallel.graph import DONE, RUNNING, WAITING, Plan, Task, record
 from modescope.parallel.slices import LINKS, Variant
 from modescope.runs.git import git
 
@@ -50,7 +49,7 @@ def sweep(settings: Sequence[str], targets: Sequence[str] = (), jobs: int | None
         UserError: bad arguments, before anything runs, or as for `repro`.
     """
     grid = read_grid(settings)
-    with Sweep.prepared(targets, jobs, on) as driver:
+    with Sweep.prepared(jobs, on, targets=targets) as driver:
         for overrides in grid:
             driver.enter(overrides)
         return driver.run() if driver.points else 0
@@ -90,13 +89,29 @@ def digest_of(*what: Any) -> str:
     return hashlib.sha256(repr((tree, what)).encode()).hexdigest()
 
 
+class Workspace(TempDirExecutor):
+    """DVC's, but git's objects are looked up in the repository: copying its whole history takes ten seconds."""
+
+    @contextlib.contextmanager
+    def set_temp_refs(self, scm: Any, temp_dict: dict[str, str]) -> Iterator[None]:
+        """Around DVC's push of these into the workspace's empty .git, which then has them already."""
+        objects, place = git(Path(scm.root_dir), "rev-parse", "--git-path", "objects"), Path(self.root_dir, ".git")
+        (place / "objects/info").mkdir(exist_ok=True)
+        (place / "objects/info/alternates").write_text(f"{Path(scm.root_dir, objects.strip())}\n", encoding="utf-8")
+        known = place / "packed-refs"
+        known.write_text("".join(f"{rev} {ref}\n" for ref, rev in sorted(temp_dict.items())), encoding="utf-8")
+        with super().set_temp_refs(scm, temp_dict):
+            yield
+        known.unlink()
+
+
 @dataclass
 class Point:
     """One experiment: DVC's entry of it in its queue, the workspace, and the stages there."""
 
     overrides: Overrides
     entry: Any
-    workspace: TempDirExecutor
+    workspace: Workspace
     plan: Plan
     recorded: bool = False
 
@@ -118,7 +133,7 @@ def opened(repo: Repo, folder: Path, name: str, overrides: Overrides, targets: S
     experiments, queue = repo.experiments, repo.experiments.tempdir_queue
     with lock_repo(repo):
         entry = experiments.queue_one(queue, params=overrides, targets=[*targets] or None, name=name)
-        workspace = queue.init_executor(experiments, entry, TempDirExecutor, wdir=str(folder))
+        workspace = queue.init_executor(experiments, entry, Workspace, wdir=str(folder))
         record_of_it = Path(experiments.celery_queue.get_infofile_path(entry.stash_rev)).parent
     try:
         shutil.rmtree(record_of_it)
@@ -137,20 +152,11 @@ def opened(repo: Repo, folder: Path, name: str, overrides: Overrides, targets: S
 class Sweep(Driver):
     """A driver that records a point once nothing of it is left to do."""
 
-    def __init__(self, repo: Repo, workers: Executor, home: Home, targets: Sequence[str], stack: contextlib.ExitStack):
-        super().__init__(repo, workers, home)
-        self.targets, self.stack = targets, stack
+    def __init__(self, repo: Repo, *of_driver: Any, targets: Sequence[str]):
+        repo.experiments.scm.get_rev()  # DVC refuses a folder without git or commits
+        super().__init__(repo, *of_driver)
+        self.targets = targets
         self.points: dict[str, Point] = {}
-
-    @classmethod
-    @contextlib.contextmanager
-    def prepared(cls, targets: Sequence[str], jobs: int | None, on: str | None, *more: Any) -> Iterator[Self]:
-        """A `with` block around a sweep; no workspace outlives it, or a later one's begin."""
-        with alone(FOLDER, jobs) as folder, refusals(), contextlib.ExitStack() as stack:
-            repo, home = Repo(), Home(Path.cwd(), folder)
-            repo.experiments.scm.get_rev()  # DVC refuses a folder without git or commits
-            workers = stack.enter_context(contextlib.closing(executor(home, repo, jobs, on)))
-            yield cls(repo, workers, home, targets, stack, *more)
 
     def enter(self, overrides: Overrides) -> str:
         """Admit a point's stages, unless it is recorded already; return its name.

@@ -20,6 +20,8 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 from PIL import Image
 
+from modescope.report.vector import inline, name_legend, name_series
+
 STYLE = yaml.safe_load(Path(__file__).with_name("style.yaml").read_text(encoding="utf-8"))
 INK, SOFT_INK, SHADE = STYLE["text.color"], STYLE["axes.edgecolor"], "#d8dde3"
 DPI, WIDTH = 160, 9.0  # dots per inch; inches
@@ -53,7 +55,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as PNG bytes. `alt` says what it shows to those who cannot see it.
+    """A figure as PNG bytes, a chart also as `svg`. `alt` says what it shows to those who cannot see it.
 
     A page shows a `folded` one on demand.
     """
@@ -64,6 +66,7 @@ class Picture:
     alt: str
     png: bytes
     folded: bool = False
+    svg: str = ""
 
     @property
     def place(self) -> str:
@@ -74,6 +77,16 @@ class Picture:
     def address(self) -> str:
         """Its file, beside the page."""
         return f"figures/{self.name}.png"
+
+    @property
+    def vector_address(self) -> str:
+        """The chart's other file."""
+        return f"vector/{self.name}.svg"
+
+    @property
+    def inline(self) -> str:
+        """The chart as an element of a page."""
+        return inline(self.svg, self.name, self.alt)
 
     @property
     def data_uri(self) -> str:
@@ -123,7 +136,10 @@ def legend_above(figure: Figure, looks: Sequence[Look], target: str | None = Non
     else:
         bars = [Patch(facecolor=look.colour, label=look.label) for look in looks]
         handles = [Patch(facecolor=SHADE, edgecolor=INK, label=target), *bars]
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), columnspacing=1.6, handlelength=1.6)
+    place = {"loc": "outside upper left", "ncols": len(handles), "columnspacing": 1.6, "handlelength": 1.6}
+    legend = figure.legend(handles=handles, **place)
+    for artist in (*legend.legend_handles, *legend.get_texts()):
+        name_legend(artist, artist.get_label() if artist in legend.legend_handles else artist.get_text())
 
 
 def points_against(axes: Axes, series: Sequence[Series], ticks: Mapping[float, str], ylabel: str, xlabel: str) -> None:
@@ -135,11 +151,14 @@ def points_against(axes: Axes, series: Sequence[Series], ticks: Mapping[float, s
     for line in series:
         look = line.look
         joined = sorted((x, y) for x, y, connected in zip(line.x, line.y, line.connected, strict=True) if connected)
-        axes.plot([x for x, _ in joined], [y for _, y in joined], color=look.colour, linestyle=look.line)
+        (drawn,) = axes.plot([x for x, _ in joined], [y for _, y in joined], color=look.colour, linestyle=look.line)
+        name_series(drawn, look.label, look.label)
         for x, y, spread, connected in zip(line.x, line.y, line.spread, line.connected, strict=True):
             face = look.colour if connected else "white"
             marks = {"marker": look.marker, "markersize": 6, "markerfacecolor": face, "capsize": 2.5}
-            axes.errorbar(x, y, yerr=spread, color=look.colour, **marks)
+            point = axes.errorbar(x, y, yerr=spread, color=look.colour, **marks)
+            for artist in point.get_children():
+                name_series(artist, look.label, f"{look.label}, {' '.join(ticks[x].split())}: {y:.4g}")
     axes.set_xticks(list(ticks), list(ticks.values()), fontsize=8)
     highest = max(y + (spread or 0) for line in series for y, spread in zip(line.y, line.spread, strict=True))
     if not log_where_decades(axes, [y for line in series if line.look != FLOOR for y in line.y]):
@@ -158,7 +177,9 @@ def bars_on_target(
     axes.hlines(target, places - 0.46, places + 0.46, color=INK, linewidth=1.6, zorder=3)
     width = 0.8 / max(1, len(series))
     for index, (look, values) in enumerate(series.items()):
-        axes.bar(places - 0.4 + (index + 0.5) * width, values, width=width * 0.9, color=look.colour, zorder=2)
+        bars = axes.bar(places - 0.4 + (index + 0.5) * width, values, width=width * 0.9, color=look.colour, zorder=2)
+        for bar, group, value in zip(bars, groups, values, strict=True):
+            name_series(bar, look.label, f"{look.label}, {group}: {value:.3g}")
     axes.set_xticks(places, groups, fontsize=8)
     axes.tick_params(axis="x", length=0)
     axes.grid(axis="x", visible=False)

@@ -17,6 +17,7 @@ from modescope.report.tables import Table, best_scores, to_csv, to_markdown
 from modescope.runs.folder import CURVES_FILE, RUN_FILE
 
 FINDINGS, SUMMARY, PAGE, GLANCE = "findings.json", "summary.json", "index.html", "readme"
+GAME = ("GAN vs Human", "game.html")  # title and file of the stage `game`, beside the overview
 PROFILE, RUNS = "profile", "runs"  # facts of a page's header
 BANNERS = {  # by profile
     "demo": "Demo: small networks, minutes of training. It shows how things work; its numbers mean nothing."
@@ -29,6 +30,21 @@ class Finding:
 
     head: str
     text: str
+
+
+@dataclass(frozen=True)
+class Html:
+    """A part of a page that is HTML as it is."""
+
+    name: str
+    title: str
+    html: Markup
+    folded: bool = False
+
+    @property
+    def place(self) -> str:
+        """Its anchor on a page."""
+        return f"part-{self.name}"
 
 
 @dataclass(frozen=True)
@@ -53,17 +69,19 @@ class RunFiles:
 class Section:
     """One study on the page: what was found, the answer first, then its tables and figures in order.
 
-    The first figure is shown with the answer. `link` is where there is more, `image` the figure from there (src, alt).
+    The first figure is shown with the answer. `link` is where there is more, `image` the figure from there (src, alt);
+    `has_files`: its tables lie beside the page, too.
     """
 
     name: str
     title: str
     findings: Sequence[Finding]
-    content: Sequence[Table | Picture]
+    content: Sequence[Table | Picture | Html]
     note: str = ""
     link: str = ""
     runs: Sequence[RunFiles] = ()
     image: Mapping[str, str] = field(default_factory=dict)
+    has_files: bool = True
 
     @property
     def tables(self) -> list[Table]:
@@ -76,12 +94,12 @@ class Section:
         return next((item for item in self.content if isinstance(item, Picture) and not item.folded), None)
 
     @property
-    def shown(self) -> list[Table | Picture]:
+    def shown(self) -> list[Table | Picture | Html]:
         """What follows the answer."""
         return [item for item in self.content if not item.folded and item is not self.picture]
 
     @property
-    def folded(self) -> list[Table | Picture]:
+    def folded(self) -> list[Table | Picture | Html]:
         """What is shown on demand."""
         return [item for item in self.content if item.folded]
 
@@ -119,7 +137,7 @@ class Section:
 class Page:
     """A whole page. `facts` are (name, value) pairs of the header, `links` titles and addresses of the report's pages.
 
-    The page's own address is empty.
+    The page's own address is empty. `source` says where its numbers are from.
     """
 
     title: str
@@ -127,12 +145,19 @@ class Page:
     facts: Sequence[tuple[str, str]]
     sections: Sequence[Section]
     links: Sequence[tuple[str, str]] = ()
+    source: str = "Every number was read from MLflow and agrees with the metrics files."
+
+
+def environment(*folders: Path) -> Environment:
+    """Templates of pages, looked for in `folders` and then here."""
+    loader = FileSystemLoader([*folders, Path(__file__).parent])
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 def to_html(page: Page) -> str:
     """The page as HTML that shows all without another file: images, style and script inside, no address outside."""
-    options = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
-    templates = Environment(loader=FileSystemLoader(Path(__file__).parent), **options)
+    templates = environment()
+    templates.tests["html"] = lambda content: isinstance(content, Html)
     templates.tests["table"] = lambda content: isinstance(content, Table)
     templates.filters["code"] = _code
     banner = BANNERS.get(dict(page.facts).get(PROFILE), "")
@@ -145,19 +170,22 @@ def _code(text: str) -> Markup:
 
 
 def write_study(page: Page, glance: Table, folder: Path) -> None:
-    """Write a study's page as `folder`: tables/*.md, tables/*.csv, figures/*.png, index.html and two JSON files.
+    """Write a study's page as `folder`: tables/*.md, tables/*.csv, figures/*.png, vector/*.svg, index.html and two
+    JSON files.
 
     `glance` is the table of five columns that README shows.
     """
     html, (section,) = to_html(page), page.sections
     with atomic_path(folder) as whole:
-        for kind in ("tables", "figures"):
+        for kind in ("tables", "figures", "vector"):
             (whole / kind).mkdir(parents=True)
         for table in (*section.tables, glance):
             (whole / "tables" / f"{table.name}.md").write_text(to_markdown(table), encoding="utf-8")
             (whole / "tables" / f"{table.name}.csv").write_text(to_csv(table), encoding="utf-8")
         for picture in (item for item in section.content if isinstance(item, Picture)):
             (whole / picture.address).write_bytes(picture.png)
+            if picture.svg:
+                (whole / picture.vector_address).write_text(picture.svg, encoding="utf-8")
         (whole / PAGE).write_text(html, encoding="utf-8")
         findings, shown = [vars(found) for found in section.findings], section.picture
         image = {"src": shown.address, "alt": shown.alt} if shown else {}
@@ -181,6 +209,6 @@ def write_overview(lead: str, studies: Sequence[Path], file: Path) -> None:
     every = [summary["facts"] for summary in summaries.values()]
     shared = [name for name in every[0] if name != RUNS and all(name in facts for facts in every)]
     facts = [(name, distinct([part for facts in every for part in facts[name].split(", ")])) for name in shared]
-    html = to_html(Page("Modescope", lead, facts, sections))
+    html = to_html(Page("Modescope", lead, facts, sections, [("Overview", ""), GAME]))
     with atomic_path(file) as temporary:
         temporary.write_text(html, encoding="utf-8")

@@ -14,6 +14,7 @@ from modescope.errors import UserError
 from modescope.files import read_json
 from modescope.runs.folder import RUN_FILE
 
+INSIDE = "inside-"  # begins the name of a look inside a run
 REPORTED = Path(__file__).with_name("reported_results.yaml")
 
 # (study, keys) -> final values of every key that the store knows, by metric
@@ -76,6 +77,10 @@ class Results:
     def expected(self) -> Expected:
         """Every run that the study's page shows, by the study that it belongs to, with its folder."""
         raise NotImplementedError
+
+    def inside(self, study: str) -> dict[str, Path]:
+        """The looks inside runs of a study, by name, with their folders."""
+        return {INSIDE + run: self.folders.data / "inside" / study / run for run in self.params.inside.of(study)}
 
     @cached_property
     def profile(self) -> str:

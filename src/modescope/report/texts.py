@@ -11,7 +11,7 @@ import yaml
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from modescope.report import figures
+from modescope.report import figures, vector
 from modescope.report.figures import WIDTH, Picture
 from modescope.report.page import Finding
 from modescope.report.tables import Column, Table, Value, column
@@ -48,7 +48,8 @@ class Text(NamedTuple):
 
     def chart(self, draw: Callable[[Figure], None], height: float) -> Picture:
         """A figure WIDTH x height inches large, drawn by `draw`."""
-        return self.picture(figures.render(draw, WIDTH, height))
+        svg = vector.to_svg(draw, WIDTH, height, figures.STYLE)
+        return replace(self.picture(figures.render(draw, WIDTH, height)), svg=svg)
 
     def sheet(self, cells: Mapping[str, Sequence[NDArray[np.uint8]]], columns: Sequence[str]) -> Picture:
         """Images in rows by label, see `image_sheet`."""

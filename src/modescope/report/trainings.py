@@ -17,6 +17,7 @@ from modescope.report.results import Results, Run
 from modescope.report.scores import data_names
 from modescope.report.tables import Column, Table, column, columns
 from modescope.report.texts import SHARED
+from modescope.report.vector import name_series
 from modescope.runs.folder import CURVES_FILE
 
 COLUMNS = columns("run", "key", "device") + (column("precision", title="precision", group="", digits=2),)
@@ -38,11 +39,12 @@ def curve(found: Run, columns: Iterable[str]) -> pd.DataFrame:
     return (pd.read_csv(file) if file.exists() else pd.DataFrame()).reindex(columns=["step", *columns])
 
 
-def curve_panel(axes: Axes, table: pd.DataFrame, looks: Mapping[str, Look], scale: float = 1.0) -> None:
-    """Columns of a curve, each in its look, against step * `scale`."""
+def curve_panel(axes: Axes, run: str, table: pd.DataFrame, looks: Mapping[str, Look], scale: float = 1.0) -> None:
+    """Columns of a run's curve, each in its look, against step * `scale`."""
     for name, look in looks.items():
-        points = table[["step", name]].dropna()
-        axes.plot(points["step"] * scale, points[name], color=look.colour, linestyle=look.line, linewidth=1.4)
+        points, style = table[["step", name]].dropna(), {"color": look.colour, "linestyle": look.line, "linewidth": 1.4}
+        (line,) = axes.plot(points["step"] * scale, points[name], **style)
+        name_series(line, look.label, f"{run}: {name.removeprefix('train/')}")
     axes.tick_params(labelsize=7.5)
     axes.locator_params(axis="x", nbins=3)
 
@@ -54,7 +56,7 @@ def curve_grid(
     panels = figure.subplots(len(lines), max(map(len, lines)), squeeze=False, **sharing)
     for line, cells, ylabel in zip(panels, lines, ylabels, strict=True):
         for axes, (title, found, looks) in zip(line, cells, strict=False):
-            curve_panel(axes, curve(found, looks), looks)
+            curve_panel(axes, found.name, curve(found, looks), looks)
             axes.set_title(title, fontsize=9)
         for axes in line[len(cells) :]:
             axes.set_axis_off()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from modescope.errors import UserError
@@ -9,14 +10,14 @@ from modescope.files import read_json, root, write_json
 from modescope.runs.folder import RUN_FILE, WORK_FOLDERS, read_run
 from modescope.runs.locks import lock_file, try_lock
 
-MODELS, RELEASED, SCORED = Path("models"), Path("released"), Path("data/scored")
+MODELS, RELEASED, SCORED, INSIDE = Path("models"), Path("released"), Path("data/scored"), Path("data/inside")
 
 
 def finished_runs(folder: Path) -> list[Path]:
     """Folders of runs as the pipeline leaves them (hidden folders are half-written ones)."""
     files = [
         file
-        for pattern in ("data/reference*/*", f"{SCORED}/*/*", "models/**")
+        for pattern in ("data/reference*/*", f"{INSIDE}/*/*", f"{SCORED}/*/*", "models/**")
         for file in sorted(folder.glob(f"{pattern}/{RUN_FILE}"))
     ]
     return [file.parent for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
@@ -69,6 +70,20 @@ def find_generator(name: str, released: bool = False) -> Path:
         known = ", ".join(folders) or "none yet (`dvc repro` trains them, `dvc checkout` brings them back)"
         raise UserError(f"unknown run `{name}`: there are {known}")
     return folders[name]
+
+
+def matching_runs(patterns: list[str]) -> list[Path]:
+    """Folders of trained runs whose names match any of the patterns (`cgan-*`), each once, in the patterns' order.
+
+    Raises UserError for a pattern that none matches.
+    """
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        files = [file for file in sorted(MODELS.glob(f"*/*/{RUN_FILE}")) if fnmatchcase(file.parent.name, pattern)]
+        if not files:
+            find_generator(pattern)  # which names those there are
+        found |= dict.fromkeys(file.parent for file in files)
+    return list(found)
 
 
 def refuse_unfinished(run: str) -> None:

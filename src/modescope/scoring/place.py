@@ -1,14 +1,16 @@
 """Where images are measured: the judge, the reference and the rows of a study, as dvc.yaml measures those."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from modescope.config import Params
+from modescope.config import Params, results_folder
 from modescope.errors import UserError
 from modescope.files import read_json
-from modescope.report.brief import FLOOR
-from modescope.runs.folder import RUN_FILE
+from modescope.report.brief import FLOOR, metrics_file
+from modescope.report.results import Folders, Results, Run
+from modescope.runs.folder import RUN_FILE, read_run
+from modescope.runs.listing import INSIDE, MODELS
 
 
 @dataclass(frozen=True)
@@ -49,3 +51,43 @@ def find_place(name: str, params: Params) -> Place:
         return Place(study, Path("models/classifiers/rgb-judge"), Path("data/reference", split), rows, (3, 32, 32))
     known = ", ".join(["cgan", *(f"imbalance/{each}" for each in params.imbalance.splits)])
     raise UserError(f"--study {name} is unknown: there are {known}")
+
+
+@dataclass(frozen=True)
+class Look:
+    """A look inside a run, where dvc.yaml has the likes of it: its own folder, its metrics, its judge."""
+
+    study: str
+    slot: str
+    folder: Path
+    metrics: Path
+    judge: Path
+
+    @property
+    def arguments(self) -> tuple[Path, ...]:
+        """What the stage `inside` takes after the run."""
+        splits = Path("data", "splits-grey" if self.slot == "grey" else "splits")
+        features = Path("data/features", self.slot)
+        return Path("data", self.slot), splits, self.judge, features, self.folder, self.metrics
+
+    def write_page(self, params: Params, out: Path) -> Path:
+        """Write its page to the folder `out` and return the file. Raises UserError if the look is not finished."""
+        from modescope.report.inside import write_page
+
+        folders = Folders(results_folder(Path()) / "metrics", MODELS, Path("data"))
+        judge, found = (
+            Run(file.parent.name, folder.name, folder, read_run(folder), read_json(file))
+            for folder, file in (
+                (self.judge, folders.metrics_file("classifiers", self.judge.name)),
+                (self.folder, self.metrics),
+            )
+        )
+        found = replace(found, name=found.info["run"])
+        return write_page(found, Results(params, folders, {judge.name: judge}), judge.name, self.slot, out)
+
+
+def looked_at(run: Path) -> Look:
+    """The look inside the run of the folder `run`."""
+    study, slot = run.parent.name, "grey" if run.parent.name == "cgan" else "rgb"
+    folder, metrics = INSIDE / study / run.name, metrics_file(study, f"inside-{run.name}")
+    return Look(study, slot, folder, metrics, MODELS / "classifiers" / f"{slot}-judge")

@@ -17,7 +17,7 @@ def main(run: Path, judge: Path, metrics: Path) -> None:
     """Count the modes among RUN's samples as JUDGE sees them, write METRICS and complete the run's record."""
     params, device, info = load_params(), training_device(), read_json(run / RUN_FILE)
     drawn = load_sampler(run, device).sample(params.stacked.num_samples, params.evaluation.seed)
-    measured = stacked_coverage(drawn.images, Judge(judge, device), params.stacked.enough)
+    measured = stacked_coverage(drawn.images, Judge(judge, device), params.stacked.enough, len(info["data"]["classes"]))
     measured |= {name: info[name] for name in ("seconds", "steps_per_second")}
     write_json(metrics, measured)
     push(run, measured)

@@ -1,22 +1,21 @@
-"""Stage `download`: fetch the dataset of one slot and prepare it."""
+"""Stage `download`: fetch the dataset of one slot, or read images of the user's own, and prepare it."""
 
 from pathlib import Path
 from typing import Literal
 
 from modescope.config import load_params
 from modescope.data.prepared import save_prepared
+from modescope.data.slots import SHAPES
 from modescope.data.sources import fetch
 from modescope.errors import UserError
 from modescope.files import atomic_path
 from modescope.process import run_stage
 
-SHAPES = {"rgb": (3, 32, 32), "grey": (1, 28, 28)}  # (C, H, W) of a slot's images
-
 
 def main(slot: Literal["rgb", "grey"], out: Path) -> None:
     """Write {train,test}.safetensors of the dataset that params.yaml names for SLOT to OUT."""
     name = getattr(load_params().datasets, slot)
-    splits = fetch(name)
+    splits = fetch(name, slot)
     for shape in (tuple(dataset.images.shape[1:]) for dataset in splits.values()):
         if shape != SHAPES[slot]:
             raise UserError(f"datasets.{slot}={name}: images of shape {shape}, the slot takes {SHAPES[slot]}")

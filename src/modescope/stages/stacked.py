@@ -20,7 +20,7 @@ def main(loss: str, data: Path, split: Path, out: Path) -> None:
     given = load_training_data(data, split, training_device())
     settings = {"seed": params.seed, "num_images": count, **config.model_dump()}
     info = describe_training("stacked", "cgan", f"stacked-{loss}", "stacked", settings, params, given)
-    images, modes = stack_digits(given.images, given.labels, count, params.seed)
+    images, modes = stack_digits(given.images, given.labels, count, params.seed, given.num_classes)
     train_run(info, cgan_training(config, images, modes, given.num_classes**3, params.seed), out)
 
 

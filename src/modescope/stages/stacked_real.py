@@ -39,9 +39,10 @@ def main(data: Path, judge: Path, out: Path, metrics: Path) -> None:
         hardware={"device": device.type, "precision": "fp32"},
     )
     with RunLog(info, work_folder(info), push) as log:
-        images, _ = stack_digits(test.images, test.labels, settings.num_samples, params.evaluation.seed)
+        classes, seed = len(test.classes), params.evaluation.seed
+        images, _ = stack_digits(test.images, test.labels, settings.num_samples, seed, classes)
         log.image("samples", grid(images[:PREVIEW_COUNT]), step=0)
-        measured = stacked_coverage(images, Judge(judge, device), settings.enough)
+        measured = stacked_coverage(images, Judge(judge, device), settings.enough, classes)
         log.finish(out, seconds=time.perf_counter() - began)
     write_json(metrics, measured)
     push(out, measured)

@@ -7,7 +7,7 @@ from typing import Any
 from modescope.config import Params
 from modescope.config.studies import STUDIES
 from modescope.report.figures import Picture
-from modescope.report.page import PAGE, PROFILE, RUNS, Finding, Page, RunFiles, Section
+from modescope.report.page import GAME, PAGE, PROFILE, RUNS, Finding, Page, RunFiles, Section
 from modescope.report.results import Folders, Reader, Results, distinct
 from modescope.report.tables import Table
 
@@ -65,7 +65,9 @@ class Study:
             (question[0].upper() + question[1:], f"../{name}/{PAGE}" if name != self.name else "")
             for name, question in STUDIES.items()
         )
-        return Page(self.title, "", header, [self.section(results)], [("Overview", f"../{PAGE}"), *others])
+        title, file = GAME
+        links = [("Overview", f"../{PAGE}"), *others, (title, f"../{file}")]
+        return Page(self.title, "", header, [self.section(results)], links)
 
 
 LEAD = (

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from made_up import OURS, build_project, rewrite
-from modescope.report import figures
+from modescope.report import figures, vector
 from modescope.report.results import REPORTED
 from modescope.studies import cgan
 from modescope.studies.cgan import page, tables
@@ -18,6 +18,7 @@ DIGITS = [str(digit) for digit in range(10)]
 def undrawn(monkeypatch):
     """Pictures without pixels."""
     monkeypatch.setattr(figures, "render", lambda *drawing: b"")
+    monkeypatch.setattr(vector, "to_svg", lambda *drawing: "")
     monkeypatch.setattr(figures, "image_sheet", lambda *sheet, **more: b"")
 
 

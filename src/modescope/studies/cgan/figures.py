@@ -9,6 +9,7 @@ from matplotlib.projections.polar import PolarAxes
 
 from modescope.report.figures import INK, Look, Picture, legend_above, log_where_decades
 from modescope.report.trainings import curve, curve_grid, curve_panel
+from modescope.report.vector import name_series
 from modescope.report.wording import decimals
 from modescope.studies.cgan.rows import CRITIC, LABELLED, MODES, TEXTS, UNLABELLED, CganRows, Extractor, Row, extractors
 
@@ -114,6 +115,8 @@ def _bars(
     log_where_decades(axes, heights)
     drawn = axes.bar(places, heights, 0.7 if alone else 0.38, color=colours, yerr=spreads, error_kw=error)
     texts = [f"{height:,.{decimals(height, digits)}f}" for height in heights]
+    for bar, look, text in zip(drawn, looks, texts, strict=True):
+        name_series(bar, look.label, f"{look.label}: {text}")
     axes.bar_label(drawn, texts, padding=2, fontsize=6.5, rotation=0 if alone else 90)
     turned = {"fontsize": 7, "rotation": 25, "ha": "right", "rotation_mode": "anchor"}
     axes.set_xticks(range(len(looks)), [look.label for look in looks], **turned)
@@ -130,7 +133,8 @@ def _loss_curves(axes: Axes, rows: Sequence[Row]) -> None:
     for row in rows:
         table = curve(row.run, [G_LOSS])
         window = table[G_LOSS].rolling(max(1, int(SMOOTHED * len(table))), min_periods=1)
-        curve_panel(right if row in critics else axes, table.assign(**{G_LOSS: window.mean()}), {G_LOSS: row.look})
+        smoothed = table.assign(**{G_LOSS: window.mean()})
+        curve_panel(right if row in critics else axes, row.name, smoothed, {G_LOSS: row.look})
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     if right is not axes:
@@ -159,8 +163,10 @@ def _radar(axes: PolarAxes, looks: Sequence[Look], qualities: Mapping[str, Seque
     angles = np.linspace(0, 2 * np.pi, len(qualities), endpoint=False)
     closed = [*angles, angles[0]]
     for line, own in zip(looks, zip(*qualities.values(), strict=True), strict=True):
-        axes.plot(closed, [*own, own[0]], color=line.colour, linewidth=1.4)
-        axes.fill(closed, [*own, own[0]], color=line.colour, alpha=0.08)
+        drawn = axes.plot(closed, [*own, own[0]], color=line.colour, linewidth=1.4)
+        drawn += axes.fill(closed, [*own, own[0]], color=line.colour, alpha=0.08)
+        for artist in drawn:
+            name_series(artist, line.label, line.label)
     axes.set_theta_offset(np.pi / 2)
     axes.set_xticks(angles, list(qualities), fontsize=7.5)
     axes.set_yticks((0.25, 0.5, 0.75, 1), ("", "0.5", "", "1"), fontsize=6.5)

@@ -12,7 +12,7 @@ JUDGES_FID = replace(FID, digits=3)
 PIXEL_STD = Metric("pixel_std", "pixel_std", lower=False, kind="size", digits=3)
 RECALL_WITHIN = Metric("recall_per_class", "recall within a digit", lower=False, kind="share", digits=3)
 MS_SSIM = Metric("ms_ssim", "MS-SSIM", lower=True, kind="size", digits=3)
-MODES_COVERED = Metric("modes_covered", "modes", lower=False, kind="share", digits=0, out_of=1000)
+MODES_COVERED = Metric("modes_covered", "modes", lower=False, kind="share", digits=0)
 
 
 def findings(results: CganRows) -> list[Finding]:
@@ -170,7 +170,7 @@ def _fixed_z(results: CganRows) -> Finding:
 def _stacked(results: CganRows) -> Finding:
     """Modes that each loss covers, and which covers most."""
     runs, real = results.stacked, results.runs[STACKED_REAL]
-    most = leaders(MODES_COVERED, runs, real)
+    most = leaders(replace(MODES_COVERED, out_of=results.num_modes), runs, real)
     lead = f"{listing(most)} {'covers' if len(most) == 1 else 'cover'} most"
     lead += "" if len(most) == 1 else ", with differences within the margin"
     *losses, floor = [
@@ -178,7 +178,15 @@ def _stacked(results: CganRows) -> Finding:
         for name, run in (*runs.items(), ("real digits", real))
     ]
     enough, samples = results.params.stacked.enough, real.values["num_samples"]
-    return TEXTS.finding("stacked", lead=lead, enough=enough, samples=samples, losses=", ".join(losses), real=floor)
+    return TEXTS.finding(
+        "stacked",
+        modes=results.num_modes,
+        lead=lead,
+        enough=enough,
+        samples=samples,
+        losses=", ".join(losses),
+        real=floor,
+    )
 
 
 def _speeds(results: CganRows, mode: str) -> list[Row]:

@@ -1,6 +1,8 @@
 """Study 3's page: what stands on it, in order."""
 
+from modescope.report import inside
 from modescope.report.figures import Picture
+from modescope.report.scores import GREY_JUDGE
 from modescope.report.tables import Table
 from modescope.report.wording import span
 from modescope.studies.cgan import figures, findings, sheets, tables
@@ -24,6 +26,7 @@ def content(results: CganRows) -> list[Table | Picture]:
     if results.params.cgan.ours:
         items += [tables.ours(results)]
     items += [*tables.over_seeds(results), tables.stacked(results), sheets.stacked_samples(results)]
+    items += inside.content(results, NAME, GREY_JUDGE, sheets.SLOT)
     return [*items, figures.curves(results), tables.timings(results)]
 
 

@@ -132,7 +132,7 @@ class CganRows(Results):
         models, reference = self.folders.models, self.folders.data / "reference-grey"
         real = {REAL: reference / "digits", STACKED_REAL: reference / "stacked"}
         return {
-            NAME: {name: models / NAME / name for name in trained} | real,
+            NAME: {name: models / NAME / name for name in trained} | real | self.inside(NAME),
             CLASSIFIERS: {GREY_JUDGE: models / CLASSIFIERS / GREY_JUDGE},
         }
 
@@ -140,6 +140,11 @@ class CganRows(Results):
     def floor(self) -> Run:
         """Real test digits, measured as every row."""
         return self.runs[REAL]
+
+    @property
+    def num_modes(self) -> int:
+        """Of three stacked images."""
+        return len(self.floor.classes) ** 3
 
     @property
     def digits(self) -> list[str]:

@@ -114,7 +114,7 @@ def ours(results: CganRows) -> Table:
 
 
 def stacked(results: CganRows) -> Table:
-    """How many of the 1,000 modes of stacked digits every loss covers, and real digits."""
+    """How many of the modes of stacked digits every loss covers, and real digits."""
     params = results.params
     rows = [found.cells | {"loss": loss} for loss, found in results.stacked.items()]
     rows.append(shared.floor_row("loss", results.runs[STACKED_REAL].cells))
@@ -126,7 +126,7 @@ def stacked(results: CganRows) -> Table:
         "seeds": f"training {params.seed}, evaluation {params.evaluation.seed}",
         "profile": results.profile,
     }
-    return TEXTS("stacked", enough=params.stacked.enough).table(rows, facts)
+    return TEXTS("stacked", enough=params.stacked.enough, modes=results.num_modes).table(rows, facts)
 
 
 def over_seeds(results: CganRows) -> list[Table]:

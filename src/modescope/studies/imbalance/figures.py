@@ -13,6 +13,7 @@ from modescope.data.splits import BALANCED
 from modescope.pictures import mosaic
 from modescope.report.figures import Look, Picture, Series, bars_on_target, legend_above, points_against
 from modescope.report.trainings import curve_grid, previews
+from modescope.report.vector import name_series
 from modescope.studies.imbalance.rows import LOOKS, REAL, REPORTED, TEXTS, WITH_LABELS, ImbalanceRows
 
 SHOWN_IMAGES, IMAGE_COLUMNS = 16, 4
@@ -87,7 +88,9 @@ def recall_of_classes(results: ImbalanceRows) -> Picture:
             counts = results.training_counts(name)
             for model in results.shown.values():
                 look, recalls = LOOKS[model], results.run(model, name).values["recall_of_class"]
-                axes.plot(counts, recalls, color=look.colour, marker=look.marker, linestyle=look.line, markersize=5)
+                style = {"color": look.colour, "marker": look.marker, "linestyle": look.line, "markersize": 5}
+                (line,) = axes.plot(counts, recalls, **style)
+                name_series(line, look.label, f"{look.label}, {name}")
             axes.set_xscale("log")
             names = [f"{name}  {count:,}" for name, count in zip(results.classes, counts, strict=True)]
             axes.set_xticks(counts, names, rotation=90, fontsize=7.5)

@@ -1,6 +1,8 @@
 """Study 1's page: what stands on it, in order."""
 
+from modescope.report import inside
 from modescope.report.figures import Picture
+from modescope.report.scores import JUDGE
 from modescope.report.tables import Table
 from modescope.studies.imbalance import figures, findings, tables
 from modescope.studies.imbalance.rows import NAME, TEXTS, ImbalanceRows
@@ -22,6 +24,7 @@ def content(results: ImbalanceRows) -> list[Table | Picture]:
     items += [*tables.over_seeds(results), figures.samples(results)]
     if "vae" in results.models:
         items.append(figures.reconstructions(results))
+    items += inside.content(results, NAME, JUDGE, "rgb")
     return [*items, figures.curves(results), tables.timings(results)]
 
 

@@ -37,7 +37,7 @@ class ImbalanceRows(Results):
             for model in self.params.imbalance.evaluated:
                 runs[f"{model}-{split}"] = trained / f"{model}-{split}"
         runs |= {run: trained / run for run in self.seeds.further}
-        return {NAME: runs, CLASSIFIERS: {JUDGE: self.folders.models / CLASSIFIERS / JUDGE}}
+        return {NAME: runs | self.inside(NAME), CLASSIFIERS: {JUDGE: self.folders.models / CLASSIFIERS / JUDGE}}
 
     @property
     def seeds(self) -> Seeds:

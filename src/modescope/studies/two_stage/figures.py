@@ -12,6 +12,7 @@ from modescope.pictures import mosaic
 from modescope.report.claims import CONSISTENCY
 from modescope.report.figures import INK, Look, Picture, label_points, legend_above, log_where_decades
 from modescope.report.trainings import curve_grid, curve_panel, previews
+from modescope.report.vector import name_series
 from modescope.report.wording import span
 from modescope.studies.two_stage.rows import ADVERSARIAL, CLASS, COSINE, LOOKS, STAGE1, TEXTS, WHOLE, Row, TwoStageRows
 
@@ -63,7 +64,9 @@ def consistency_against_fid(results: TwoStageRows) -> Picture:
         for row, (x, y) in zip(rows, points, strict=True):
             look = LOOKS[row.group]
             face = "white" if row.stage2 is None else look.colour
-            axes.plot(x, y, look.marker, color=look.colour, markerfacecolor=face, markersize=7, clip_on=False)
+            marks = {"color": look.colour, "markerfacecolor": face, "markersize": 7, "clip_on": False}
+            (point,) = axes.plot(x, y, look.marker, **marks)
+            name_series(point, look.label, f"{row.name}: FID {x:.4g}, class consistency {y:.4g} %")
         axes.axhline(100 / len(results.floor.classes), color=CHANCE.colour, linewidth=1, linestyle=CHANCE.line)
         log_where_decades(axes, [x for x, _ in points], "x")
         axes.set_xlabel("FID ↓, judge")
@@ -106,11 +109,11 @@ def gradients(results: TwoStageRows) -> Picture:
         panels = figure.subplots(2, len(shown), sharex="col", sharey="row", squeeze=False, height_ratios=(3, 2))
         for (above, below), row in zip(panels.T, shown, strict=True):
             table = row.gradient_curve()
-            curve_panel(above, table, GRADIENTS, scale=row.stage2.n_gen)
+            curve_panel(above, row.run.name, table, GRADIENTS, scale=row.stage2.n_gen)
             above.set_yscale("log")
             above.set_title(row.title, fontsize=9)
             below.axhline(0, color=INK, linewidth=1)
-            curve_panel(below, table, {COSINE: Look(COSINE, INK, "")}, scale=row.stage2.n_gen)
+            curve_panel(below, row.run.name, table, {COSINE: Look(COSINE, INK, "")}, scale=row.stage2.n_gen)
             below.set_ylim(-1, 1)
             below.set_xlabel("generator step")
         panels[0, 0].set_ylabel("L2 norm")

@@ -2,9 +2,10 @@
 
 from modescope.models.adapters import adapt
 from modescope.models.dcgan import DCGANDiscriminator, DCGANGenerator
+from modescope.report import inside
 from modescope.report.diagrams import architecture_pictures
 from modescope.report.figures import Picture
-from modescope.report.scores import GUIDE
+from modescope.report.scores import GUIDE, JUDGE
 from modescope.report.tables import Table
 from modescope.studies.study import Study
 from modescope.studies.two_stage import figures, findings, tables
@@ -28,6 +29,7 @@ def content(results: TwoStageRows) -> list[Table | Picture]:
         *tables.tail(results),
         *tables.over_seeds(results),
         tables.hybrid(results),
+        *inside.content(results, NAME, JUDGE, "rgb"),
         figures.curves(results),
         tables.timings(results),
     ]

@@ -202,8 +202,9 @@ class TwoStageRows(Results):
             raise UserError(f"study 2 needs real-{split} for a floor: add `{split}` to imbalance.splits")
         plain = [self.plain_gan] if "gan" in self.params.imbalance.evaluated else []
         others = {f"real-{split}": self.folders.data / "reference" / split}
+        trained = (*(row.run_name for row in self.rows), HYBRID)
         return {
-            NAME: {name: models / NAME / name for name in (*(row.run_name for row in self.rows), HYBRID)},
+            NAME: {name: models / NAME / name for name in trained} | self.inside(NAME),
             STUDY_1: others | {name: models / STUDY_1 / name for name in plain},
             CLASSIFIERS: {name: models / CLASSIFIERS / name for name in (GUIDE, JUDGE)},
         }

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from modescope.data.pictures import FORMATS, folders_in, has_pictures, named, on_white, pictures_in
 from modescope.errors import UserError
 
-FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
-MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # of eight bits a channel or less
-NAMED = 3  # broken files that a message names
+MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # that a generator's images may have
 MOST = 1_000_000  # pictures in a folder
 
 
@@ -37,8 +36,8 @@ def read_folder(folder: Path, shape: tuple[int, int, int], classes: Sequence[str
         except Exception as error:  # Pillow names no errors of its own
             broken.append(f"{file} ({' '.join(str(error).split())[:100]})")
     if broken and not skip:
-        named = ", ".join(broken[:NAMED]) + (f" and {len(broken) - NAMED} more" if len(broken) > NAMED else "")
-        raise UserError(f"{named} cannot be read: write {'it' if len(broken) == 1 else 'them'} anew, or --skip-broken")
+        written = "it" if len(broken) == 1 else "them"
+        raise UserError(f"{named(broken)} cannot be read: write {written} anew, or --skip-broken")
     if not pixels:
         raise UserError(f"{folder} holds no picture that can be read: write them anew")
     labels = [label for file, label in listed if file in pixels]
@@ -47,28 +46,17 @@ def read_folder(folder: Path, shape: tuple[int, int, int], classes: Sequence[str
 
 def list_pictures(folder: Path, classes: Sequence[str]) -> list[tuple[Path, int | None]]:
     """Pictures with their labels. Raises UserError for a folder without any, or one that is no class."""
-    flat, folders = pictures_in(folder), sorted(each for each in folder.iterdir() if is_class_folder(each))
+    flat, folders = has_pictures(folder), folders_in(folder)
     if flat and folders:
         raise UserError(f"{folder} holds pictures and the folder {folders[0].name}: move either out of it")
     if not flat and not folders:
         raise UserError(f"{folder} holds no pictures ({', '.join(FORMATS)}), nor a folder of them for each class")
-    listed = [(file, None) for file in flat]
+    listed = [(file, None) for file in pictures_in(folder)] if flat else []
     for each in folders:
-        inside, label = pictures_in(each), label_of(each, classes)
-        if not inside:
-            raise UserError(f"{each} holds no pictures ({', '.join(FORMATS)}): fill it or delete it")
-        listed += [(file, label) for file in inside]
+        listed += [(file, label_of(each, classes)) for file in pictures_in(each)]
     if len(listed) > MOST:
         raise UserError(f"{folder} holds {len(listed):,} pictures: take {MOST:,} of them at most")
     return listed
-
-
-def pictures_in(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() in FORMATS and file.is_file())
-
-
-def is_class_folder(path: Path) -> bool:
-    return path.is_dir() and not path.name.startswith(".")
 
 
 def label_of(folder: Path, classes: Sequence[str]) -> int:
@@ -89,9 +77,7 @@ def read_picture(file: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
             raise UserError(f"{file} has {found}, this study's images have {width} x {height}: resize them")
         if picture.mode not in MODES:
             raise UserError(f"{file} is of Pillow's mode {picture.mode}: save it as grey or RGB of 8 bits a channel")
-        layers = picture.convert("RGBA")
-    white = Image.new("RGBA", layers.size, "white")
-    pixels = np.asarray(Image.alpha_composite(white, layers).convert("RGB")).transpose(2, 0, 1)
+        pixels = np.asarray(on_white(picture)).transpose(2, 0, 1)
     if channels == 3:
         return pixels
     if (pixels != pixels[:1]).any():
