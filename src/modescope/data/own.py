@@ -22,7 +22,7 @@ KINDS = (".npz", ".parquet")
 MOST, LARGEST_PICTURE = 1_000_000, 200_000_000  # pictures, bytes of one
 LONGEST = 64  # characters of a class's name
 LAYOUT = "a folder for each class, with or without train/ and test/ above them"
-TAKEN = ("all", "other", "outside", "row", "split", "ratio", "model")  # columns of the tables
+TAKEN = ("all", "images", "kl", "loss", "mean", "mode", "model", "other", "outside", "ratio", "row", "run", "tv")
 
 
 class Picture(NamedTuple):

@@ -19,6 +19,8 @@ NAME = "cgan"
 LABELLED, UNLABELLED = "cgan", "dcgan"  # modes
 MODES = {LABELLED: Look("with labels (cgan)", "#0072b2", ""), UNLABELLED: Look("without labels (dcgan)", "#e69f00", "")}
 REAL, STACKED_REAL = "real-digits", "stacked-real"
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+FIGURES = {name: str(figure) for figure, name in enumerate(DIGITS)}
 COLOURS = ("#0072b2", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442")  # of losses
 OURS = "#e69f00"
 CRITIC = "critic"  # a discriminator that does several steps for each of the generator's
@@ -148,8 +150,8 @@ class CganRows(Results):
 
     @property
     def digits(self) -> list[str]:
-        """The classes as figures: 0 to 9."""
-        return [str(index) for index in range(len(self.floor.classes))]
+        """The classes, digits as figures."""
+        return [FIGURES.get(name, name) for name in self.floor.classes]
 
     @property
     def printed(self) -> Mapping[str, Any]:
