@@ -84,8 +84,8 @@ def test_a_device_or_a_store_is_no_parameter(demo):
 
 
 def test_a_changed_class_weight_runs_stage_2_alone(demo):
-    """`dvc exp run -S ce_loss_weight=1.0`: stage 2, its evaluation and the report, in at most 40 % of the time that the
-    whole demo takes one stage after another.
+    """`dvc exp run -S ce_loss_weight=1.0`: stage 2, what is measured of it and the report, in at most 40 % of the time
+    that the whole demo takes one stage after another.
     """
     folder, _, demo_printed, demo_seconds = demo
     commit(folder, "demo")
@@ -96,6 +96,7 @@ def test_a_changed_class_weight_runs_stage_2_alone(demo):
     assert ran == {
         "settings",
         *(f"{stage}@{row}" for stage in ("stage2", "evaluate-stage2") for row in rows),
+        "inside-two-stage@stage2-a",
         "report-two-stage",
         "overview",
     }
