@@ -55,7 +55,8 @@ def use(remote):
 
 
 def runs_of(folder):
-    return len([*folder.glob("models/**/run.json"), *folder.glob("data/reference*/*/run.json")])
+    places = ("models", "data/reference", "data/reference-grey", "data/inside")
+    return len([run for place in places for run in (folder / place).rglob("run.json")])
 
 
 def tables_of(folder):

@@ -66,7 +66,7 @@ def check_complete(clone, store, name):
 
 def test_a_server_that_is_down_or_dies_costs_no_training_and_nothing_is_lost(clone, tmp_path):
     expected = {name: trained(clone, name) for name in (ONE, OTHER)}
-    for folder in ("models", "data/reference", "data/reference-grey"):
+    for folder in ("models", "data/reference", "data/reference-grey", "data/inside"):
         shutil.rmtree(clone / folder, ignore_errors=True)  # so that there is little to sync
     port = free_port()
     database, uri = tmp_path / "server.db", f"http://127.0.0.1:{port}"
