@@ -51,7 +51,8 @@ def test_scores_hold_every_row_beside_its_reported_line(results):
     assert names[: len(first)] == first and names[-1] is None
     assert set(names[len(first) : -1]) == set(results.params.two_stage.rows)
     groups = [row["group"] for row in table.rows]
-    assert groups == ["stage 1"] * len(first) + ["A"] * 10 + ["B"] * 6 + ["C"] * 6 + ["D"] * 14 + ["real images (floor)"]
+    stage2 = ["A"] * 10 + ["B"] * 6 + ["C"] * 6 + ["D"] * 14
+    assert groups == ["stage 1"] * len(first) + stage2 + ["real images (floor)"]
     assert table.quiet == {*range(len(first)), len(names) - 1}
     reported = {row["row"]: row["fid_reported"] for row in table.rows if "fid_reported" in row}
     assert reported == {ours: line["fid"] for ours, line in zip(TABLE_5, LINES, strict=True)}
