@@ -32,7 +32,7 @@ def test_report_files_the_runs_and_refuses_changed_numbers(project, capsys):
     page = project.root / "reports" / "imbalance" / "index.html"
     assert f"report: {page}" in capsys.readouterr().out
     written = page.read_bytes()
-    runs = {project.keys[f"{model}-split1"] for model in ("real", "gan", "vae", "vae-gmm")}
+    runs = {project.keys[f"{model}-split1"] for model in ("real", "gan", "vae", "vae-gmm", "inside-gan")}
     assert set(filing.read_final("imbalance", list(project.tracked))) == runs
     run(project)
     assert page.read_bytes() == written
