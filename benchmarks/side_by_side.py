@@ -145,8 +145,10 @@ def optuna(folder: Path) -> None:
 
 def kill_a_worker(driver: subprocess.Popen, folder: Path) -> None:
     """kill -9, with its stage, once a third of the trials is recorded."""
+    workers: list[psutil.Process] = []
     while driver.poll() is None:
-        workers = [each for each in psutil.Process(driver.pid).children() if each.children()]
+        with contextlib.suppress(psutil.NoSuchProcess):  # one ended between two looks
+            workers = [each for each in psutil.Process(driver.pid).children() if each.children()]
         if len(experiments(folder)) >= TRIALS / 3 and workers:
             for each in [*workers[0].children(recursive=True), workers[0]]:
                 with contextlib.suppress(psutil.NoSuchProcess):
