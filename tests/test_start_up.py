@@ -23,7 +23,7 @@ STAGES = {
     "coverage": {"torchmetrics", "pythae", "scipy", "matplotlib", "pandas"},
     "download": {"sklearn", "scipy", "matplotlib", "pandas"},
     "evaluate": {"pythae", "sklearn", "pandas"},
-    "report": set(),
+    "report": {"torchvision", "torchmetrics", "pythae", "sklearn", "scipy"},
 }
 
 

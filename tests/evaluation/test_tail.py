@@ -4,7 +4,8 @@ import torch
 
 from modescope.evaluation.features import Features
 from modescope.evaluation.prdc import find_neighbours
-from modescope.evaluation.tail import frequency_groups, tail_metrics
+from modescope.data.splits import frequency_groups
+from modescope.evaluation.tail import tail_metrics
 
 COUNTS = torch.tensor([5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50])
 

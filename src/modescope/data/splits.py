@@ -197,3 +197,14 @@ def _check_plan(name: str, classes: Sequence[str], counts: Sequence[int], total:
         raise UserError(f"split {name} has {len(counts)} counts for {len(classes)} classes ({', '.join(classes)})")
     if sum(counts) != total:
         raise UserError(f"split {name}: its counts sum to {sum(counts)}, split.total is {total}")
+
+
+def frequency_groups(training_counts: Tensor) -> dict[str, Tensor]:
+    """(K,) int64 training images per class -> the classes (int64) of `many`, `medium` and `few`.
+
+    The most frequent three tenths of the classes, the next three, and the last four (0-2, 3-5 and 6-9 of ten), as in
+    UTLO (Khorram et al. 2024).
+    """
+    order, num_classes = training_counts.argsort(descending=True, stable=True), len(training_counts)
+    first, second = round(0.3 * num_classes), round(0.6 * num_classes)
+    return {"many": order[:first], "medium": order[first:second], "few": order[second:]}

@@ -1,8 +1,7 @@
 """Long-tailed training: what is left of the many, the medium and the few, against the balanced training set.
 
-The groups are the most frequent three tenths of the classes, the next three, and the last four (classes 0-2, 3-5 and
-6-9 of ten), as in UTLO (Khorram et al. 2024). There the classes are the labels that an image was generated for; images
-without a label are sorted by the judge.
+In UTLO (Khorram et al. 2024) the classes are the labels that an image was generated for; images without a label are
+sorted by the judge.
 """
 
 from typing import Any
@@ -10,17 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from modescope.data.splits import frequency_groups
 from modescope.evaluation.features import Features
 from modescope.evaluation.frechet import feature_sums, frechet_distance
 from modescope.evaluation.kernel import kernel_distance
 from modescope.evaluation.prdc import Neighbours
-
-
-def frequency_groups(training_counts: Tensor) -> dict[str, Tensor]:
-    """(K,) int64 training images per class -> the classes (int64) of `many`, `medium` and `few`."""
-    order, num_classes = training_counts.argsort(descending=True, stable=True), len(training_counts)
-    first, second = round(0.3 * num_classes), round(0.6 * num_classes)
-    return {"many": order[:first], "medium": order[first:second], "few": order[second:]}
 
 
 def tail_metrics(

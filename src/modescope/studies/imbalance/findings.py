@@ -2,7 +2,7 @@
 
 import torch
 
-from modescope.evaluation.tail import frequency_groups
+from modescope.data.splits import frequency_groups
 from modescope.report.claims import FID, PRECISION, RECALL, TV, Claim
 from modescope.report.page import Finding
 from modescope.report.wording import listing
