@@ -41,11 +41,11 @@ class Ray:
     def __init__(self, home: Home, jobs: int | None, repo: Repo, address: str):
         self.home, self.repo, self._refs, self._packed = home, repo, {}, None
         connect(address)
-        nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-        self.machines = [machine(node["Resources"]) for node in nodes]
-        self.jobs = jobs or max(1, int(sum(each.cpus for each in self.machines)))
         (home.folder / "here").touch()
-        self.remote = not all(ray.get([_on(node["NodeID"]).remote(str(home.folder / "here")) for node in nodes]))
+        answers = ask_nodes(str(home.folder / "here"))
+        self.machines = [machine(resources) for resources, _ in answers]
+        self.jobs = jobs or max(1, int(sum(each.cpus for each in self.machines)))
+        self.remote = not all(sees for _, sees in answers)
         self._news = News.options(num_cpus=0).remote()
 
     def check(self, name: str, needs: Needs) -> None:
@@ -103,7 +103,7 @@ class Ray:
         ray.shutdown()
 
 
-def connect(address: str) -> None:
+def connect(address: str, tries: int = TRIES) -> None:
     """Raises UserError if nothing answers there."""
     place = urlparse(address)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -113,6 +113,9 @@ def connect(address: str) -> None:
         with warnings.catch_warnings(action="ignore"):  # they say what the error says
             ray.init(address if place.hostname else "auto", log_to_driver=False, logging_level="error")
     except (OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, ConnectionAbortedError) and tries > 1:  # a node died just now, and the head stumbled
+            time.sleep(1)
+            return connect(address, tries - 1)
         how = "start one with `ray start --head`" if address == "ray" else "is it HOST:10001 of a head that runs?"
         raise UserError(f"--on {address}: no Ray cluster answers ({last_line(str(error))}): {how}") from None
 
@@ -129,8 +132,18 @@ def _sees(path: str) -> bool:
     return SCRATCH not in os.environ and Path(path).exists()
 
 
-def _on(node: str) -> Any:
-    return _sees.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False))
+def ask_nodes(path: str) -> list[tuple[dict[str, float], bool]]:
+    """Resources of every node that answers, and whether it shares the driver's disk. Raises UserError if none does."""
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    places = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
+    asked = [_sees.options(scheduling_strategy=place).remote(path) for place in places]
+    answers = []
+    for node, ref in zip(nodes, asked, strict=True):
+        with contextlib.suppress(ray.exceptions.RayError):  # it died, which Ray finds out after half a minute
+            answers.append((node["Resources"], ray.get(ref)))
+    if not answers:
+        raise UserError("no node of the Ray cluster answers: `ray status` shows which there are")
+    return answers
 
 
 @ray.remote
