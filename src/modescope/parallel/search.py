@@ -106,8 +106,8 @@ def distribution(low: str, high: str, log: str | None) -> Any:
 
 
 def pruner() -> Any:
-    """Ends a trial that is not among the best third at the same step; the first five come to their end."""
-    return optuna.pruners.PercentilePruner(100 / 3)
+    """Ends a trial that is not among the best quarter at the same step; the first five come to their end."""
+    return optuna.pruners.PercentilePruner(25.0)
 
 
 class Search(Sweep):
