@@ -16,12 +16,12 @@ from modescope.dotted import dotted
 
 TARGET = "evaluate-imbalance@gan-split4"
 RUN = "gan-split4"
-GRID = "-S 'imbalance.gan.lr=1e-4,4e-4' -S 'imbalance.gan.max_steps=20,40'"
+GRID = "-S 'imbalance.gan.lr=1e-4,4e-4' -S imbalance.gan.max_steps=20"
 
 
 @pytest.fixture(scope="module")
 def queued(new_clone):
-    """A clone in which a grid of four experiments went through DVC's queue, two at a time, into a store that did not
+    """A clone in which a grid of two experiments went through DVC's queue, two at a time, into a store that did not
     exist.
     """
     folder = new_clone()
@@ -71,12 +71,12 @@ def test_every_parameter_can_be_varied(tmp_path):
 
 def test_a_grid_in_the_queue_makes_one_run_each(queued):
     found = runs(queued)
-    assert len(found) == len({each.data.tags["key"] for each in found}) == 4
+    assert len(found) == len({each.data.tags["key"] for each in found}) == 2
     assert {each.info.status for each in found} == {"FINISHED"}
     names = {each.data.tags["dvc.exp"] for each in found}
-    assert len(names) == 4 and {each.info.run_name for each in found} == {f"{RUN} ({name})" for name in names}
+    assert len(names) == 2 and {each.info.run_name for each in found} == {f"{RUN} ({name})" for name in names}
     varied = {(each.data.params["imbalance.gan.lr"], each.data.params["imbalance.gan.max_steps"]) for each in found}
-    assert varied == {(rate, steps) for rate in ("0.0001", "0.0004") for steps in ("20", "40")}
+    assert varied == {("0.0001", "20"), ("0.0004", "20")}
     assert all("final/fid_classifier" in each.data.metrics for each in found)
 
 
@@ -97,7 +97,7 @@ def test_dvc_compares_the_experiments(queued):
     header, *lines = table.splitlines()
     assert {"imbalance.gan.lr", "imbalance.gan.max_steps"} <= set(header.split(","))
     assert (
-        sum(line.count("ms_exp") == 0 and ",branch_base," in line or ",branch_commit," in line for line in lines) >= 4
+        sum(line.count("ms_exp") == 0 and ",branch_base," in line or ",branch_commit," in line for line in lines) >= 2
     )
     name = runs(queued)[0].data.tags["dvc.exp"]
     metrics, _ = run(f"dvc metrics diff HEAD {name} --md", queued)

@@ -93,7 +93,7 @@ def test_one_server_for_all(origin, other, tmp_path):
     with postgres() as database, mlflow_server(database, tmp_path / "artifacts", port, tmp_path / "server.log"):
         server = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}  # the machine may be busy
         assert sync(other, **server).count("created") == runs_of(origin.folder)
-        check_tables(other, origin, "report-imbalance", **server)
+        check_tables(other, origin, "report-classifiers", **server)
         assert not (other / "mlflow.db").exists() and not (other / "mlartifacts").exists()
         store = Store(uri, tmp_path)
         runs = store.client.search_runs(list(store.experiments().values()))
