@@ -26,6 +26,7 @@ STYLE = yaml.safe_load(Path(__file__).with_name("style.yaml").read_text(encoding
 INK, SOFT_INK, SHADE = STYLE["text.color"], STYLE["axes.edgecolor"], "#d8dde3"
 DPI, WIDTH = 160, 9.0  # dots per inch; inches
 LARGE = 600_000  # bytes of a PNG
+PNG_LEVEL = 7  # of zlib: 9, with `optimize`, takes six times as long for files 0.8 % smaller
 DECADES = 30  # the largest over the smallest value from which on an axis is logarithmic
 
 
@@ -100,7 +101,7 @@ def _with_palette(png: bytes) -> bytes:
     with Image.open(io.BytesIO(png)) as picture:
         few = picture.convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     small = io.BytesIO()
-    few.save(small, format="png", optimize=True)
+    few.save(small, format="png", compress_level=PNG_LEVEL)
     return small.getvalue()
 
 
@@ -114,7 +115,7 @@ def render(draw: Callable[[Figure], None], width: float, height: float) -> bytes
         canvas.draw()
     opaque = np.asarray(canvas.buffer_rgba())[..., :3]
     picture = io.BytesIO()
-    Image.fromarray(opaque).save(picture, format="png", optimize=True)
+    Image.fromarray(opaque).save(picture, format="png", compress_level=PNG_LEVEL)
     return picture.getvalue()
 
 
