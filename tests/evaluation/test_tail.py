@@ -2,9 +2,9 @@
 
 import torch
 
+from modescope.data.splits import frequency_groups
 from modescope.evaluation.features import Features
 from modescope.evaluation.prdc import find_neighbours
-from modescope.data.splits import frequency_groups
 from modescope.evaluation.tail import tail_metrics
 
 COUNTS = torch.tensor([5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50])
