@@ -8,7 +8,7 @@ import pytest
 
 from modescope.errors import UserError
 from modescope.files import write_json
-from modescope.report.changes import compare, since_the_commit, table
+from modescope.report.changes import SCORES, compare, short_table, since_the_commit, table
 from modescope.report.tables import Column, Table, best_scores
 
 METRICS = Path("profiles/demo/metrics")
@@ -54,9 +54,9 @@ def test_a_table_has_the_rows_and_scores_that_differ_in_print(project):
 def test_the_last_stage_says_what_changed_and_where_there_is_more(project):
     write({"stage2-a": {"fid_classifier": 84.5}, "stage2-d": {"fid_classifier": 70.0, "guide_consistency": 0.25}})
     assert since_the_commit(METRICS / "two-stage", git("rev-parse", "HEAD")) == [
-        f"modescope compare {git('rev-parse', '--short=7', 'HEAD')}  FID ↓ judge    class consistency, % guide",
-        "stage2-a                   83.10 → 84.50  50.0",
-        "stage2-d                   78.60 → 70.00  50.0 → 25.0",
+        f"modescope compare {git('rev-parse', '--short=7', 'HEAD')}   stage2-a       stage2-d",
+        "FID ↓ judge                 83.10 → 84.50  78.60 → 70.00",
+        "class consistency, % guide  50.0           50.0 → 25.0",
     ]
     write()
     assert since_the_commit(METRICS / "two-stage", "HEAD") == []
@@ -87,10 +87,14 @@ def test_a_commit_without_numbers_is_said(project):
         compare("HEAD")
 
 
-def test_many_rows_are_counted():
-    before, after = ({f"run{index}": {"recall": index / 10 + add} for index in range(9)} for add in (0, 0.05))
-    lines = table(before, after, "x", most=6)
-    assert len(lines) == 8 and lines[-1] == "and 3 more"
+def test_runs_beyond_the_width_are_counted_and_scores_beyond_the_third_left_out():
+    before, after = (
+        {f"run{index}": dict.fromkeys(SCORES[:5], index / 10 + add) for index in range(9)} for add in (0, 0.05)
+    )
+    lines = short_table(before, after, "x")
+    assert len(lines) == 4 and len(table(before, after, "x")) == 10
+    shown = lines[0].count("run")
+    assert 3 < shown < 9 and lines[0].endswith(f"and {9 - shown} more") and max(map(len, lines[1:])) <= 100
 
 
 def test_a_run_that_is_new_has_a_dash_before_its_score():

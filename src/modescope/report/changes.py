@@ -2,7 +2,8 @@
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ SCORES = (
     *("fid_classifier", "class_consistency", "guide_consistency", "class_share_tv", "recall"),
     *("kl_to_uniform", "modes_covered", "accuracy"),
 )
-MOST_ROWS = 6
+FEW_SCORES, WIDTH = 3, 100  # of the table that ends a study's last stage; characters
 TO = " → "
 NOW = "now"
 
@@ -38,12 +39,12 @@ def compare(one: str, other: str | None = None) -> list[str]:
     for name, found in zip((one, other or NOW), sides, strict=True):
         if not found:
             raise UserError(f"{name} has no numbers in {metrics}: `dvc repro` makes them, a commit keeps them")
-    lines = table(*sides, f"{one}{TO}{other or NOW}", most=len(sides[1]))
+    lines = table(*sides, f"{one}{TO}{other or NOW}")
     return lines or [f"no score differs between {one} and {other or NOW}"]
 
 
 def since_the_commit(metrics: Path, commit: str) -> list[str]:
-    """What changed below `metrics` since a commit, in a few lines under the command that shows all of it.
+    """What changed below `metrics` since a commit, in four lines under the command that shows all of it.
 
     None where the commit holds nothing of it, and outside git.
     """
@@ -51,20 +52,37 @@ def since_the_commit(metrics: Path, commit: str) -> list[str]:
         before = committed(commit, metrics)
     except (UserError, OSError):
         return []
-    return table(before, measured(metrics), f"modescope compare {commit[:7]}") if before else []
+    return short_table(before, measured(metrics), f"modescope compare {commit[:7]}") if before else []
 
 
-def table(before: Scores, after: Scores, heading: str, most: int = MOST_ROWS) -> list[str]:
+def table(before: Scores, after: Scores, heading: str) -> list[str]:
     """Lines of a table of the runs and scores that differ as they are printed; none where nothing does."""
+    return _aligned(_rows(before, after, heading))
+
+
+def short_table(before: Scores, after: Scores, heading: str) -> list[str]:
+    """The same with a column for each run: the first `FEW_SCORES` scores, and the runs that `WIDTH` has room for."""
+    columns = [row[: FEW_SCORES + 1] for row in _rows(before, after, heading)]
+    ends = accumulate(max(map(len, column)) + 2 for column in columns)
+    shown = max(2, sum(end <= WIDTH for end in ends))
+    left_out = len(columns) - shown
+    more = [[f"and {left_out} more", *[""] * (len(columns[0]) - 1)]] if left_out > 0 else []
+    return _aligned(list(zip(*columns[:shown], *more, strict=True)))
+
+
+def _rows(before: Scores, after: Scores, heading: str) -> list[list[str]]:
+    """The titles, then a row for every run that differs; empty where none does."""
     cells = {run: _cells(before.get(run, {}), values) for run, values in after.items()}
     changed = {run: row for run, row in cells.items() if any(TO in cell for cell in row.values())}
     names = [name for name in SCORES if any(TO in row.get(name, "") for row in changed.values())]
     titles = [f"{column(name).title} {column(name).group}".strip() for name in names]
-    rows = [[heading, *titles], *([run, *(row.get(name, ABSENT) for name in names)] for run, row in changed.items())]
-    left_out = len(changed) - most
+    rows = [[run, *(row.get(name, ABSENT) for name in names)] for run, row in changed.items()]
+    return [[heading, *titles], *rows] if rows else []
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(map(len, texts)) for texts in zip(*rows, strict=True)]
-    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return (lines[: most + 1] + ([f"and {left_out} more"] if left_out > 0 else [])) if changed else []
+    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _cells(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:

@@ -11,7 +11,6 @@ from modescope.studies.study import LEAD
 def main(reports: Path) -> None:
     """Write REPORTS/index.html from the findings of every study's page in REPORTS."""
     write_overview(LEAD, [reports / study for study in STUDIES], reports / PAGE)
-    print(f"report: {reports / PAGE}")
 
 
 if __name__ == "__main__":
