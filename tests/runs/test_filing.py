@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from modescope.cli import sync
+from modescope.dotted import numbers
 from modescope.errors import UserError
 from modescope.files import read_json, sha256, write_json
 from modescope.mlflow import filing
@@ -58,6 +59,16 @@ def test_pushing_twice_adds_nothing(project):
         link = filing.push(OUT, METRICS)
     assert everything() == before
     assert f"/runs/{stored_run().info.run_id}?workflowType=machine_learning" in link
+
+
+def test_a_class_of_any_name_is_filed(project):
+    """MLflow takes no combining marks, of which "ki" and "kī" consist but for one letter, and no name of dots."""
+    classes = ["\u0915\u093f", "\u0915\u0940", ".."]
+    train_run(OUT, data=INFO["data"] | {"classes": classes})
+    assert filing.push(OUT, METRICS) is not None
+    wanted = numbers(METRICS, classes)
+    assert list(wanted)[1:4] == ["class_share/0: \u0915", "class_share/1: \u0915", "class_share/2: .."]
+    assert filing.read_final("imbalance", [INFO["key"]]) == {INFO["key"]: wanted}
 
 
 WITHOUT_MLFLOW = """
