@@ -20,10 +20,10 @@ from modescope.report.trainings import previews
 from modescope.report.vector import name_series
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-LOST_ROWS, ROWS = 8, 4  # images of a class in a block of a run's picture
 SPACES = ("judge", "pixels")
 PLANTED = "real images, 10 % copies"
 FAILURES = {"least_sure": "least sure", "misjudged": "wrongly judged"}
+LOST = ("lost", "nearest")  # blocks of a picture of what is lost
 NEAREST = ("", "nearest, judge", "nearest, pixels")  # blocks of a picture of failures
 PATHS = {"z": "two z", "labels": "two labels"}
 BLENDS = {"blend": "real images of a class", "blend_labels": "real images of two classes"}
@@ -127,8 +127,8 @@ def lost(results: Results, runs: Sequence[Run], slot: str) -> Picture:
     """Real images that no sample is near to, under them the nearest samples, for every run."""
     rows: dict[str, Sequence[NDArray[np.uint8]]] = {}
     for found in runs:
-        real, samples = _blocks(results, found, "lost", slot, LOST_ROWS)
-        rows |= {f"{name_of(found)}: lost": real, f"{name_of(found)}: nearest": samples}
+        blocks = _blocks(results, found, "lost", slot, len(LOST))
+        rows |= {f"{name_of(found)}: {part}": block for part, block in zip(LOST, blocks, strict=True)}
     return SHARED("inside_lost").sheet(rows, runs[0].classes)
 
 
@@ -138,13 +138,13 @@ def failures(results: Results, found: Run, slot: str) -> list[Picture]:
     rows = {
         f"{title}{', ' * bool(nearest)}{nearest}": block
         for kind, title in kinds.items()
-        for nearest, block in zip(NEAREST, _blocks(results, found, kind, slot, ROWS), strict=True)
+        for nearest, block in zip(NEAREST, _blocks(results, found, kind, slot, len(NEAREST)), strict=True)
     }
     failed = SHARED("inside_failures", run=name_of(found))._replace(name=f"failures_{name_of(found)}")
     pairs = found.values["pairs"]
     pictures = [failed.sheet(rows, found.classes)]
     if pairs:
-        blocks = zip(("between", *NEAREST[1:]), _blocks(results, found, "between", slot, ROWS), strict=True)
+        blocks = zip(("between", *NEAREST[1:]), _blocks(results, found, "between", slot, len(NEAREST)), strict=True)
         said = SHARED("inside_between", run=name_of(found))._replace(name=f"between_{name_of(found)}")
         pictures.append(said.sheet({name: block[: len(pairs)] for name, block in blocks}, pairs))
     return pictures
@@ -179,8 +179,8 @@ def paths(results: Results, runs: Sequence[Run], slot: str) -> Picture:
     return SHARED("inside_strips").sheet(rows, [f"between {title}" for title in PATHS.values()])
 
 
-def _blocks(results: Results, found: Run, kind: str, slot: str, height: int) -> list[list[NDArray[np.uint8]]]:
-    """A run's picture cut into blocks of `height` rows, each into the images of every class, two in a line."""
+def _blocks(results: Results, found: Run, kind: str, slot: str, count: int) -> list[list[NDArray[np.uint8]]]:
+    """A run's picture cut into its `count` blocks of rows, each into the images of every class, two in a line."""
     images, number = previews(results, found, kind, slot=slot), len(found.classes)
-    cells = images.reshape(-1, height, number, *images.shape[1:])
+    cells = images.reshape(count, -1, number, *images.shape[1:])
     return [[mosaic(block[:, column], 2) for column in range(number)] for block in cells]
