@@ -243,6 +243,10 @@ FLIPS = {
         (of("cgan", cgan_bce={"fixed_z_classes": [10] * 8}), "bce 8 of 8"),
         (of("cgan", cgan_bce={"fixed_z_classes": [9] * 8}), "bce 0 of 8"),
     ],
+    ("cgan", "Lost modes"): [
+        (of("cgan", inside_cgan_bce={"clusters_lost": 21}), "cgan-bce 21; real test images 0."),
+        (of("cgan", inside_cgan_bce={"clusters_lost": 0}), "cgan-bce 0; real test images 0."),
+    ],
     ("cgan", "Stacked digits"): [
         (
             {

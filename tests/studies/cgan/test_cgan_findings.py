@@ -2,7 +2,9 @@
 
 import pytest
 
+import made_up
 from made_up import OURS, build_project
+from modescope.studies.cgan import tables
 from modescope.studies.cgan.findings import findings
 
 FIDS = {"bce": 2.0, "lsgan": 1.0, "hinge": 4.0, "wgan-gp": 3.0}
@@ -213,6 +215,15 @@ def test_other_data_is_not_held_against_the_report(tmp_path):
     assert "Report 2" not in found["With labels against without"] and "report 2" not in found["Speed"]
 
 
+def test_classes_that_are_no_digits_are_not_called_so(tmp_path, monkeypatch):
+    monkeypatch.setitem(made_up.CLASSES_OF, "cgan", made_up.CLASSES)
+    project = build_project(tmp_path, splits=("split1",), data="flowers")
+    found, stacked = texts(project), tables.stacked(project.read("cgan"))
+    assert "z that give 10 different classes: " in found["Fixed z, every label"]
+    assert "; real images " in found["Stacked images"] and "digit" not in found["Class consistency"]
+    assert stacked.title == "Stacked images: modes covered" and "digit" not in stacked.caption
+
+
 @pytest.mark.parametrize(
     ("changes", "heads"),
     [
@@ -224,10 +235,14 @@ def test_other_data_is_not_held_against_the_report(tmp_path):
                 "What our recipe does",
                 "Diversity",
                 "Fixed z, every label",
+                "Lost modes",
                 "Stacked digits",
             ],
         ),
-        ({"modes": ["dcgan"], "ours": {}}, ["Losses by FID, the lowest first", "Stacked digits", "Speed"]),
+        (
+            {"modes": ["dcgan"], "ours": {}},
+            ["Losses by FID, the lowest first", "Lost modes", "Stacked digits", "Speed"],
+        ),
     ],
 )
 def test_a_profile_with_less_says_what_it_can(project, changes, heads):

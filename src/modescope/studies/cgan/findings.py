@@ -3,14 +3,15 @@
 from dataclasses import replace
 
 from modescope.report.claims import CONSISTENCY, FID, RECALL, Metric, leaders, ranking
+from modescope.report.inside import name_of
 from modescope.report.page import Finding
 from modescope.report.wording import listing, span
-from modescope.studies.cgan.rows import CRITIC, LABELLED, MODES, STACKED_REAL, TEXTS, CganRows, Row, extractors
+from modescope.studies.cgan.rows import CRITIC, LABELLED, MODES, NAME, STACKED_REAL, TEXTS, CganRows, Row, extractors
 
 PERCENT = replace(CONSISTENCY, digits=2, unit=" %")
 JUDGES_FID = replace(FID, digits=3)
 PIXEL_STD = Metric("pixel_std", "pixel_std", lower=False, kind="size", digits=3)
-RECALL_WITHIN = Metric("recall_per_class", "recall within a digit", lower=False, kind="share", digits=3)
+RECALL_WITHIN = Metric("recall_per_class", "recall within a class", lower=False, kind="share", digits=3)
 MS_SSIM = Metric("ms_ssim", "MS-SSIM", lower=True, kind="size", digits=3)
 MODES_COVERED = Metric("modes_covered", "modes", lower=False, kind="share", digits=0)
 
@@ -23,6 +24,7 @@ def findings(results: CganRows) -> list[Finding]:
     found += [_ablation] if _variants(results) else []
     found += [_labels] if set(MODES) <= set(results.params.cgan.modes) else []
     found += [_diversity, _fixed_z] if results.shown else []
+    found += [_lost] if results.inside(NAME) else []
     found += [_stacked]
     found += [_speed] if all(_speeds(results, mode) for mode in results.params.cgan.modes) else []
     return [find(results) for find in found]
@@ -145,7 +147,7 @@ def _printed_labels(pairs: list[tuple[Row, Row]]) -> str:
 
 
 def _diversity(results: CganRows) -> Finding:
-    """Whether pixel_std, the report's measure, distinguishes rows as recall within a digit does."""
+    """Whether pixel_std, the report's measure, distinguishes rows as recall within a class does."""
     rows, real, facts = {row.label: row.run for row in results.shown}, results.floor, {}
     spreads = {}
     for metric in (PIXEL_STD, RECALL_WITHIN, MS_SSIM):
@@ -164,7 +166,15 @@ def _fixed_z(results: CganRows) -> Finding:
     classes = len(results.floor.classes)
     counts = {row.label: list(row.values["fixed_z_classes"]) for row in results.labelled}
     parts = [f"{label} {values.count(classes)} of {len(values)}" for label, values in counts.items()]
-    return TEXTS.finding("fixed_z", classes=classes, rows=", ".join(parts))
+    return TEXTS.finding("fixed_z", classes=classes, rows=", ".join(parts), **results.words)
+
+
+def _lost(results: CganRows) -> Finding:
+    """Clusters of real images that the rows lose which are looked into."""
+    looks = [results.runs[name] for name in results.inside(NAME)]
+    rows = ", ".join(f"{name_of(found)} {found.values['clusters_lost']}" for found in looks)
+    clusters, real = (looks[0].values[name] for name in ("num_clusters", "clusters_lost_test"))
+    return TEXTS.finding("lost", clusters=clusters, rows=rows, real=real)
 
 
 def _stacked(results: CganRows) -> Finding:
@@ -175,7 +185,7 @@ def _stacked(results: CganRows) -> Finding:
     lead += "" if len(most) == 1 else ", with differences within the margin"
     *losses, floor = [
         f"{name} {run.values['modes_covered']:,} ({run.values['modes_enough']:,})"
-        for name, run in (*runs.items(), ("real digits", real))
+        for name, run in (*runs.items(), (f"real {results.words['images']}", real))
     ]
     enough, samples = results.params.stacked.enough, real.values["num_samples"]
     return TEXTS.finding(
@@ -186,6 +196,7 @@ def _stacked(results: CganRows) -> Finding:
         samples=samples,
         losses=", ".join(losses),
         real=floor,
+        **results.words,
     )
 
 

@@ -154,6 +154,12 @@ class CganRows(Results):
         return [FIGURES.get(name, name) for name in self.floor.classes]
 
     @property
+    def words(self) -> Mapping[str, str]:
+        """What texts call the data's images and classes: digits, if they are."""
+        are_digits = set(self.floor.classes) <= set(DIGITS)
+        return dict.fromkeys(("images", "kinds"), "digits") if are_digits else {"images": "images", "kinds": "classes"}
+
+    @property
     def printed(self) -> Mapping[str, Any]:
         """Report 2's numbers, empty where the data is not its MNIST."""
         return self.reported[NAME] if self.floor.info["data"]["name"] == "mnist" else {}

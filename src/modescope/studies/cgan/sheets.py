@@ -1,4 +1,4 @@
-"""Study 3's images, as sheets with a column for every digit."""
+"""Study 3's images, as sheets with a column for every class."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,13 +13,13 @@ from modescope.report.trainings import previews
 from modescope.studies.cgan.rows import STACKED_REAL, TEXTS, UNLABELLED, CganRows, Row
 
 SLOT = "grey"
-SAMPLES, TILE_COLUMNS = 8, 2  # of a digit in the figure of samples
+SAMPLES, TILE_COLUMNS = 8, 2  # of a class in the figure of samples
 PER_CLASS = 5
 WIDE = 16  # images in a line without labels
 
 
 def samples(results: CganRows) -> Picture:
-    """Figure 8.1: training images and the last previews of the rows that figures compare, a block for every digit."""
+    """Figure 8.1: training images and the last previews of the rows that figures compare, a block for every class."""
     data, digits = load_prepared(results.folders.data / SLOT / "train.safetensors"), results.digits
     real = [data.images[data.labels == digit][:SAMPLES, 0].numpy() for digit in range(len(digits))]
     blocks = {"training images": real} | {row.label: _by_digit(results, row) for row in results.shown}
@@ -28,7 +28,7 @@ def samples(results: CganRows) -> Picture:
 
 
 def per_class(results: CganRows) -> Picture:
-    """Figure 8.2: five images of each digit, of every row with labels."""
+    """Figure 8.2: five images of each class, of every row with labels."""
     rows = {row.label: [mosaic(i[:PER_CLASS], 1) for i in _by_digit(results, row)] for row in results.labelled}
     return TEXTS("per_class").sheet(rows, results.digits)
 
@@ -47,8 +47,8 @@ def unlabelled_samples(results: CganRows) -> Picture:
 
 def stacked_samples(results: CganRows) -> Picture:
     """The last previews of every run on stacked digits, under stacked test digits."""
-    rows = _lines(results, {"test digits": results.runs[STACKED_REAL], **results.stacked})
-    return TEXTS("stacked_samples").sheet(rows, [""])
+    rows = _lines(results, {f"test {results.words['images']}": results.runs[STACKED_REAL], **results.stacked})
+    return TEXTS("stacked_samples", **results.words).sheet(rows, [""])
 
 
 def _by_digit(results: CganRows, row: Row, kind: str = "samples") -> Sequence[NDArray[np.uint8]]:

@@ -14,7 +14,7 @@ from modescope.report.wording import span
 from modescope.studies.cgan.rows import LABELLED, MODES, STACKED_REAL, TEXTS, CganRows, Row
 
 PERCENT = replace(shared.CONSISTENCY, digits=2)
-WITHIN_DIGIT = {"ms_ssim": "MS-SSIM ↓", "recall_per_class": "recall ↑", "coverage_per_class": "coverage ↑"}
+WITHIN = {"ms_ssim": "MS-SSIM ↓", "recall_per_class": "recall ↑", "coverage_per_class": "coverage ↑"}
 
 
 def summary(results: CganRows) -> Table:
@@ -58,7 +58,7 @@ def scores(results: CganRows) -> Table:
 
 
 def class_consistency(results: CganRows) -> Table:
-    """Class consistency of every row with labels, by digit, and how many classes one z gives."""
+    """Class consistency of every row with labels, by class, and how many classes one z gives."""
 
     def by_digit(values: Mapping) -> dict[str, Value]:
         return shared.class_cells(results.digits, values["class_consistency"], values["class_consistency_per_class"])
@@ -72,7 +72,7 @@ def class_consistency(results: CganRows) -> Table:
 
 
 def pixel_std(results: CganRows) -> Table:
-    """Table 8.1: the standard deviation of a digit's pixels, beside what report 2 printed."""
+    """Table 8.1: the standard deviation of a class's pixels, beside what report 2 printed."""
     measured = {row.label: row.values["pixel_std"] for row in results.shown}
     measured["real images"] = results.floor.values["pixel_std"]
     printed = {row.label: values for row in results.shown if (values := row.printed_pixel_std())}
@@ -88,17 +88,17 @@ def pixel_std(results: CganRows) -> Table:
 
 
 def diversity(results: CganRows) -> Table:
-    """MS-SSIM, recall and coverage within every digit, of the rows that figures show and of real images."""
+    """MS-SSIM, recall and coverage within every class, of the rows that figures show and of real images."""
     sources = {row.label: row.run for row in results.shown} | {FLOOR.label: results.floor}
     rows = [
         {"measure": title, "row": label, "quiet": label == FLOOR.label}
         | shared.class_cells(
             results.digits, sum(found.values[metric]) / len(found.values[metric]), found.values[metric]
         )
-        for metric, title in WITHIN_DIGIT.items()
+        for metric, title in WITHIN.items()
         for label, found in sources.items()
     ]
-    return TEXTS("cgan_diversity").table(rows, _facts(results), shared.class_columns(results.digits, "digit", 3, 1))
+    return TEXTS("cgan_diversity").table(rows, _facts(results), shared.class_columns(results.digits, "class", 3, 1))
 
 
 def ours(results: CganRows) -> Table:
@@ -126,7 +126,7 @@ def stacked(results: CganRows) -> Table:
         "seeds": f"training {params.seed}, evaluation {params.evaluation.seed}",
         "profile": results.profile,
     }
-    return TEXTS("stacked", enough=params.stacked.enough, modes=results.num_modes).table(rows, facts)
+    return TEXTS("stacked", enough=params.stacked.enough, modes=results.num_modes, **results.words).table(rows, facts)
 
 
 def over_seeds(results: CganRows) -> list[Table]:
