@@ -18,6 +18,7 @@ from modescope.own.command import data
 from modescope.parallel.command import sweep
 from modescope.process import exit_readably, stop_on_signals
 from modescope.scoring.compare import compare
+from modescope.scoring.figures import figures
 from modescope.scoring.play import play
 
 app = typer.Typer(name="modescope", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -88,6 +89,9 @@ app.command(epilog="Example: modescope sweep -S 'ce_loss_weight=0.1,1.0' -S 'n_g
 app.command(epilog="Example: modescope compare gan-split4 vae-split4, or modescope compare 'cgan-*' --html page.html")(
     compare
 )
+
+
+app.command(epilog="Example: modescope figures cgan --pdf figures")(figures)
 
 
 @app.command(epilog="Example: modescope sync")

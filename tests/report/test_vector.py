@@ -3,7 +3,7 @@
 import re
 
 from modescope.report.figures import STYLE
-from modescope.report.vector import inline, to_svg
+from modescope.report.vector import inline, to_pdf, to_svg
 from small_charts import RED, SVG, chart
 
 
@@ -11,6 +11,12 @@ def test_the_same_drawing_gives_the_same_text_without_date_and_address():
     assert to_svg(chart, 4, 3, STYLE) == SVG
     assert SVG.startswith("<svg") and "date" not in SVG.lower()
     assert set(re.findall(r"https?://[^\"]*", SVG)) <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+
+
+def test_a_pdf_is_the_same_every_time_and_has_its_fonts_inside():
+    found = to_pdf(chart, 4, 3, STYLE)
+    assert found == to_pdf(chart, 4, 3, STYLE) and found.startswith(b"%PDF")
+    assert b"/FontFile2" in found and b"CreationDate" not in found
 
 
 def test_series_say_their_names_and_the_legend_what_it_is_of():

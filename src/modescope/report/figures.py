@@ -3,7 +3,7 @@
 import base64
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.path import Path as Segment
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 from PIL import Image
@@ -25,8 +26,9 @@ from modescope.report.vector import inline, name_legend, name_series
 STYLE = yaml.safe_load(Path(__file__).with_name("style.yaml").read_text(encoding="utf-8"))
 INK, SOFT_INK, SHADE = STYLE["text.color"], STYLE["axes.edgecolor"], "#d8dde3"
 DPI, WIDTH = 160, 9.0  # dots per inch; inches
-LARGE = 600_000  # bytes of a PNG
+LARGE = 400_000  # bytes of a PNG: below it a page would have more than 5 MB
 PNG_LEVEL = 7  # of zlib: 9, with `optimize`, takes six times as long for files 0.8 % smaller
+NEAR = 7  # points between a point and a name that needs no line
 DECADES = 30  # the largest over the smallest value from which on an axis is logarithmic
 
 
@@ -56,7 +58,9 @@ class Series:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as PNG bytes, a chart also as `svg`. `alt` says what it shows to those who cannot see it.
+    """A figure as PNG bytes, a chart also as `svg` and, when called, `pdf`.
+
+    `alt` says what it shows to those who cannot see it.
 
     A page shows a `folded` one on demand.
     """
@@ -68,6 +72,7 @@ class Picture:
     png: bytes
     folded: bool = False
     svg: str = ""
+    pdf: Callable[[], bytes] | None = field(default=None, compare=False)
 
     @property
     def place(self) -> str:
@@ -190,11 +195,12 @@ def bars_on_target(
 def label_points(axes: Axes, points: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
     """A name beside every point that hides neither a point nor another name; a line leads to one that is far.
 
-    Call it last: it reads the layout of everything else.
+    No line crosses a name. Call it last: it reads the layout of everything else.
     """
     axes.figure.draw_without_rendering()
     pixels, scale = axes.transData.transform(points), axes.figure.dpi / 72
     taken = [Bbox.from_bounds(x - 5 * scale, y - 5 * scale, 10 * scale, 10 * scale) for x, y in pixels]
+    leads: list[Segment] = []
     line = {"arrowstyle": "-", "color": SOFT_INK, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 4}
     style = {"textcoords": "offset points", "fontsize": 7.5, "ha": "center", "va": "center", "arrowprops": line}
     style["bbox"] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
@@ -202,16 +208,21 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float]], names: Seque
     for place in np.argsort(-pixels[:, 1], kind="stable"):
         label = axes.annotate(names[place], points[place], (0, 0), **style)
         width, height = label.get_window_extent().size
-        for reach, angle in product((7, 13, 20, 28, 38, 50, 64, 80), angles):
+        for reach, angle in product((NEAR, 13, 20, 28, 38, 50, 64, 80), angles):
             shift = ((reach * scale + width / 2) * np.cos(angle), (reach * scale + height / 2) * np.sin(angle))
             x, y = pixels[place] + shift
             box = Bbox.from_bounds(x - width / 2, y - height / 2, width, height)
-            if axes.bbox.contains(*box.min) and axes.bbox.contains(*box.max) and not box.count_overlaps(taken):
+            lead = [Segment([pixels[place], (x, y)])] if reach > NEAR else []
+            if not (axes.bbox.contains(*box.min) and axes.bbox.contains(*box.max)) or box.count_overlaps(taken):
+                continue
+            lines = [*product(lead, taken[len(points) :]), *product(leads, [box])]
+            if not any(one.intersects_bbox(name, filled=False) for one, name in lines):
                 break
         taken.append(box)
+        leads += lead
         label.set_position(np.divide(shift, scale))
         label.set_in_layout(False)
-        label.arrow_patch.set_visible(reach > 7)
+        label.arrow_patch.set_visible(bool(lead))
 
 
 def image_sheet(

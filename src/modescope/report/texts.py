@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,8 +48,9 @@ class Text(NamedTuple):
 
     def chart(self, draw: Callable[[Figure], None], height: float) -> Picture:
         """A figure WIDTH x height inches large, drawn by `draw`."""
-        svg = vector.to_svg(draw, WIDTH, height, figures.STYLE)
-        return replace(self.picture(figures.render(draw, WIDTH, height)), svg=svg)
+        size = WIDTH, height
+        svg, pdf = vector.to_svg(draw, *size, figures.STYLE), partial(vector.to_pdf, draw, *size, figures.STYLE)
+        return replace(self.picture(figures.render(draw, *size)), svg=svg, pdf=pdf)
 
     def sheet(self, cells: Mapping[str, Sequence[NDArray[np.uint8]]], columns: Sequence[str]) -> Picture:
         """Images in rows by label, see `image_sheet`."""

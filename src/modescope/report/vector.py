@@ -1,18 +1,22 @@
-"""Charts as SVG whose parts have names: inside a page they answer to the mouse, as files they print at any size."""
+"""Charts as SVG whose parts have names, which answer to the mouse inside a page, and as PDF: both print at any size."""
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from html import escape
+from typing import TypeVar
 
 import matplotlib
 from matplotlib.artist import Artist
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 SERIES, LEGEND, BETWEEN = "series=", "legend=", "="  # what the ids of named artists begin with
+Canvas = TypeVar("Canvas", FigureCanvasSVG, FigureCanvasPdf)
 REFERENCE = r'(url\(|href=")#([\w.-]+)'  # to an id
-SAME_IDS = {"svg.hashsalt": "modescope", "svg.fonttype": "path"}
+SETTINGS = {"svg.hashsalt": "modescope", "svg.fonttype": "path", "pdf.fonttype": 42}  # 42: TrueType, as journals ask
 
 
 def name_series(artist: Artist, look: str, name: str) -> None:
@@ -31,14 +35,31 @@ def to_svg(draw: Callable[[Figure], None], width: float, height: float, style: d
     What `name_series` named is of class `series`, with its name as a title; what `name_legend` named of class `legend`;
     both have their look as `data-look`.
     """
-    with matplotlib.rc_context({**style, **SAME_IDS}):
-        figure, file = Figure(figsize=(width, height), layout="constrained"), io.StringIO()
-        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
-        canvas = FigureCanvasSVG(figure)
-        draw(figure)
+    file = io.StringIO()
+    with _drawn(draw, width, height, style, FigureCanvasSVG) as canvas:
         canvas.print_svg(file, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = file.getvalue()
     return _without_unused_ids(_with_names(text[text.index("<svg") :]))
+
+
+def to_pdf(draw: Callable[[Figure], None], width: float, height: float, style: dict[str, object]) -> bytes:
+    """The same as a PDF file with its fonts inside."""
+    file = io.BytesIO()
+    with _drawn(draw, width, height, style, FigureCanvasPdf) as canvas:
+        canvas.print_pdf(file, metadata={"CreationDate": None, "Creator": None, "Producer": None})
+    return file.getvalue()
+
+
+@contextmanager
+def _drawn(
+    draw: Callable[[Figure], None], width: float, height: float, style: dict[str, object], canvas: type[Canvas]
+) -> Iterator[Canvas]:
+    with matplotlib.rc_context({**style, **SETTINGS}):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
+        found = canvas(figure)
+        draw(figure)
+        yield found
 
 
 def inline(svg: str, name: str, alt: str) -> str:

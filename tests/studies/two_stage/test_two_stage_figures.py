@@ -102,6 +102,10 @@ def test_names_of_crowded_points_do_not_overlap():
     axes.plot(*zip(*points, strict=True), "o")
     label_points(axes, points, [f"point-{place}" for place in range(len(points))])
     assert names_are_readable(axes, points)
+    far = [text for text in axes.texts if text.arrow_patch.get_visible()]
+    leads = {text: text.arrow_patch.get_path().transformed(text.arrow_patch.get_transform()) for text in far}
+    others = ((one, other) for one in far for other in axes.texts if other is not one)
+    assert far and not any(leads[one].intersects_bbox(Text.get_window_extent(other)) for one, other in others)
 
 
 def test_confusion_is_in_percent_of_the_intended_class(results, drawn):
