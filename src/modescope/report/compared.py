@@ -22,7 +22,7 @@ from modescope.report.tables import Column, Table, Value, columns
 from modescope.runs.folder import read_rows, read_run
 
 MOST_PICTURES, QUALITY = 250, 60  # of a page that stays below 10 MB; of WebP
-SOURCE = "Every number is of the metrics files, every curve and picture of the runs' folders."
+SOURCE = "Scores, curves and pictures are those of the runs' files, as they lie here or as MLflow holds them."
 
 
 def read_runs(folders: Sequence[Path]) -> list[Run]:
