@@ -40,9 +40,8 @@ def find(query: str, most: int, folder: Path) -> list[Filed]:
 
 
 def _search(store: Store, query: str, most: int) -> list[Run]:
-    newest = ["attributes.start_time DESC"]
-    try:
-        runs = store.client.search_runs([*store.experiments().values()], query, max_results=most + 1, order_by=newest)
+    try:  # MLflow's own order is that of the starts, the last one first
+        runs = store.client.search_runs([*store.experiments().values()], query, max_results=most + 1)
     except MlflowException as error:
         if error.error_code != "INVALID_PARAMETER_VALUE":  # the store's fault, not the filter's
             raise

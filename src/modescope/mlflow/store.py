@@ -1,6 +1,7 @@
 """The MLflow store: where it is, how it is opened, where studies and runs are in it."""
 
 import logging
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
@@ -46,6 +47,7 @@ PATHS = [  # where MLflow's tables keep paths: table, column
 
 logging.getLogger("mlflow").setLevel(logging.ERROR)
 logging.getLogger("alembic").setLevel(logging.ERROR)
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar for every picture
 
 
 def open_store() -> "Store":
