@@ -87,14 +87,18 @@ def test_a_commit_without_numbers_is_said(project):
         compare("HEAD")
 
 
-def test_runs_beyond_the_width_are_counted_and_scores_beyond_the_third_left_out():
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_runs_beyond_the_width_are_counted_and_scores_beyond_the_third_left_out(monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
     before, after = (
         {f"run{index}": dict.fromkeys(SCORES[:5], index / 10 + add) for index in range(9)} for add in (0, 0.05)
     )
     lines = short_table(before, after, "x")
     assert len(lines) == 4 and len(table(before, after, "x")) == 10
     shown = lines[0].count("run")
-    assert 3 < shown < 9 and lines[0].endswith(f"and {9 - shown} more") and max(map(len, lines[1:])) <= 100
+    assert 0 < shown < 9 and lines[0].endswith(f"and {9 - shown} more") and max(map(len, lines)) <= width
+    few = ({"run0": scores["run0"]} for scores in (before, after))
+    assert short_table(*few, "x")[0].split() == ["x", "run0"]
 
 
 def test_a_run_that_is_new_has_a_dash_before_its_score():

@@ -23,7 +23,8 @@ def filed(project):
         study = "cgan" if run == "cgan-bce" else "imbalance"
         out = Path("models", study, run)
         shutil.rmtree(out, ignore_errors=True)
-        train_run(out, key=key * 16, run=run, study=study, params=INFO["params"] | {"seed": seed})
+        facts = {"params": INFO["params"] | {"seed": seed}, "started": f"2026-01-01T00:00:0{'abc'.index(key)}+00:00"}
+        train_run(out, key=key * 16, run=run, study=study, **facts)
         push(out, METRICS | {"recall": 0.25 * (seed + 1)})
     shutil.rmtree("models")
     Path("params.yaml").write_text("results: ''\n", encoding="utf-8")

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 from modescope.config import results_folder
@@ -17,7 +18,7 @@ SCORES = (
     *("fid_classifier", "class_consistency", "guide_consistency", "class_share_tv", "recall"),
     *("kl_to_uniform", "modes_covered", "accuracy"),
 )
-FEW_SCORES, WIDTH = 3, 100  # of the table that ends a study's last stage; characters
+FEW_SCORES, WIDTH = 3, 100  # of the table that ends a study's last stage; its characters where there is no terminal
 TO = " → "
 NOW = "now"
 
@@ -61,13 +62,14 @@ def table(before: Scores, after: Scores, heading: str) -> list[str]:
 
 
 def short_table(before: Scores, after: Scores, heading: str) -> list[str]:
-    """The same with a column for each run: the first `FEW_SCORES` scores, and the runs that `WIDTH` has room for."""
+    """The same with a column for each run: the first `FEW_SCORES` scores, and the runs that fit on the terminal."""
     columns = [row[: FEW_SCORES + 1] for row in _rows(before, after, heading)]
-    ends = accumulate(max(map(len, column)) + 2 for column in columns)
-    shown = max(2, sum(end <= WIDTH for end in ends))
-    left_out = len(columns) - shown
-    more = [[f"and {left_out} more", *[""] * (len(columns[0]) - 1)]] if left_out > 0 else []
-    return _aligned(list(zip(*columns[:shown], *more, strict=True)))
+    widths, width = [max(map(len, column)) + 2 for column in columns], get_terminal_size((WIDTH, 0)).columns + 2
+    if sum(widths) > width:
+        shown = max(2, sum(end + len("and 99 more  ") <= width for end in accumulate(widths)))
+        more = [f"and {len(columns) - shown} more", *[""] * (len(columns[0]) - 1)]
+        columns = [*columns[:shown], more] if shown < len(columns) else columns
+    return _aligned(list(zip(*columns, strict=True)))
 
 
 def _rows(before: Scores, after: Scores, heading: str) -> list[list[str]]:
