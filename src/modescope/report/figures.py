@@ -2,11 +2,11 @@
 
 import base64
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -195,7 +195,7 @@ def bars_on_target(
 def label_points(axes: Axes, points: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
     """A name beside every point that hides neither a point nor another name; a line leads to one that is far.
 
-    No line crosses a name. Call it last: it reads the layout of everything else.
+    Where there is room, no line crosses a name. Call it last: it reads the layout of everything else.
     """
     axes.figure.draw_without_rendering()
     pixels, scale = axes.transData.transform(points), axes.figure.dpi / 72
@@ -204,25 +204,40 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float]], names: Seque
     line = {"arrowstyle": "-", "color": SOFT_INK, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 4}
     style = {"textcoords": "offset points", "fontsize": 7.5, "ha": "center", "va": "center", "arrowprops": line}
     style["bbox"] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
-    angles = np.pi / 6 * np.array([0, 6, 1, 11, 5, 7, 2, 10, 4, 8, 3, 9])
     for place in np.argsort(-pixels[:, 1], kind="stable"):
         label = axes.annotate(names[place], points[place], (0, 0), **style)
-        width, height = label.get_window_extent().size
-        for reach, angle in product((NEAR, 13, 20, 28, 38, 50, 64, 80), angles):
-            shift = ((reach * scale + width / 2) * np.cos(angle), (reach * scale + height / 2) * np.sin(angle))
-            x, y = pixels[place] + shift
-            box = Bbox.from_bounds(x - width / 2, y - height / 2, width, height)
-            lead = [Segment([pixels[place], (x, y)])] if reach > NEAR else []
-            if not (axes.bbox.contains(*box.min) and axes.bbox.contains(*box.max)) or box.count_overlaps(taken):
-                continue
-            lines = [*product(lead, taken[len(points) :]), *product(leads, [box])]
-            if not any(one.intersects_bbox(name, filled=False) for one, name in lines):
-                break
-        taken.append(box)
-        leads += lead
-        label.set_position(np.divide(shift, scale))
+        every = [*_places(pixels[place], np.array(label.get_window_extent().size), scale)]
+        inside = [one for one in every if axes.bbox.contains(*one.box.min) and axes.bbox.contains(*one.box.max)]
+        free = [one for one in inside if not one.box.count_overlaps(taken)]
+        alone = (one for one in free if not one.crosses(taken[len(points) :], leads))
+        found = next(alone, [*free, *every][0])
+        taken.append(found.box)
+        leads += found.lead
+        label.set_position(np.divide(found.shift, scale))
         label.set_in_layout(False)
-        label.arrow_patch.set_visible(bool(lead))
+        label.arrow_patch.set_visible(bool(found.lead))
+
+
+class _Place(NamedTuple):
+    """Of a name: how far from its point, where, and the line that leads to it, if it is far. Pixels."""
+
+    shift: NDArray[np.float64]
+    box: Bbox
+    lead: Sequence[Segment]
+
+    def crosses(self, boxes: Sequence[Bbox], leads: Sequence[Segment]) -> bool:
+        """Whether its line lies over other names, or it lies over other lines."""
+        pairs = [*product(self.lead, boxes), *product(leads, [self.box])]
+        return any(line.intersects_bbox(box, filled=False) for line, box in pairs)
+
+
+def _places(point: NDArray[np.float64], size: NDArray[np.float64], scale: float) -> Iterator[_Place]:
+    """Places for a name of that size, the nearest first, those beside its point before those above and below."""
+    turns = sorted(range(24), key=lambda turn: min(turn % 12, -turn % 12))
+    for reach, turn in product((NEAR, 13, 20, 28, 38, 50, 64, 80, 100), turns):
+        shift = (reach * scale + size / 2) * (np.cos(np.pi / 12 * turn), np.sin(np.pi / 12 * turn))
+        box = Bbox([point + shift - size / 2, point + shift + size / 2])
+        yield _Place(shift, box, [Segment([point, point + shift])] if reach > NEAR else [])
 
 
 def image_sheet(
