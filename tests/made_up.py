@@ -156,7 +156,7 @@ def write_params(
     values["evaluation"]["extractors"] = extractors
     values["cgan"]["ours"] = OURS
     values["inside"] |= {"cgan": ["cgan-ours", "cgan-bce"], "imbalance": [f"{evaluated[0]}-{splits[0]}"]}
-    values["inside"]["two_stage"] = ["stage1"]
+    values["inside"] |= {"two_stage": ["stage1"], "explore": dict.fromkeys(values["inside"]["explore"])}
     values["seeds"] |= {"more": more_seeds, "splits": splits[1:], "rows": ["cgan-wgan-gp", "cgan-ours"]}
     (root / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
 

@@ -41,6 +41,7 @@ def named(name):
         "inside.cgan": {"inside": {"cgan": [name]}},
         "inside.imbalance": {"inside": {"imbalance": [name]}},
         "inside.two_stage": {"inside": {"two_stage": [name]}},
+        "inside.explore.cgan": {"inside": {"explore": {"cgan": name}}},
         "imbalance.gan.loss": {"imbalance": {"gan": {"loss": name}}},
     }
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from chromium import in_chromium
+from modescope.browser.networks import LEVELS, quantise
 from modescope.data.prepared import load_prepared
 from modescope.evaluation.loaders import load_sampler
-from modescope.game.networks import LEVELS, quantise
 from modescope.game.page import JUDGE_LEVELS
 from modescope.models.classifiers import load_judge
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
+from modescope.browser.networks import Packed, quantise
 from modescope.data.prepared import Dataset, save_prepared
 from modescope.errors import UserError
-from modescope.game.networks import Packed, quantise
 from modescope.game.page import normalisation, real_digits
 
 

@@ -1,12 +1,14 @@
 """Stage `report` on a made-up project, with a real MLflow store."""
 
 import pytest
+import yaml
 
 from made_up import build_project
 from modescope.errors import UserError
 from modescope.files import read_json, write_json
 from modescope.mlflow import filing
 from modescope.stages import report
+from small_runs import write_run
 
 
 @pytest.fixture
@@ -43,6 +45,21 @@ def test_report_files_the_runs_and_refuses_changed_numbers(project, capsys):
     with pytest.raises(UserError, match=f"gan-split1: recall is 0.999 in .* but {honest['recall']!r} in MLflow"):
         run(project)
     assert page.read_bytes() == written
+
+
+def test_a_generator_is_looked_into_on_a_page_beside_the_studys(project):
+    file, out = project.root / "params.yaml", project.root / "reports" / "imbalance"
+    values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    values["inside"]["explore"]["imbalance"] = "gan-ours-split1"
+    file.write_text(yaml.safe_dump(values), encoding="utf-8")
+    with pytest.raises(UserError, match="gan-ours-split1"):
+        run(project)
+    assert not out.exists()
+    write_run("gan-ours-split1", project.folders.models)
+    run(project)
+    assert '<a href="explore.html">Look inside' in (out / "index.html").read_text(encoding="utf-8")
+    inside = (out / "explore.html").read_text(encoding="utf-8")
+    assert 'href="index.html"' in inside and "gan-ours-split1, key 00000000000000aa" in inside
 
 
 def test_a_study_is_named(project):

@@ -117,6 +117,14 @@ class Seeds(Section):
     rows: list[Name]
 
 
+class Explore(Section):
+    """The run of every study whose latent space a page opens; None: no page."""
+
+    cgan: Name | None
+    imbalance: Name | None
+    two_stage: Name | None
+
+
 class Inside(Section):
     """Which runs of every study are looked into, and how."""
 
@@ -125,10 +133,15 @@ class Inside(Section):
     cgan: Names
     imbalance: Names
     two_stage: Names
+    explore: Explore
 
     def of(self, study: str) -> list[str]:
         """Runs of a study."""
         return getattr(self, study.replace("-", "_"), [])
+
+    def explored(self, study: str) -> str | None:
+        """The run whose latent space the study's page opens."""
+        return getattr(self.explore, study.replace("-", "_"), None)
 
 
 class Evaluation(Section):

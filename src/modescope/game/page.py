@@ -1,30 +1,26 @@
 """The game's page: one HTML file with both networks, some real test digits, style and script inside."""
 
-import base64
-import json
-import zlib
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from modescope.browser.networks import Packed
+from modescope.browser.page import Facts, in_text, profile_of, run_facts
+from modescope.browser.page import to_html as page_html
 from modescope.data.prepared import Dataset
 from modescope.data.sources import DIGITS
 from modescope.errors import UserError
-from modescope.evaluation.samplers import GeneratorSampler, Sampler
+from modescope.evaluation.samplers import Sampler
 from modescope.files import atomic_path
-from modescope.game.networks import Packed
-from modescope.models.cgan import CganGenerator
 from modescope.models.classifiers import Classifier
-from modescope.report.page import environment
 
 # The judge is most of the page and hardly minds: with 31 levels a weight its probabilities stay within 0.05, and the
 # weights deflate to 60 % of their size (docs/exchange.md). A generator's pixels do mind, and it has all 255 levels.
 JUDGE_LEVELS = 15
 REAL_OF_A_CLASS = 20
+TEMPLATE = Path(__file__).with_name("game.html.j2")
 SEEN = 1000  # test images by which drawings are normalised
-Facts = dict[str, Any]  # of a run.json
 
 
 def write_game(sampler: Sampler, judge: Classifier, test: Dataset, infos: tuple[Facts, Facts], out: Path) -> None:
@@ -58,23 +54,17 @@ def to_html(sampler: Sampler, judge: Classifier, test: Dataset, infos: tuple[Fac
         "pen": normalisation(test.images[:SEEN, 0]),
         "generator": generator,
         "judge": _judge(packed, judge),
-        "numbers": sum(part.numel() for part in packed.numbers),
-        "runs": {role: _run(info) for role, info in zip(("generator", "judge"), infos, strict=True)},
-        "profile": infos[0].get("origin", {}).get("profile"),
+        "runs": {role: run_facts(info) for role, info in zip(("generator", "judge"), infos, strict=True)},
+        "profile": profile_of(infos[0]),
         "real": labels.tolist(),
     }
-    template = environment(Path(__file__).parent).get_template("game.html.j2")  # its style begins with the report's
-    networks, digits = in_text(packed.bytes(), zlib.Z_HUFFMAN_ONLY), in_text(pixels.numpy().tobytes())
-    return template.render(facts=facts, json=_json(facts), networks=networks, digits=digits)
+    return page_html(TEMPLATE, packed, facts, digits=in_text(pixels.numpy().tobytes()))
 
 
 def _generator(packed: Packed, sampler: Sampler, run: str) -> Facts:
-    generator = sampler.generator if isinstance(sampler, GeneratorSampler) else None
-    if not isinstance(generator, CganGenerator) or generator.num_classes is None:
+    if sampler.num_classes is None:
         raise UserError(f"{run} draws no digit that is asked for: name a row of study 3 with labels")
-    packed.numbers.append(generator.embedding.weight)
-    fed = {"latent": generator.latent_dim, "labels": generator.labels}
-    return fed | {"layers": packed.add(generator.layers)}
+    return {"layers": packed.generator(sampler, run), "latent": sampler.generator.latent_dim}
 
 
 def _judge(packed: Packed, judge: Classifier) -> Facts:
@@ -114,18 +104,3 @@ def normalisation(images: Tensor) -> Facts:
     centre = [((ink.sum(axis) * places).sum(1) / area).mean().item() for axis in (1, 2)]
     width = (2 * area / outline).median().item()
     return {"box": sides.median().item(), "width": round(width, 2), "centre": [round(each, 2) for each in centre]}
-
-
-def _run(info: Facts) -> Facts:
-    return {name: info[name] for name in ("run", "key", "weights_sha256") if name in info}
-
-
-def in_text(content: bytes, strategy: int = zlib.Z_DEFAULT_STRATEGY) -> str:
-    """zlib's stream in base64, which `DecompressionStream("deflate")` reads. Noise takes Huffman codes alone."""
-    stream = zlib.compressobj(9, strategy=strategy)
-    return base64.b64encode(stream.compress(content) + stream.flush()).decode()
-
-
-def _json(facts: Facts) -> str:
-    """JSON that ends no script element."""
-    return json.dumps(facts, ensure_ascii=False).replace("<", "\\u003c")

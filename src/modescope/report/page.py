@@ -18,6 +18,7 @@ from modescope.runs.folder import CURVES_FILE, RUN_FILE
 
 FINDINGS, SUMMARY, PAGE, GLANCE = "findings.json", "summary.json", "index.html", "readme"
 GAME = ("GAN vs Human", "game.html")  # title and file of the stage `game`, beside the overview
+EXPLORE = "explore.html"  # beside a study's page: its generator, inside
 PROFILE, RUNS = "profile", "runs"  # facts of a page's header
 BANNERS = {  # by profile
     "demo": "Demo: small networks, minutes of training. It shows how things work; its numbers mean nothing."
@@ -169,11 +170,11 @@ def _code(text: str) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
-def write_study(page: Page, glance: Table, folder: Path) -> None:
+def write_study(page: Page, glance: Table, folder: Path, further: Mapping[str, str] | None = None) -> None:
     """Write a study's page as `folder`: tables/*.md, tables/*.csv, figures/*.png, vector/*.svg, index.html and two
     JSON files.
 
-    `glance` is the table of five columns that README shows.
+    `glance` is the table of five columns that README shows; `further` pages stand beside the first, by file.
     """
     html, (section,) = to_html(page), page.sections
     with atomic_path(folder) as whole:
@@ -186,7 +187,8 @@ def write_study(page: Page, glance: Table, folder: Path) -> None:
             (whole / picture.address).write_bytes(picture.png)
             if picture.svg:
                 (whole / picture.vector_address).write_text(picture.svg, encoding="utf-8")
-        (whole / PAGE).write_text(html, encoding="utf-8")
+        for file, text in {PAGE: html, **(further or {})}.items():
+            (whole / file).write_text(text, encoding="utf-8")
         findings, shown = [vars(found) for found in section.findings], section.picture
         image = {"src": shown.address, "alt": shown.alt} if shown else {}
         found = {"title": section.title, "facts": dict(page.facts), "findings": findings, "image": image}

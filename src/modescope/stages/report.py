@@ -7,8 +7,9 @@ from modescope.config import load_params
 from modescope.mlflow import filing
 from modescope.process import run_stage
 from modescope.report.changes import since_the_commit
-from modescope.report.page import PAGE, write_study
+from modescope.report.page import EXPLORE, PAGE, write_study
 from modescope.report.results import Folders
+from modescope.runs.folder import read_run
 from modescope.studies import find_study
 
 
@@ -19,9 +20,19 @@ def main(study: str, metrics: Path, models: Path, out: Path, data: Path = Path("
     chosen.planned(params, folders).refuse_disagreement(filing.read_final, complete=False)
     filing.sync()
     results = chosen.read(params, folders, filing.read_final)
-    write_study(chosen.page(results), chosen.glance(results), out)
+    run = params.inside.explored(study)
+    inside = {EXPLORE: explorer(models / study / run)} if run else {}
+    write_study(chosen.page(results), chosen.glance(results), out, inside)
     changes = since_the_commit(metrics / study, os.environ.get("DVC_EXP_BASELINE_REV") or "HEAD")
     print("\n".join(changes or [f"report: {out / PAGE}"]))
+
+
+def explorer(run: Path) -> str:
+    """The page of a run's generator, inside."""
+    from modescope.evaluation.loaders import load_sampler  # brings torchvision: pages of numbers do without
+    from modescope.explore.page import to_html
+
+    return to_html(load_sampler(run), read_run(run))
 
 
 if __name__ == "__main__":

@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 from modescope.config import Params
 from modescope.config.studies import STUDIES
 from modescope.report.figures import Picture
-from modescope.report.page import GAME, PAGE, PROFILE, RUNS, Finding, Page, RunFiles, Section
+from modescope.report.page import EXPLORE, GAME, PAGE, PROFILE, RUNS, Finding, Page, RunFiles, Section
 from modescope.report.results import Folders, Reader, Results, distinct
 from modescope.report.tables import Table
 
@@ -67,9 +69,12 @@ class Study:
         )
         title, file = GAME
         links = [("Overview", f"../{PAGE}"), *others, (title, f"../{file}")]
-        return Page(self.title, "", header, [self.section(results)], links)
+        explored = results.params.inside.explored(self.name)
+        lead = INSIDE.format(explored) if explored else ""
+        return Page(self.title, lead, header, [self.section(results)], links)
 
 
+INSIDE = Markup(f'<a href="{EXPLORE}">Look inside a generator</a>: move through the latent space of {{}} yourself.')
 LEAD = (
     "Mode collapse in small image generators, measured: which classes a generator forgets, how good the rest looks, "
     "and how far any of it is from what real images score."
