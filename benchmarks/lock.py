@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from shutil import copy
 from typing import Any
 
 import yaml
@@ -24,6 +25,7 @@ from modescope.process import exit_readably
 from modescope.runs.folder import RUN_FILE
 
 CODE = "data/code/"
+DEMO = Path("profiles/demo.yaml")
 TIMES = ("seconds", "steps_per_second")
 COMMITS = 50  # that changed the package, among which the code that dvc.lock knows is looked for
 
@@ -85,11 +87,12 @@ def clone(commit: str, folder: Path) -> None:
 
 
 def made_in_demo(commit: str, code: Iterable[str], folder: Path) -> dict[str, dict[str, Any]]:
-    """For each file of data/code the first stage of the demo that depends on it, and what it makes at this commit.
+    """For each file of data/code the first stage of today's demo that depends on it, and what it makes at this commit.
 
     Raises UserError if there is none.
     """
     clone(commit, folder)
+    copy(DEMO, folder / DEMO)
     call("python", "-m", "modescope.cli", "use", "demo", folder=folder)
     stages = resolved_stages(folder)
     first = {name: next((each for each, stage in stages.items() if name in stage["deps"]), None) for name in code}
