@@ -115,7 +115,7 @@ def test_one_server_for_all(origin, other, tmp_path):
 
 def test_a_store_of_ones_own(origin, other):
     assert sync(other).count("created") == runs_of(origin.folder) > 20
-    check_tables(other, origin, "report-imbalance report-two-stage report-cgan report-classifiers")
+    check_tables(other, origin, "report-imbalance report-cgan")
 
 
 def test_through_ssh(origin, tmp_path):

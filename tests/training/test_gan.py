@@ -43,7 +43,7 @@ def test_previews_show_the_labels_that_there_are():
 
 
 def test_learning_rates_fall_to_zero_in_a_straight_line():
-    objective = training(lr_discriminator=0.4, lr_generator=0.1).objective
+    objective = training(lr_schedule="linear", lr_discriminator=0.4, lr_generator=0.1).objective
     for step, share in enumerate((1, 0.75, 0.5, 0.25)):
         objective.before_step(step)
         rates = [phase.optimizer.param_groups[0]["lr"] for phase in objective.phases]
