@@ -21,8 +21,8 @@ MODULES = {name: re.match(r"\$\{run\}\.(\w+) ", stage["cmd"])[1] for name, stage
 # A package may import packages further down this list, and itself.
 LAYERS = [
     {"cli"},
-    {"own"},
-    {"stages", "doctor", "export", "parallel", "scoring"},
+    {"own", "export"},
+    {"stages", "doctor", "parallel", "scoring"},
     {"studies", "explore", "game"},
     {"browser"},
     {"report", "mlflow"},

@@ -169,7 +169,7 @@ def sample(
     print(f"{len(drawn.images)} images of {run}, seed {seed}: {out}")
 
 
-@app.command(epilog="Example: modescope export cgan-ours --to onnx")
+@app.command(epilog="Example: modescope export cgan-ours --to onnx --int8 --measure 10000")
 def export(
     run: Annotated[str, typer.Argument(help="A trained model: a folder in models/*/")],
     to: Annotated[
@@ -177,6 +177,13 @@ def export(
     ],
     out: Annotated[
         Path | None, typer.Option(help="The folder to write, replaced if it is in exports/ [default: exports/RUN/TO]")
+    ] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="ONNX with int8 layers: smaller, faster, not quite equal")
+    ] = False,
+    measure: Annotated[
+        int | None,
+        typer.Option(help="Draw so many images with float32, bfloat16 and int8; the card has what each costs", min=2),
     ] = None,
 ) -> None:
     """Write a trained generator as one file, with a card that says what it is and how to load it."""
@@ -186,7 +193,7 @@ def export(
 
     from modescope.export.folder import export as export_run
 
-    file = export_run(folder, to, out or Path("exports", run, to))
+    file = export_run(folder, to, out or Path("exports", run, f"{to}-int8" if int8 else to), int8, measure)
     print(f"{run}: {file} ({file.stat().st_size / 1e6:.2f} MB), its card is {file.parent}/README.md")
 
 
@@ -282,6 +289,8 @@ def promote(
     done = promote_run(find_generator(run), alias)
     made = "is" if done.is_new else "was already"
     print(f"{run} {made} version {done.version} of {done.model}, alias {alias}: {done.link}")
+    if done.no_onnx:
+        print(f"without the ONNX flavour: {done.no_onnx}")
     print(
         f'mlflow.pyfunc.load_model("models:/{done.model}@{alias}").predict(pandas.DataFrame({{"n": [8], "seed": [7]}}))'
     )

@@ -1,21 +1,26 @@
 """Exported models: what leaves the repository draws what the run draws, and its card's lines do it."""
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from modescope import cli
 from modescope.data.batches import to_uint8
 from modescope.errors import UserError
 from modescope.evaluation.loaders import load_sampler
+from modescope.evaluation.onnx import Drawing, drawing_of
 from modescope.export.folder import export
 from modescope.files import write_json
+from modescope.process import exit_readably
+from small_places import write_place
 from small_runs import KINDS, write_run
 
 onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
-from modescope.export.onnx import Drawing, drawing_of  # noqa: E402
+from modescope.export.cost import draw, open_session  # noqa: E402
 
 SCORES = {"fid_classifier": 0.854, "class_consistency": 0.991, "num_samples": 10000}
 
@@ -103,4 +108,80 @@ def test_what_cannot_be_exported_is_said_and_leaves_nothing():
         export(run, "onnx", Path("out"))
     with pytest.raises(UserError, match="vae-split1 is a VAE, .* name a GAN, or take --to safetensors"):
         drawing_of(object(), "vae-split1")
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("run", KINDS)
+def test_int8_is_near_float32_at_any_batch_size_and_smaller(run):
+    folder = write_run(run)
+    whole, small = (export(folder, "onnx", Path(f"out-{int8}"), int8) for int8 in (False, True))
+    inputs = Drawing(load_sampler(folder)).inputs(70, seed=3)
+    one, other = (run_onnx(file, **inputs) for file in (whole, small))
+    assert 0 < np.sqrt(np.mean((one - other) ** 2)) < 0.1 * one.std()
+    alone = run_onnx(small, **{name: each[:1] for name, each in inputs.items()})
+    assert np.abs(alone - other[:1]).max() < 1e-4
+    kinds = {node.op_type for node in onnx.load(small).graph.node}
+    assert "QuantizeLinear" in kinds and small.stat().st_size < 0.6 * whole.stat().st_size
+    facts = {each.key: each.value for each in onnx.load(small).metadata_props}
+    assert (facts["run"], facts["precision"]) == (run, "int8")
+
+
+@pytest.mark.parametrize("run", ["cgan-ours", "gan-split1", "stage1", "gan-ours-split1"])
+def test_the_files_inputs_are_those_of_the_runs_own_samples(run):
+    sampler = load_sampler(write_run(run))
+    drawing, wanted = drawing_of(sampler, run), sampler.sample(9, 3)
+    inputs = drawing.inputs(9, 3)
+    assert ("labels" in inputs) == (wanted.labels is not None)
+    assert wanted.labels is None or torch.equal(inputs["labels"], wanted.labels)
+    with torch.no_grad():
+        images = to_uint8(drawing(*inputs.values()), low=-1.0)
+    assert (images.int() - wanted.images.int()).abs().max() <= 1
+
+
+def test_the_card_has_what_each_precision_costs():
+    write_place()
+    run = write_run("cgan-ours")
+    out = export(run, "onnx", Path("out"), int8=True, measured=60).parent
+    card = (out / "README.md").read_text(encoding="utf-8")
+    rows = {line.split(" | ")[0][2:]: line.strip("| ").split(" | ") for line in card.splitlines() if " | 60 | " in line}
+    assert [*rows] == ["float32", "bf16", "int8"] and all(len(row) == 7 for row in rows.values())
+    sizes = {name: float(row[1]) for name, row in rows.items()}
+    assert sizes["int8"] == pytest.approx((out / "generator.onnx").stat().st_size / 1e6, abs=0.006)
+    assert sizes["int8"] < sizes["bf16"] < sizes["float32"]
+    assert all(float(cell) > 0 for row in rows.values() for cell in row[2:4])
+    assert re.search(r"int8 against float32: [\d.]+ x smaller, .* FID [+-][\d.]+%, class consistency [+-]", card)
+    assert "Its layers are int8" in card and "fid_classifier: 60 measured images leave" not in card
+    drawn = draw(open_session(out / "generator.onnx"), drawing_of(load_sampler(run), "cgan-ours").inputs(60, 1234))
+    assert drawn.dtype == torch.uint8 and len(drawn) == 60
+
+
+def test_without_a_judge_the_card_says_why_there_are_no_scores():
+    folder = write_run("gan-split1")
+    for reason in ("params.yaml", "holds digits, split split2, and gan-split1 was trained on other images"):
+        card = export(folder, "onnx", Path("out"), measured=30).with_name("README.md").read_text(encoding="utf-8")
+        assert re.search(f"> Not scored: .*{reason}", card) and "ms, one image" in card and "FID" not in card
+        assert "Its layers are int8" not in card
+        write_place()
+        data = {"name": "digits", "classes": [], "split": "split2"}
+        write_json(Path("data/reference/split1/run.json"), {"data": data})
+
+
+@pytest.mark.parametrize(
+    ("to", "options", "line"),
+    [
+        ("safetensors", {"int8": True}, "--int8 and --measure are of ONNX files: take --to onnx"),
+        ("safetensors", {"measure": 9}, "--int8 and --measure are of ONNX files: take --to onnx"),
+        ("onnx", {"int8": True}, "the package onnxruntime is not installed"),
+        ("onnx", {"measure": 9}, "the package onnxruntime is not installed"),
+    ],
+)
+def test_what_int8_cannot_be_is_one_line(to, options, line, monkeypatch, capsys):
+    write_run("cgan-ours")
+    for name in [name for name in sys.modules if name.split(".")[0] == "onnxruntime"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(SystemExit) as ended:
+        exit_readably(lambda: cli.export("cgan-ours", to, Path("out"), **{"int8": False, "measure": None} | options))
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and line in said and said.count("\n") == 1
     assert not Path("out").exists()

@@ -5,15 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mlflow.onnx
 import numpy as np
 import pytest
 
 import small_cgans
 from modescope.errors import UserError
 from modescope.evaluation.loaders import load_sampler
+from modescope.evaluation.onnx import drawing_of
+from modescope.evaluation.vae_samplers import VaeSampler
 from modescope.files import read_json, write_json
 from modescope.mlflow.filing import push
-from modescope.mlflow.promote import promote
+from modescope.mlflow.promote import _write_onnx, promote
 from modescope.mlflow.store import open_store
 from modescope.models.weights import save_weights
 from modescope.runs.listing import refuse_unfinished
@@ -105,6 +108,34 @@ def test_the_same_run_is_promoted_once_and_the_alias_moves(project):
         "model.safetensors",
         "run.json",
     ]
+
+
+def test_a_promoted_gan_is_an_onnx_model_too(project, monkeypatch):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    folder = trained()
+    done = promote(folder, "best")
+    assert done.no_onnx == ""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project / 'mlflow.db'}")
+    model = mlflow.onnx.load_model("models:/cgan@best")
+    assert {each.key: each.value for each in model.metadata_props}["run"] == "cgan-ours"
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    inputs = drawing_of(load_sampler(folder), "cgan-ours").inputs(5, seed=3)
+    images = session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})[0]
+    wanted = load_sampler(folder).sample(5, seed=3).images.numpy()
+    assert np.abs((images + 1) * 127.5 - wanted).max() <= 1
+
+
+def test_without_onnx_a_model_is_promoted_and_the_flavour_left_out(project, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    done = promote(trained(), "best")
+    assert done.is_new and done.no_onnx.startswith("the package onnx is not installed: ")
+    assert promote(Path("models/cgan/cgan-ours"), "best").no_onnx == ""
+    model = open_store().client.search_model_versions("name = 'cgan'")[0].source
+    place = open_store().client.get_logged_model(model.removeprefix("models:/")).artifact_location
+    assert "onnx" not in Path(place.removeprefix("file://"), "MLmodel").read_text(encoding="utf-8")
+    assert _write_onnx(Path("none"), VaeSampler.__new__(VaeSampler), {"run": "vae-split1"}).startswith(
+        "vae-split1 is a VAE"
+    )
 
 
 def test_through_a_server_that_hands_out_artifacts(project, tmp_path, monkeypatch):

@@ -5,61 +5,32 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import yaml
 
 from modescope import cli
 from modescope.config import load_params
 from modescope.errors import UserError
-from modescope.evaluation.extractors import load_extractors
 from modescope.evaluation.loaders import load_sampler
-from modescope.evaluation.reference import build_reference, save_reference
 from modescope.export.samples import save_arrays
 from modescope.files import read_json, write_json
 from modescope.mlflow.record import read_record
-from modescope.models.classifiers import build_classifier
-from modescope.models.weights import save_weights
 from modescope.runs.listing import finished_runs
 from modescope.scoring.place import find_place
 from modescope.stages import evaluate
 from modescope.threads import COUNTS
-from small_runs import CLASSES, write_run
+from small_places import EVALUATION, REPOSITORY, write_place
+from small_runs import write_run
 
-REPOSITORY = Path(__file__).parents[2]
-EVALUATION = {
-    "num_samples": 200,
-    "neighbours": 3,
-    "prdc_samples": 100,
-    "kid_subsets": 3,
-    "kid_subset_size": 20,
-    "is_splits": 2,
-}
 OF_A_GENERATOR = {"fixed_z_classes", "seconds", "steps_per_second"}  # what no images alone can have
 
 
 @pytest.fixture(autouse=True)
 def pushed(tmp_path, monkeypatch):
     """A folder with a judge of digits, their reference and a run; collects what is filed."""
-    params = yaml.safe_load((REPOSITORY / "profiles" / "standard.yaml").read_text(encoding="utf-8"))
-    params["evaluation"] |= EVALUATION
-    params["cgan"]["per_class_samples"] = 6
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     for name in COUNTS:
         monkeypatch.setenv(name, "1")
-    place = find_place("cgan", load_params())
-    settings = {"network": "digit-cnn", "widths": [2, 2, 2, 4], "role": "judge"}
-    torch.manual_seed(0)
-    save_weights(build_classifier("digit-cnn", settings["widths"], 10, 1, "judge").state_dict(), place.judge)
-    info = {"run": "grey-judge", "params": {"classifiers": {"grey-judge": settings}}, "data": {"classes": CLASSES}}
-    write_json(place.judge / "run.json", info)
-    real = torch.randint(0, 256, (150, 1, 28, 28), dtype=torch.uint8)
-    extractors = load_extractors(["judge"], place.judge, "cpu")
-    reference = build_reference("split1", real, torch.arange(150) % 10, 10, extractors, load_params().evaluation)
-    save_reference(reference, place.reference)
-    write_json(
-        place.reference / "run.json", {"data": {"name": "digits", "classes": CLASSES, "split": "split1"}, "key": "aa"}
-    )
+    write_place()
     write_json(Path("metrics/cgan/real-digits.json"), {"num_samples": 90, "fid_classifier": 0.5})
     calls = []
     monkeypatch.setattr("modescope.scoring.score.push", lambda folder, *given, **_: calls.append((folder, *given)))

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import mlflow.onnx
 import mlflow.pyfunc
 import numpy as np
 from mlflow.entities import LoggedModel, LoggedModelOutput, Run
@@ -21,11 +22,14 @@ import modescope
 from modescope.config.studies import STUDIES
 from modescope.errors import UserError
 from modescope.evaluation.loaders import load_sampler
+from modescope.evaluation.onnx import ONNX_FILE, drawing_of, write_onnx
+from modescope.evaluation.samplers import GeneratorSampler, Sampler
 from modescope.files import as_written
 from modescope.mlflow.filing import read_metrics
 from modescope.mlflow.record import read_record
 from modescope.mlflow.sending import send
 from modescope.mlflow.store import MARK, SCORES, Store, names_of, opened, study_of
+from modescope.process import missing_package
 from modescope.runs.folder import RUN_FILE, WEIGHTS_FILE, read_run
 
 LOADER = "modescope.mlflow.loader"
@@ -36,16 +40,21 @@ USAGE = """Each row of the table is an order: `n` images with a `seed`, of a cla
 ```python
 model = mlflow.pyfunc.load_model("models:/NAME@best")
 images = model.predict(pandas.DataFrame({"n": [8], "seed": [7]}))  # (8, C, H, W) uint8
-```"""
+```
+A GAN is an ONNX model, too, from noise `z` (and `labels`): `mlflow.onnx.load_model("models:/NAME@best")`."""
 
 
 class Promoted(NamedTuple):
-    """A version of a registered model. `is_new` is false where the run had been promoted before."""
+    """A version of a registered model.
+
+    `is_new` is false where the run had been promoted before; `no_onnx` says why a new one has no ONNX flavour, if so.
+    """
 
     model: str
     version: str
     is_new: bool
     link: str
+    no_onnx: str = ""
 
 
 def promote(folder: Path, alias: str) -> Promoted:
@@ -62,13 +71,13 @@ def promote(folder: Path, alias: str) -> Promoted:
     check_alias(alias)
     with opened("modescope promote") as store:
         name = _name_of_model(store, info["study"])
-        number = _find_version(store, name, tags)
+        number, no_onnx = _find_version(store, name, tags), ""
         is_new = number is None
         if number is None:
-            run, model = _log_generator(store, folder, info)
+            run, model, no_onnx = _log_generator(store, folder, info)
             number = _register(store, name, info, model, run, tags)
         store.client.set_registered_model_alias(name, alias, number)
-    return Promoted(name, number, is_new, store.page(f"models/{name}/versions/{number}"))
+    return Promoted(name, number, is_new, store.page(f"models/{name}/versions/{number}"), no_onnx)
 
 
 def check_alias(alias: str) -> None:
@@ -93,31 +102,51 @@ def _find_version(store: Store, name: str, tags: Mapping[str, str]) -> str | Non
     return next((str(each.version) for each in found if tags.items() <= each.tags.items()), None)
 
 
-def _log_generator(store: Store, folder: Path, info: Mapping[str, Any]) -> tuple[Run, LoggedModel]:
-    """The run, filed if need be, and a model that is logged to it: what its sampler reads, and the package."""
-    image_shape = load_sampler(folder).sample(1, seed=0).images.shape[1:]
+def _log_generator(store: Store, folder: Path, info: Mapping[str, Any]) -> tuple[Run, LoggedModel, str]:
+    """The run, filed if need be, and a model that is logged to it: what its sampler reads, the package, and ONNX.
+
+    The last is why there is no ONNX, if so.
+    """
+    sampler = load_sampler(folder)
     run, _ = send(store, read_record(folder, read_metrics(Path(), info)), "restored")
     number, client = run.info.run_id, store.client
     model = client.create_logged_model(run.info.experiment_id, "generator", number, None, run.data.params, "generator")
     client.log_outputs(number, [LoggedModelOutput(model.model_id, step=0)])
     with tempfile.TemporaryDirectory() as scratch:
-        data = Path(scratch) / "generator"
+        data, onnx = Path(scratch) / "generator", Path(scratch) / ONNX_FILE
         data.mkdir()
         for file in FILES:
             shutil.copy(folder / file, data)
-        _save_model(Path(scratch) / "model", data, image_shape, requirements(info), number, model)
+        no_onnx = _write_onnx(onnx, sampler, info)
+        meta = Model(model.artifact_location, number, model_uuid=model.model_id, model_id=model.model_id)
+        if not no_onnx:
+            meta.add_flavor(mlflow.onnx.FLAVOR_NAME, onnx_version=version("onnx"), data=ONNX_FILE)
+        _save_model(Path(scratch) / "model", data, sampler, requirements(info), meta)
+        if not no_onnx:
+            shutil.move(onnx, Path(scratch) / "model")
         client.log_model_artifacts(model.model_id, str(Path(scratch) / "model"))
     client.finalize_logged_model(model.model_id, "READY")
-    return run, model
+    return run, model, no_onnx
 
 
-def _save_model(
-    path: Path, data: Path, image_shape: tuple[int, ...], needs: list[str], run: str, model: LoggedModel
-) -> None:
+def _write_onnx(path: Path, sampler: Sampler, info: Mapping[str, Any]) -> str:
+    """Write the sampler's generator as ONNX; return why it cannot be, if so."""
+    if not isinstance(sampler, GeneratorSampler):
+        return f"{info['run']} is a VAE, which ONNX files are not made of"
+    try:
+        write_onnx(drawing_of(sampler, info["run"]), path, info)
+    except ModuleNotFoundError as error:
+        said = missing_package(error)
+        if said is None:
+            raise
+        return said
+    return ""
+
+
+def _save_model(path: Path, data: Path, sampler: Sampler, needs: list[str], meta: Model) -> None:
     """Write `path` in MLflow's format: the folder `data`, and the package whose `LOADER` makes a generator of it."""
     label, seed = (ColSpec("long", name, required=False) for name in ("label", "seed"))
-    images = TensorSpec(np.dtype(np.uint8), (-1, *image_shape))
-    place = model.artifact_location
+    images = TensorSpec(np.dtype(np.uint8), (-1, *sampler.sample(1, seed=0).images.shape[1:]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it would like an example of the input
         mlflow.pyfunc.save_model(
@@ -127,7 +156,7 @@ def _save_model(
             code_paths=[str(Path(modescope.__file__).parent)],
             pip_requirements=needs,
             signature=ModelSignature(Schema([ColSpec("long", "n"), label, seed]), Schema([images])),
-            mlflow_model=Model(artifact_path=place, run_id=run, model_uuid=model.model_id, model_id=model.model_id),
+            mlflow_model=meta,
         )
     for cache in list(path.rglob("__pycache__")):
         shutil.rmtree(cache)

@@ -4,16 +4,19 @@ import warnings
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
-import onnx
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from modescope.errors import UserError
 from modescope.evaluation.samplers import GeneratorSampler, Sampler
 from modescope.models.layers import UpsampleConv2d
 from modescope.training.priors import MixturePrior
 
+ONNX_FILE = "generator.onnx"
+FACTS = ("study", "run", "key", "weights_sha256")  # of run.json, in the file's metadata
 OPSET = 17
 BATCH = "n"  # the name of the first dimension
 
@@ -28,7 +31,7 @@ class Drawing(nn.Module):
         super().__init__()
         self.generator, self.conditional = plain(sampler.generator), sampler.conditional
         self.num_classes, self.latent_dim = sampler.num_classes, sampler.generator.latent_dim
-        is_mixture = isinstance(sampler.prior, MixturePrior)
+        self.prior, is_mixture = sampler.prior, isinstance(sampler.prior, MixturePrior)
         self.means, self.std = (sampler.prior.means, sampler.prior.variance**0.5) if is_mixture else (None, None)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -37,14 +40,19 @@ class Drawing(nn.Module):
             z = self.means[labels] + self.std * z
         return self.generator(z, labels) if self.conditional else self.generator(z)
 
-    def inputs(self, count: int, seed: int = 0) -> dict[str, Tensor]:
-        """Noise by `seed`, and the labels in turn."""
-        given = {"z": torch.randn(count, self.latent_dim, generator=torch.Generator().manual_seed(seed))}
-        return given if self.num_classes is None else given | {"labels": torch.arange(count) % self.num_classes}
+    def inputs(self, count: int, seed: int) -> dict[str, Tensor]:
+        """Noise, and labels where there are any, of the images that the run's sampler draws with `seed`."""
+        drawn = self.prior.sample(count, torch.device("cpu"), torch.Generator().manual_seed(seed))
+        z = drawn.z if self.means is None else (drawn.z - self.means[drawn.labels]) / self.std
+        return {"z": z} if drawn.labels is None else {"z": z, "labels": drawn.labels}
 
 
 def plain(generator: nn.Module) -> nn.Module:
-    """A copy on the CPU whose `UpsampleConv2d` are the two layers that they compute: ONNX has no strided views."""
+    """A copy on the CPU of layers that inference knows.
+
+    `UpsampleConv2d` are the two layers that they compute: ONNX has no strided views. A norm behind PixelShuffle is in
+    the weights of the convolution before it, as exporters do without PixelShuffle between them.
+    """
     copied = deepcopy(generator).cpu().eval()
     for parent in list(copied.modules()):
         for name, layer in list(parent.named_children()):
@@ -52,7 +60,23 @@ def plain(generator: nn.Module) -> nn.Module:
                 convolution = nn.Conv2d(layer.in_channels, layer.out_channels, 3, padding=1)
                 convolution.load_state_dict(layer.state_dict())
                 setattr(parent, name, nn.Sequential(nn.Upsample(scale_factor=2), convolution))
+    for layers in copied.modules():
+        if isinstance(layers, nn.Sequential):
+            _fold(layers)
     return copied.eval()
+
+
+def _fold(layers: nn.Sequential) -> None:
+    """Make of every [convolution, PixelShuffle, BatchNorm, ReLU] an equal [convolution, ReLU, PixelShuffle]."""
+    for at in range(len(layers) - 3):
+        conv, shuffle, norm, relu = layers[at : at + 4]
+        if isinstance(shuffle, nn.PixelShuffle) and isinstance(norm, nn.BatchNorm2d) and isinstance(relu, nn.ReLU):
+            mean, var, gain, shift = (
+                each.repeat_interleave(shuffle.upscale_factor**2)
+                for each in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+            )
+            conv.weight, conv.bias = fuse_conv_bn_weights(conv.weight, conv.bias, mean, var, norm.eps, gain, shift)
+            layers[at + 1], layers[at + 2], layers[at + 3] = relu, shuffle, nn.Identity()
 
 
 def drawing_of(sampler: Sampler, run: str) -> Drawing:
@@ -62,12 +86,14 @@ def drawing_of(sampler: Sampler, run: str) -> Drawing:
     return Drawing(sampler)
 
 
-def write_onnx(drawing: Drawing, path: Path, facts: Mapping[str, str]) -> None:
-    """Write `path` for any batch size, with `facts` as its metadata.
+def write_onnx(drawing: Drawing, path: Path, info: Mapping[str, Any]) -> None:
+    """Write `path` for any batch size; its metadata has the `FACTS` of run.json's content `info`.
 
     torch's exporter of 2025 takes 6 s and three more packages for the graph that its older one makes in 0.3 s.
     """
-    given = drawing.inputs(2)
+    import onnx  # comes with an extra
+
+    given = drawing.inputs(2, seed=0)
     names = [*given, "images"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # checks of shapes, which are constant
@@ -82,6 +108,6 @@ def write_onnx(drawing: Drawing, path: Path, facts: Mapping[str, str]) -> None:
             opset_version=OPSET,
         )
     model = onnx.load(path)
-    onnx.helper.set_model_props(model, dict(facts))
+    onnx.helper.set_model_props(model, {name: str(info[name]) for name in FACTS if name in info})
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
