@@ -69,7 +69,7 @@ def plain(generator: nn.Module) -> nn.Module:
 def _fold(layers: nn.Sequential) -> None:
     """Make of every [convolution, PixelShuffle, BatchNorm, ReLU] an equal [convolution, ReLU, PixelShuffle]."""
     for at in range(len(layers) - 3):
-        conv, shuffle, norm, relu = layers[at : at + 4]
+        conv, shuffle, norm, relu = list(layers)[at : at + 4]
         if isinstance(shuffle, nn.PixelShuffle) and isinstance(norm, nn.BatchNorm2d) and isinstance(relu, nn.ReLU):
             mean, var, gain, shift = (
                 each.repeat_interleave(shuffle.upscale_factor**2)
