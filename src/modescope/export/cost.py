@@ -30,7 +30,7 @@ CAPTION = """Latency: the median of {repeats} calls of onnxruntime {version} wit
 weights that are computed with in float32, as onnxruntime's CPU has no bfloat16 convolution.""".replace("\n", " ")
 COLUMNS = (
     column("row", title="numbers"),
-    Column("megabytes", "MB"),
+    Column("megabytes", "MB", digits=3),
     Column("latency_1", "ms, one image", digits=3),
     Column(f"latency_{BATCH_SIZE}", f"ms, {BATCH_SIZE} images"),
     *columns("num_samples", "fid_classifier"),

@@ -12,7 +12,8 @@ from torch import Tensor
 from modescope.errors import UserError
 from modescope.evaluation.onnx import Drawing
 
-QUANTISED = ("Conv", "Gemm", "Relu", "Reshape", "Resize", "DepthToSpace")  # the last ones only move what is int8
+LAYERS = ("Conv", "Gemm")
+QUANTISED = (*LAYERS, "Relu", "Reshape", "Resize", "DepthToSpace")  # the last ones only move what is int8
 CALIBRATED = 512  # draws that set the ranges of what flows between layers
 SEED = 2**31 - 1  # of these draws: nobody measures by it
 BATCH_SIZE = 64
@@ -43,13 +44,13 @@ def write_int8(model: Path, path: Path, drawing: Drawing) -> None:
     from onnxruntime.quantization import QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    whole = onnx.load(model)
-    kept = layers_of_images(whole)
-    if not set(kept) < {node.name for node in whole.graph.node if node.op_type in ("Conv", "Gemm")}:
-        raise UserError(f"{model.stem} has no layer that --int8 could change: leave it out")
     with tempfile.TemporaryDirectory() as scratch:
         prepared = Path(scratch) / "prepared.onnx"
-        quant_pre_process(model, prepared, skip_optimization=True, skip_symbolic_shape=True)
+        quant_pre_process(model, prepared, skip_symbolic_shape=True)
+        whole = onnx.load(prepared)
+        kept = layers_of_images(whole)
+        if not set(kept) < {node.name for node in whole.graph.node if node.op_type in LAYERS}:
+            raise UserError("this network has no layer that --int8 could change: leave it out")
         quantize_static(
             prepared,
             path,
@@ -62,8 +63,8 @@ def write_int8(model: Path, path: Path, drawing: Drawing) -> None:
             weight_type=QuantType.QInt8,
             extra_options={"ForceQuantizeNoInputCheck": True},  # maps are int8 before they are made larger
         )
-    smaller = onnx.load(path)
-    helper.set_model_props(smaller, {each.key: each.value for each in whole.metadata_props} | {"precision": "int8"})
+    smaller, facts = onnx.load(path), {each.key: each.value for each in onnx.load(model).metadata_props}
+    helper.set_model_props(smaller, facts | {"precision": "int8"})
     onnx.checker.check_model(smaller, full_check=True)
     onnx.save(smaller, path)
 
@@ -73,7 +74,7 @@ def layers_of_images(model: onnx.ModelProto) -> list[str]:
     _, *shape = (each.dim_value for each in model.graph.output[0].type.tensor_type.shape.dim)
     outputs = {each.name: each.dims[0] for each in model.graph.initializer if len(each.dims) > 1}
     sizes = (shape[0], shape[0] * shape[1] * shape[2])
-    layers = (node for node in model.graph.node if node.op_type in ("Conv", "Gemm"))
+    layers = (node for node in model.graph.node if node.op_type in LAYERS)
     return [node.name for node in layers if outputs[node.input[1]] in sizes]
 
 
