@@ -117,8 +117,7 @@ def test_int8_is_near_float32_at_any_batch_size(run):
     whole, small = (export(folder, "onnx", Path("exports", f"{int8}"), int8) for int8 in (False, True))
     inputs = Drawing(load_sampler(folder)).inputs(70, seed=3)
     one, other = (run_onnx(file, **inputs) for file in (whole, small))
-    print(run, "RMS", np.sqrt(np.mean((one - other) ** 2)) / one.std(), np.mean(np.abs(one - other)))
-    assert 0 < np.sqrt(np.mean((one - other) ** 2)) < 0.2 * one.std()
+    assert 0 < np.sqrt(np.mean((one - other) ** 2)) < 0.15 * one.std()  # 0.7 to 11 % of untrained networks
     alone = run_onnx(small, **{name: each[:1] for name, each in inputs.items()})
     assert np.abs(alone - other[:1]).max() < 1e-4
     model = onnx.load(small)
