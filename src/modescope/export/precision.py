@@ -17,10 +17,10 @@ QUANTISED = (*LAYERS, "Relu", "Reshape", "Resize", "DepthToSpace")  # the last o
 CALIBRATED = 512  # draws that set the ranges of what flows between layers
 SEED = 2**31 - 1  # of these draws: nobody measures by it
 BATCH_SIZE = 64
-INT8 = f"""Its layers are int8: static quantisation in QDQ form, a scale for each channel, by {CALIBRATED} draws of the
-run's own z. Weights have 7 bits, so that sums of products fit the 16 bits that CPUs without VNNI add in. Float32 are
-the layers that make an image, norms behind a sum, and sums.
-""".replace("\n", " ", 2)
+INT8 = f"""Its layers are int8: static quantisation in QDQ form, a scale for each channel, ranges by {CALIBRATED} draws.
+Weights have 7 bits, so that products fit the 16 bits in which CPUs without VNNI add two of them. Layers that make an
+image, and norms that no layer absorbs, are float32.
+"""
 
 
 def write_bf16(model: Path, path: Path) -> None:
