@@ -151,6 +151,7 @@ def test_the_card_has_what_each_precision_costs():
     assert 0 < sizes["bf16"] < sizes["float32"]
     assert all(float(cell) > 0 for row in rows.values() for cell in row[2:4])
     assert re.search(r"int8 against float32: [\d.]+ x smaller, .* FID [+-][\d.]+%, class consistency [+-]", card)
+    assert re.search(r"Where the time of 64 images goes: float32: \w.* \d+%; int8: .*QLinearConv \d+%", card)
     assert "Its layers are int8" in card and "fid_classifier: 60 measured images leave" not in card
     drawn = draw(open_session(out / "generator.onnx"), drawing_of(load_sampler(run), "cgan-ours").inputs(60, 1234))
     assert drawn.dtype == torch.uint8 and len(drawn) == 60

@@ -1,7 +1,10 @@
 """What fewer bits cost: size, latency, and the judge's scores of images that every file draws from the same z."""
 
+import json
 import platform
+import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
@@ -26,6 +29,7 @@ from modescope.scoring.place import Place, find_place
 from modescope.training.device import training_device
 
 WARM_UP, REPEATS = 5, 30  # calls of which a latency is the median
+SLOWEST = 5  # operations that are named
 CAPTION = """Latency: the median of {repeats} calls of onnxruntime {version} on one core of its own ({machine}). bf16:
 rounded weights that are computed with in float32, as onnxruntime's CPU has no bfloat16 convolution.""".replace(
     "\n", " "
@@ -54,6 +58,7 @@ def cost_table(files: Mapping[str, Path], drawing: Drawing, info: Mapping[str, A
         given = next(batches(drawing.inputs(size, seed=0)))
         for name, session in sessions.items():
             rows[name][f"latency_{size}"] = latency(session, given)
+    time_of = {name: slowest(files[name], given) for name in ("float32", "int8")}
     notes = []
     try:
         inputs, place = drawing.inputs(count, load_params().evaluation.seed), find_study(info)
@@ -64,13 +69,16 @@ def cost_table(files: Mapping[str, Path], drawing: Drawing, info: Mapping[str, A
         notes = [f"Not scored: {reason}."]
     shown = [each for each in COLUMNS if each.key in rows["int8"]]
     said = CAPTION.format(repeats=REPEATS, version=onnxruntime.__version__, machine=machine())
-    return Table("cost", "Cost", shown, [*rows.values()], said, notes=[verdict(rows["float32"], rows["int8"]), *notes])
+    spent = "; ".join(f"{name}: {operations}" for name, operations in time_of.items())
+    notes = [verdict(rows["float32"], rows["int8"]), f"Where the time of {BATCH_SIZE} images goes: {spent}.", *notes]
+    return Table("cost", "Cost", shown, [*rows.values()], said, notes=notes)
 
 
-def open_session(file: Path) -> onnxruntime.InferenceSession:
-    """With one thread, on the CPU."""
+def open_session(file: Path, profile: str = "") -> onnxruntime.InferenceSession:
+    """With one thread, on the CPU; where `profile` begins a file's name, what each operation takes is written there."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
+    options.enable_profiling, options.profile_file_prefix = bool(profile), profile
     return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
 
@@ -82,6 +90,20 @@ def latency(session: onnxruntime.InferenceSession, given: Mapping[str, Any]) -> 
         session.run(None, given)
         taken.append(1000 * (time.thread_time() - began))
     return median(taken[WARM_UP:])
+
+
+def slowest(file: Path, given: Mapping[str, Any]) -> str:
+    """The operations in which a file's time goes, by onnxruntime's names."""
+    with tempfile.TemporaryDirectory() as scratch:
+        session = open_session(file, f"{scratch}/profile")
+        for _ in range(REPEATS):
+            session.run(None, given)
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    taken: Counter[str] = Counter()
+    for event in events:
+        if event["name"].endswith("_kernel_time"):
+            taken[event["args"]["op_name"]] += event["dur"]
+    return ", ".join(f"{name} {part / taken.total():.0%}" for name, part in taken.most_common(SLOWEST))
 
 
 def draw(session: onnxruntime.InferenceSession, inputs: Mapping[str, Tensor]) -> Tensor:
