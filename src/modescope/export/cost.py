@@ -56,8 +56,8 @@ def cost_table(files: Mapping[str, Path], drawing: Drawing, info: Mapping[str, A
     rows = {name: {"row": name, "megabytes": file.stat().st_size / 1e6} for name, file in files.items()}
     for size in (1, BATCH_SIZE):
         given = next(batches(drawing.inputs(size, seed=0)))
-        for name, session in sessions.items():
-            rows[name][f"latency_{size}"] = latency(session, given)
+        for name, taken in latencies(sessions, given).items():
+            rows[name][f"latency_{size}"] = taken
     time_of = {name: slowest(files[name], given) for name in ("float32", "int8")}
     notes = []
     try:
@@ -82,14 +82,17 @@ def open_session(file: Path, profile: str = "") -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
 
 
-def latency(session: onnxruntime.InferenceSession, given: Mapping[str, Any]) -> float:
-    """Milliseconds of a call, in the median: of this thread, which does it all, so that other work does not count."""
-    taken = []
+def latencies(sessions: Mapping[str, onnxruntime.InferenceSession], given: Mapping[str, Any]) -> dict[str, float]:
+    """Milliseconds of a call, in the median of calls in turn: of this thread, which does it all, so that other work
+    does not count.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in sessions}
     for _ in range(WARM_UP + REPEATS):
-        began = time.thread_time()
-        session.run(None, given)
-        taken.append(1000 * (time.thread_time() - began))
-    return median(taken[WARM_UP:])
+        for name, session in sessions.items():
+            began = time.thread_time()
+            session.run(None, given)
+            taken[name].append(1000 * (time.thread_time() - began))
+    return {name: median(each[WARM_UP:]) for name, each in taken.items()}
 
 
 def slowest(file: Path, given: Mapping[str, Any]) -> str:
