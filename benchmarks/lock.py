@@ -86,13 +86,18 @@ def clone(commit: str, folder: Path) -> None:
     call("dvc", "cache", "dir", "--local", call("dvc", "cache", "dir").strip(), folder=folder)
 
 
-def made_in_demo(commit: str, code: Iterable[str], folder: Path) -> dict[str, dict[str, Any]]:
-    """For each file of data/code the first stage of today's demo that depends on it, and what it makes at this commit.
+def made_in_demo(commit: str, code: Iterable[str], folder: Path, demo: Path | None = None) -> dict[str, dict[str, Any]]:
+    """For each file of data/code the first stage of the demo that depends on it, and what it makes at this commit.
 
-    Raises UserError if there is none.
+    Args:
+        demo: the profile's file; None takes the commit's own.
+
+    Raises:
+        UserError: there is no such stage.
     """
     clone(commit, folder)
-    copy(DEMO, folder / DEMO)
+    if demo is not None:
+        copy(demo, folder / DEMO)
     call("python", "-m", "modescope.cli", "use", "demo", folder=folder)
     stages = resolved_stages(folder)
     first = {name: next((each for each, stage in stages.items() if name in stage["deps"]), None) for name in code}
@@ -126,7 +131,8 @@ def compare(code: Mapping[str, str]) -> None:
         today = call("git", "stash", "create").strip() or "HEAD"
         print(f"demo, one stage of each of {len(code)} modules: commit {known[:7]} and today's code", flush=True)
         before = made_in_demo(known, code, Path(folder, "known"))
-        after = made_in_demo(call("git", "rev-parse", today).strip(), code, Path(folder, "today"))
+        settings = Path(folder, "known", DEMO)  # what is new in today's, the older code might refuse
+        after = made_in_demo(call("git", "rev-parse", today).strip(), code, Path(folder, "today"), settings)
     for stage in after:
         different = [name for name, value in after[stage].items() if before.get(stage, {}).get(name) != value]
         if different:
