@@ -2,9 +2,10 @@
 
 import base64
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import permutations, product
+from operator import itemgetter
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -29,6 +30,7 @@ DPI, WIDTH = 160, 9.0  # dots per inch; inches
 LARGE = 400_000  # bytes of a PNG: below it a page would have more than 5 MB
 PNG_LEVEL = 7  # of zlib: 9, with `optimize`, takes six times as long for files 0.8 % smaller
 NEAR = 7  # points between a point and a name that needs no line
+MOST_TRIES = 6  # to find places for all names
 DECADES = 30  # the largest over the smallest value from which on an axis is logarithmic
 
 
@@ -199,23 +201,44 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float]], names: Seque
     """
     axes.figure.draw_without_rendering()
     pixels, scale = axes.transData.transform(points), axes.figure.dpi / 72
-    taken = [Bbox.from_bounds(x - 5 * scale, y - 5 * scale, 10 * scale, 10 * scale) for x, y in pixels]
-    leads: list[Segment] = []
     line = {"arrowstyle": "-", "color": SOFT_INK, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 4}
     style = {"textcoords": "offset points", "fontsize": 7.5, "ha": "center", "va": "center", "arrowprops": line}
     style["bbox"] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
-    for place in np.argsort(-pixels[:, 1], kind="stable"):
-        label = axes.annotate(names[place], points[place], (0, 0), **style)
-        every = [*_places(pixels[place], np.array(label.get_window_extent().size), scale)]
-        inside = [one for one in every if axes.bbox.contains(*one.box.min) and axes.bbox.contains(*one.box.max)]
-        free = [one for one in inside if not one.box.count_overlaps(taken)]
-        alone = (one for one in free if not one.crosses(taken[len(points) :], leads))
-        found = next(alone, [*free, *every][0])
-        taken.append(found.box)
-        leads += found.lead
+    labels = [axes.annotate(name, point, (0, 0), **style) for name, point in zip(names, points, strict=True)]
+    every = [
+        [one for one in _places(pixel, np.array(label.get_window_extent().size), scale) if one.is_inside(axes.bbox)]
+        for pixel, label in zip(pixels, labels, strict=True)
+    ]
+    marks = [Bbox.from_bounds(x - 5 * scale, y - 5 * scale, 10 * scale, 10 * scale) for x, y in pixels]
+    order, tries = list(np.argsort(-pixels[:, 1], kind="stable")), []
+    while len(tries) < MOST_TRIES and (not tries or tries[-1][0]):
+        places = _placed(every, marks, order)
+        crossing = _crossing(places)
+        tries.append((len(crossing), places))
+        order = sorted(order, key=lambda name: name not in crossing)  # those that had no room come first
+    for label, found in zip(labels, min(tries, key=itemgetter(0))[1], strict=True):
         label.set_position(np.divide(found.shift, scale))
         label.set_in_layout(False)
         label.arrow_patch.set_visible(bool(found.lead))
+
+
+def _placed(every: Sequence[Sequence["_Place"]], marks: Sequence[Bbox], order: Iterable[int]) -> list["_Place"]:
+    """One of `every` name's places, chosen in an order: the first that is free and crosses nothing, else a free one."""
+    found: dict[int, _Place] = {}
+    for name in order:
+        taken = [one.box for one in found.values()]
+        free = [one for one in every[name] if not one.box.count_overlaps([*marks, *taken])]
+        leads = [lead for one in found.values() for lead in one.lead]
+        alone = (one for one in free if not one.crosses(taken, leads))
+        found[name] = next(alone, [*free, *every[name]][0])
+    return [found[name] for name in range(len(every))]
+
+
+def _crossing(places: Sequence["_Place"]) -> set[int]:
+    """The names that lie on another one, or whose line does, and those on which they lie."""
+    pairs = permutations(enumerate(places), 2)
+    crossed = [(i, j) for (i, one), (j, other) in pairs if one.box.overlaps(other.box) or one.crosses([other.box], [])]
+    return {name for pair in crossed for name in pair}
 
 
 class _Place(NamedTuple):
@@ -224,6 +247,10 @@ class _Place(NamedTuple):
     shift: NDArray[np.float64]
     box: Bbox
     lead: Sequence[Segment]
+
+    def is_inside(self, frame: Bbox) -> bool:
+        """Whether the name lies within the axes."""
+        return frame.contains(*self.box.min) and frame.contains(*self.box.max)
 
     def crosses(self, boxes: Sequence[Bbox], leads: Sequence[Segment]) -> bool:
         """Whether its line lies over other names, or it lies over other lines."""
