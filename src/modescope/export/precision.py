@@ -19,9 +19,9 @@ QUANTISED = (*LAYERS, "Relu", "Reshape", "Resize", "DepthToSpace")  # the last o
 CALIBRATED, PERCENTILE = 512, 99.9  # draws that set the ranges of what flows between layers, and what is in range
 SEED = 2**31 - 1  # of these draws: nobody measures by it
 BATCH_SIZE = 64
-INT8 = f"""Its layers are int8: static quantisation in QDQ form, a scale for each channel, ranges that hold {PERCENTILE} %
-of what {CALIBRATED} draws give. Weights have 7 bits, so that products fit the 16 bits in which CPUs without VNNI add
-two of them. Layers that make an image, shortcuts, and norms that no layer absorbs, are float32.
+INT8 = f"""Its layers are int8: static quantisation in QDQ form, a scale for each channel, ranges that hold
+{PERCENTILE} % of what {CALIBRATED} draws give. Weights have 7 bits, so that products fit the 16 bits in which CPUs
+without VNNI add two of them. Layers that make an image, shortcuts, and norms that no layer absorbs, are float32.
 """
 
 
