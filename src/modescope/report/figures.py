@@ -27,7 +27,7 @@ from modescope.report.vector import inline, name_legend, name_series
 STYLE = yaml.safe_load(Path(__file__).with_name("style.yaml").read_text(encoding="utf-8"))
 INK, SOFT_INK, SHADE = STYLE["text.color"], STYLE["axes.edgecolor"], "#d8dde3"
 DPI, WIDTH = 160, 9.0  # dots per inch; inches
-LARGE = 400_000  # bytes of a PNG: below it a page would have more than 5 MB
+LARGE = 400_000  # bytes of a PNG: with a higher limit a page would have more than 5 MB
 PNG_LEVEL = 7  # of zlib: 9, with `optimize`, takes six times as long for files 0.8 % smaller
 NEAR = 7  # points between a point and a name that needs no line
 MOST_TRIES = 6  # to find places for all names
