@@ -9,8 +9,10 @@ from modescope.studies.study import LEAD
 
 
 def main(reports: Path) -> None:
-    """Write REPORTS/index.html from the findings of every study's page in REPORTS."""
-    write_overview(LEAD, [reports / study for study in STUDIES], reports / PAGE)
+    """Write REPORTS/index.html from the findings of every study's page in REPORTS, and say where it is."""
+    page = reports / PAGE
+    write_overview(LEAD, [reports / study for study in STUDIES], page)
+    print(f"report: {page}")
 
 
 if __name__ == "__main__":
