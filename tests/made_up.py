@@ -18,6 +18,7 @@ from modescope.files import write_json
 from modescope.pictures import grid
 from modescope.report.results import Folders, Results
 from modescope.studies import STUDIES
+from modescope.training.collapse import SPREAD
 
 REPOSITORY = Path(__file__).parents[1]
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -219,7 +220,7 @@ def write_training(
     folder: Path, kind: str, rng: np.random.Generator, size: int, steps=(100, 200), previews=64, channels=3
 ) -> None:
     """Curves and preview grids as the training loop writes them."""
-    columns = LOSSES.get(kind, ())
+    columns = (*LOSSES.get(kind, ()), SPREAD)
     lines = [",".join(("step", *columns))]
     lines += [",".join([str(step), *(f"{rng.uniform(0.5, 1.5):.3f}" for _ in columns)]) for step in range(10, 210, 10)]
     (folder / "curves.csv").write_text("\n".join(lines) + "\n")

@@ -34,6 +34,12 @@ def set_gradients(project, rows, adversarial, guidance, whole):
         (project.folders.models / "two-stage" / row.run_name / "curves.csv").write_text("\n".join(lines) + "\n")
 
 
+def set_variety(project, rows, spreads):
+    for row in rows:
+        lines = ["step,eval/sample_spread", *(f"{step},{spread}" for step, spread in enumerate(spreads))]
+        (project.folders.models / "two-stage" / row.run_name / "curves.csv").write_text("\n".join(lines) + "\n")
+
+
 def texts(project):
     return {finding.head: finding.text for finding in findings(project.read("two-stage"))}
 
@@ -110,6 +116,19 @@ def test_what_the_guide_sees_and_the_judge_does_not(project):
     text = texts(project)["Guide against judge"]
     assert "where stage 2 trains a new output layer, 98 % of them and the judge 10 %" in text
     assert "the input layer alone, 50 to 98 % of them and the judge 10 to 30 %" in text
+
+
+def test_variety_within_a_class_is_lost_or_not(project):
+    rows = {row.name: row for row in project.planned("two-stage").rows}
+    set_variety(project, rows.values(), [0.1, 0.8, 0.8, 0.8, 0.8, 0.8])
+    set_variety(project, [rows["d-ff-0.5"], rows["a-0.5-n1"]], [0.9, 0.3, 0.3, 0.3, 0.3, 0.5])
+    set_rows(project, [rows["d-ff-0.5"]], 0.9)
+    text = texts(project)["Variety within a class"]
+    assert "D: d-ff-0.5 0.34 at 90.0% (stage1 0.80)" in text and "A: a-0.1-n5 0.80 at 10.0% (stage1 0.80)" in text
+    assert "In 2 of 32 guided rows it is less than 50% of their stage 1's." in text
+    for row in rows.values():  # as one whose weights were given
+        (project.folders.models / "two-stage" / row.run_name / "curves.csv").unlink()
+    assert "Variety within a class" not in texts(project)
 
 
 def test_the_control_stands_beside_the_guided_rows(project):

@@ -4,8 +4,10 @@ from modescope.report.claims import CONSISTENCY, FID, RECALL, Claim, Metric, gro
 from modescope.report.page import Finding
 from modescope.report.wording import listing, span
 from modescope.studies.two_stage.rows import HYBRID, STAGE1, TEXTS, Row, TwoStageRows
+from modescope.training.collapse import POINTS
 
 LEVEL = 0.05  # of the tests of the hybrid's codes
+LEAST = 0.5  # of its stage 1's variety within a class: a guided row with less has lost it
 MOMENTS = {"untrained": "before training", "vae": "after training the VAE alone", "joint": "after joint training"}
 GUIDES_VIEW = Metric("guide_consistency", "the guide's view", lower=False, kind="share", digits=0, scale=100)
 JUDGES_VIEW = Metric("class_consistency", "the judge's view", lower=False, kind="share", digits=0, scale=100)
@@ -16,7 +18,9 @@ def findings(results: TwoStageRows) -> list[Finding]:
     found = [_guidance] if results.guided else []
     found += [_unguided, _controls] if results.controlled else []
     found += [_seeds] if results.repeats() else []
-    found += [_fooled, _claim, _gradients] if results.guided else []
+    found += [_fooled] if results.guided else []
+    found += [_variety] if results.watched else []
+    found += [_claim, _gradients] if results.guided else []
     found += [_priors] if len(results.placements()) > 1 else []
     return [find(results) for find in (*found, _hybrid)]
 
@@ -104,6 +108,24 @@ def _fooled(results: TwoStageRows) -> Finding:
         fooled += guide - judge > JUDGES_VIEW.margin(row.run, row.run, results.floor)
     name = "fooled" if fooled else "not_fooled"
     return TEXTS.finding(name, layers="; ".join(parts), count=fooled, total=len(results.guided))
+
+
+def _variety(results: TwoStageRows) -> Finding:
+    """How different the images of one class are after stage 2, which class consistency does not count."""
+    rows = results.watched
+    best = [max(group, key=lambda row: CONSISTENCY.value(row.run)) for group in _groups(rows).values()]
+    shown = [
+        f"{row.title} {row.variety():.2f} at {CONSISTENCY.text(row.run)} ({row.start} {row.start_row.variety():.2f})"
+        for row in best
+    ]
+    return TEXTS.finding(
+        "variety",
+        points=POINTS,
+        least=LEAST,
+        lost=sum(row.variety() < LEAST * row.start_row.variety() for row in rows),
+        total=len(rows),
+        rows=", ".join(shown),
+    )
 
 
 def _claim(results: TwoStageRows) -> Finding:

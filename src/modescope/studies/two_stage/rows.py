@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from modescope.report.results import Expected, Results, Run
 from modescope.report.scores import CLASSIFIERS, GUIDE, JUDGE
 from modescope.report.texts import Texts
 from modescope.report.trainings import curve
+from modescope.training.collapse import POINTS, SPREAD
 
 TEXTS = Texts(Path(__file__).parent)
 NAME, STUDY_1 = "two-stage", "imbalance"
@@ -87,6 +89,11 @@ class Row:
         return self.results.runs[self.run_name]
 
     @property
+    def start_row(self) -> "Row":
+        """The stage 1 that it starts from."""
+        return next(row for row in self.results.stage1_rows if row.name == self.start)
+
+    @property
     def start_run(self) -> Run:
         """The run of the stage 1 that it starts from."""
         return self.results.runs[self.start]
@@ -110,6 +117,13 @@ class Row:
         """Over training: the length of the class term's gradient over the adversarial one's, and their cosine."""
         means = self.gradient_curve().mean()
         return float(means[CLASS] / means[ADVERSARIAL]), float(means[COSINE])
+
+    def variety(self) -> float:
+        """How far images drawn for one class lie apart at the end of training, over how far real ones of any class do.
+
+        The mean of the curve's last `POINTS` points (`training/collapse.py`); NaN for a run that was given its weights.
+        """
+        return float(curve(self.run, [SPREAD])[SPREAD].dropna().tail(POINTS).mean())
 
     def printed(self) -> Mapping[str, float]:
         """The scores of its line of table 5, empty if there is none, or its settings or the data differ."""
@@ -147,6 +161,11 @@ class TwoStageRows(Results):
     def guided(self) -> list[Row]:
         """The rows that a class loss steers."""
         return [row for row in self.stage2_rows if row.is_guided]
+
+    @property
+    def watched(self) -> list[Row]:
+        """The guided rows whose variety is known, and that of their stage 1."""
+        return [row for row in self.guided if isfinite(row.variety() + row.start_row.variety())]
 
     @property
     def controlled(self) -> list[tuple[Row, list[Row]]]:
