@@ -55,6 +55,11 @@ def test_links_and_pictures_exist(page, target):
     assert (page.parent / target).exists()
 
 
+@pytest.mark.parametrize("page", sorted(Path("reports").rglob("*.html")), ids=str)
+def test_a_page_is_no_larger_than_5_megabytes(page):
+    assert page.stat().st_size <= 5e6
+
+
 def test_readme_names_the_two_commands():
     assert {"make demo", "make test"} <= set(commands(PAGES[0])) and len(links(PAGES[0])) > 5
 

@@ -52,9 +52,9 @@ def test_a_generator_is_looked_into_on_a_page_beside_the_studys(project):
     values = yaml.safe_load(file.read_text(encoding="utf-8"))
     values["inside"]["explore"]["imbalance"] = "gan-ours-split1"
     file.write_text(yaml.safe_dump(values), encoding="utf-8")
-    with pytest.raises(UserError, match="gan-ours-split1"):
+    with pytest.raises(UserError, match="inside.explore names gan-ours-split1, which is not trained; .* gan-split1"):
         run(project)
-    assert not out.exists()
+    assert not out.exists() and not (project.root / "mlflow.db").exists()
     write_run("gan-ours-split1", project.folders.models)
     run(project)
     assert '<a href="explore.html">Look inside' in (out / "index.html").read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from modescope.config import load_params
+from modescope.errors import UserError
 from modescope.mlflow import filing
 from modescope.process import run_stage
 from modescope.report.changes import since_the_commit
@@ -16,11 +17,16 @@ from modescope.studies import find_study
 def main(study: str, metrics: Path, models: Path, out: Path, data: Path = Path("data")) -> None:
     """Write the page of STUDY to OUT from METRICS, MODELS and --data."""
     chosen, params, folders = find_study(study), load_params(), Folders(metrics, models, data)
+    planned, run = chosen.planned(params, folders), params.inside.explored(study)
+    if run and not (models / study / run).is_dir():
+        trained = sorted(folder.name for folder in (models / study).glob("*/"))
+        raise UserError(
+            f"params.yaml: inside.explore names {run}, which is not trained; there are {', '.join(trained)}"
+        )
     # Before the sync, which would take the files' word for it.
-    chosen.planned(params, folders).refuse_disagreement(filing.read_final, complete=False)
+    planned.refuse_disagreement(filing.read_final, complete=False)
     filing.sync()
     results = chosen.read(params, folders, filing.read_final)
-    run = params.inside.explored(study)
     inside = {EXPLORE: explorer(models / study / run)} if run else {}
     write_study(chosen.page(results), chosen.glance(results), out, inside)
     changes = since_the_commit(metrics / study, os.environ.get("DVC_EXP_BASELINE_REV") or "HEAD")
