@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import multiprocessing
 import os
 import signal
 
@@ -10,8 +9,7 @@ import pytest
 
 from modescope.cli import app
 from modescope.errors import UserError
-from modescope.process import stop_on_signals
-from small_pipelines import experiments, git, left_behind, output, wait_for
+from small_pipelines import begin, experiments, git, left_behind, output, wait_for
 
 needs_optuna = pytest.mark.skipif(
     importlib.util.find_spec("optuna") is None, reason="needs Optuna: pip install 'modescope[optuna]'"
@@ -111,16 +109,11 @@ def test_every_trial_is_an_experiment_also_a_pruned_one(searched, monkeypatch, c
 
 @needs_optuna
 def test_a_killed_search_goes_on(searched, monkeypatch, tmp_path):
-    def run():
-        stop_on_signals()
-        raise SystemExit(search(3, prune=None, settings=("lr=0.6..1",), jobs=1))
-
-    process = multiprocessing.get_context("fork").Process(target=run)
-    process.start()
+    arguments = ["-S", "lr=0.6..1", "--optuna", "3", "--minimize", "metrics/row.json:judge.fid", "-j", "1"]
+    process = begin("sweep", *arguments)
     wait_for(lambda: (tmp_path / "waits").exists())
     os.kill(process.pid, signal.SIGTERM)
-    process.join(60)
-    assert process.exitcode == 143 and not left_behind(searched)
+    assert process.wait(60) == 143 and not left_behind(searched)
     first = study().trials[0].params["lr"]
     stop_above(monkeypatch, 0)
     assert search(3, settings=("lr=0.6..1",), jobs=1) == 0

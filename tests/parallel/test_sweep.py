@@ -1,16 +1,15 @@
 """`modescope sweep`: points of a grid, side by side, become the experiments that `dvc exp run --temp` makes."""
 
-import multiprocessing
 import os
 import signal
 
+import psutil
 import pytest
 from dvc.repo import Repo
 
 from modescope.errors import UserError
 from modescope.parallel.sweep import sweep
-from modescope.process import stop_on_signals
-from small_pipelines import GRID, SWEPT, content, experiments, git, left_behind, output, wait_for
+from small_pipelines import GRID, SWEPT, begin, content, experiments, git, left_behind, output, wait_for
 
 
 def ran(tmp_path):
@@ -54,23 +53,18 @@ def test_a_killed_sweep_goes_on(swept, tmp_path, number):
     """What kill -9 leaves goes as the next sweep begins."""
     folder = swept()
     (tmp_path / "slow").touch()
-
-    def run():
-        stop_on_signals()
-        raise SystemExit(sweep(["lr=0.1,0.2"], jobs=1))
-
-    process = multiprocessing.get_context("fork").Process(target=run)
-    process.start()
+    process = begin("sweep", "-S", "lr=0.1,0.2", "-j", "1")
     wait_for(lambda: (tmp_path / "waits").exists())
+    workers = psutil.Process(process.pid).children()
     os.kill(process.pid, number)
-    process.join(60)
     killed = number == signal.SIGKILL
-    assert process.exitcode == (-9 if killed else 143) and not experiments(folder)
+    assert process.wait(60) == (-9 if killed else 143) and not experiments(folder)
     assert len(left_behind(folder)) == (2 if killed else 0)
+    psutil.wait_procs(workers, 60)  # they hold the driver's lock, too
     names = {name for _, name in ran(tmp_path)}
     (tmp_path / "slow").unlink()
     assert sweep(["lr=0.1,0.2"]) == 0
-    assert len(experiments(folder)) == 2 and names < experiments(folder).keys() and not left_behind(folder)
+    assert len(experiments(folder)) == 2 and names <= experiments(folder).keys() and not left_behind(folder)
     assert [stage for stage, _ in ran(tmp_path)].count("first") == 1
 
 

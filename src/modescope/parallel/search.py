@@ -15,9 +15,6 @@ from typing import Any, NamedTuple
 
 import optuna
 from dvc.repo import Repo
-from dvc.repo.experiments.executor.base import ExecutorResult
-from dvc.repo.experiments.refs import EXEC_BRANCH, ExpRefInfo
-from dvc.stage.utils import _get_stage_files
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
@@ -25,7 +22,7 @@ from modescope.dotted import dotted
 from modescope.errors import UserError
 from modescope.files import read_json
 from modescope.parallel.executors import Outcome
-from modescope.parallel.graph import DONE, RUNNING, SKIPPED, record, refusals
+from modescope.parallel.graph import RUNNING, SKIPPED, refusals
 from modescope.parallel.sweep import RANGE, Point, Sweep, digest_of, read_grid
 from modescope.runs.folder import RUN_FILE, WORK_FOLDERS, read_rows
 from modescope.runs.git import git
@@ -206,9 +203,12 @@ class Search(Sweep):
                 if Path(out.fs_path).name == self.goal.run:
                     self.report(point.name, Path(out.fs_path))
         if point.name in self.hopeless:
-            record_unfinished(self.plan.repo, point, f"{PRUNED} by {self.goal.curve}")
+            self.begin_to_record(point, f"{PRUNED} by {self.goal.curve}")
         else:
             super().record(point)
+
+    def close(self, point: Point) -> None:
+        super().close(point)
         self.tell(self.trials.pop(point.name), point.name)
 
 
@@ -231,20 +231,3 @@ def read_score(commit: str, goal: Goal) -> float | None:
         raise UserError(f"{goal.file} has no {goal.key}; it has {', '.join(values)}")
     value = values[goal.key]
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
-
-
-def record_unfinished(repo: Repo, point: Point, message: str) -> None:
-    """Make an experiment of a workspace as it is, but without what stages that are not done made at its baseline."""
-    record(point.tasks)
-    with contextlib.chdir(point.workspace.root_dir):
-        dvc = Repo()
-        point.workspace._repro_args(dvc)  # takes DVC's note of them out of git
-        for task in point.tasks:
-            if task.state == DONE:
-                dvc.scm.add(_get_stage_files(task.stage))
-            else:
-                for out in (out for out in task.stage.outs if not out.use_cache and out.exists):
-                    out.remove()
-        point.workspace.commit(dvc.scm, PRUNED, exp_name=point.name, message=message)
-        made = ExecutorResult(PRUNED, ExpRefInfo.from_ref(dvc.scm.get_ref(EXEC_BRANCH, follow=False)), False)
-    repo.experiments.tempdir_queue.collect_executor(repo.experiments, point.workspace, made)

@@ -6,19 +6,22 @@ side by side, and what they make is put where DVC finds everything up to date.
 
 import contextlib
 import hashlib
+import multiprocessing
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dvc.exceptions import DvcException
 from dvc.repo import Repo, lock_repo
+from dvc.repo.experiments.executor.base import ExecutorResult
 from dvc.repo.experiments.executor.local import TempDirExecutor
-from dvc.repo.experiments.refs import ExpRefInfo
+from dvc.repo.experiments.refs import EXEC_BRANCH, ExpRefInfo
 from dvc.repo.experiments.utils import get_random_exp_name
+from dvc.stage.utils import _get_stage_files
 from dvc.utils.cli_parse import to_path_overrides
 from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
 
@@ -26,8 +29,9 @@ from modescope.errors import UserError
 from modescope.files import read_json, write_json
 from modescope.mlflow.filing import sync
 from modescope.parallel.driver import Driver
-from modescope.parallel.graph import DONE, RUNNING, WAITING, Plan, Task, record
+from modescope.parallel.graph import DONE, RUNNING, WAITING, Plan, Task, record, refusals
 from modescope.parallel.slices import LINKS, Variant
+from modescope.process import exit_readably
 from modescope.runs.git import git
 
 NAMES = Path(".dvc/tmp/sweep.json")  # digest of a point -> name of its experiment
@@ -50,9 +54,8 @@ def sweep(settings: Sequence[str], targets: Sequence[str] = (), jobs: int | None
     """
     grid = read_grid(settings)
     with Sweep.prepared(jobs, on, targets=targets) as driver:
-        for overrides in grid:
-            driver.enter(overrides)
-        return driver.run() if driver.points else 0
+        driver.grid = grid
+        return driver.run()
 
 
 def read_grid(settings: Sequence[str]) -> list[Overrides]:
@@ -107,13 +110,19 @@ class Workspace(TempDirExecutor):
 
 @dataclass
 class Point:
-    """One experiment: DVC's entry of it in its queue, the workspace, and the stages there."""
+    """One experiment: DVC's entry of it in its queue, the workspace, and the stages there.
+
+    Attributes:
+        recorder: the process that records it, once nothing is left to run.
+        closed: whether it is recorded, or never will be.
+    """
 
     overrides: Overrides
     entry: Any
     workspace: Workspace
     plan: Plan
-    recorded: bool = False
+    recorder: Any = None
+    closed: bool = False
 
     @property
     def name(self) -> str:
@@ -139,10 +148,11 @@ def opened(repo: Repo, folder: Path, name: str, overrides: Overrides, targets: S
         shutil.rmtree(record_of_it)
         workspace._update_config({"cache": {"type": ",".join(LINKS)}})
         with contextlib.chdir(workspace.root_dir):
-            Repo().checkout(targets or None, with_deps=bool(targets), force=True, allow_missing=True)
+            its = Repo()
+            its.checkout(targets or None, with_deps=bool(targets), force=True, allow_missing=True)
             files = {file: Path(file).read_text(encoding="utf-8") for file in overrides}
             names = {"DVC_EXP_NAME": name, "DVC_EXP_BASELINE_REV": entry.baseline_rev}
-            plan = Plan.load(targets, Variant(name, files, names))
+            plan = Plan.load(targets, Variant(name, files, names), its)
         yield Point(overrides, entry, workspace, plan)
     finally:
         shutil.rmtree(workspace.root_dir, ignore_errors=True)
@@ -156,6 +166,7 @@ class Sweep(Driver):
         repo.experiments.scm.get_rev()  # DVC refuses a folder without git or commits
         super().__init__(repo, *of_driver)
         self.targets = targets
+        self.grid: list[Overrides] = []  # points that are yet to be entered
         self.points: dict[str, Point] = {}
 
     def enter(self, overrides: Overrides) -> str:
@@ -180,26 +191,70 @@ class Sweep(Driver):
         scm, point = self.plan.repo.scm, self.points.get(name)
         return scm.get_ref(str(ExpRefInfo(point.entry.baseline_rev if point else scm.get_rev(), name)))
 
+    def has_more(self) -> bool:
+        return bool(self.grid) or not all(point.closed for point in self.points.values())
+
     def advance(self) -> None:
+        """Enter one more point, while stages of earlier ones run, and record those of which nothing is left to do."""
         super().advance()
-        for point in self.points.values():
-            if not (point.recorded or any(task.state in (WAITING, RUNNING) for task in point.tasks)):
-                point.recorded = True
+        if self.grid:
+            self.enter(self.grid.pop(0))
+            super().advance()
+        for point in [point for point in self.points.values() if not point.closed]:
+            if point.recorder is not None:
+                if not point.recorder.is_alive():
+                    self.close(point)
+            elif not any(task.state in (WAITING, RUNNING) for task in point.tasks):
                 self.record(point)
 
     def record(self, point: Point) -> None:
-        """Let DVC make an experiment of a point's workspace; without all stages it makes none."""
+        """Begin to make an experiment of a point's workspace; without all stages there is none."""
         if any(task.state != DONE for task in point.tasks):
-            return self.board.say(f"{point.name}: not recorded, since stages failed: {shown(point.overrides)}")
-        record(point.tasks)
+            self.board.say(f"{point.name}: not recorded, since stages failed: {shown(point.overrides)}")
+            self.close(point)
+        else:
+            self.begin_to_record(point)
+
+    def begin_to_record(self, point: Point, message: str = "") -> None:
+        """In a process of its own: it takes seconds, in which stages of other points end and begin."""
         if self.plan.remote:  # workers filed their runs elsewhere
             sync(Path(point.workspace.root_dir))
-        try:
-            self.plan.repo.experiments.tempdir_queue._reproduce_entry(point.entry, point.workspace)
-        except DvcException as error:
-            self.faults.append(f"DVC cannot record {point.name}: {error}")
-        else:
+        arguments = (commit, self.plan.repo, point, message)
+        point.recorder = multiprocessing.get_context("fork").Process(target=exit_readably, args=(partial(*arguments),))
+        point.recorder.start()
+
+    def close(self, point: Point) -> None:
+        point.closed = True
+        if point.recorder is not None and point.recorder.exitcode:
+            self.faults.append(f"DVC cannot record {point.name}, for the reason above")
+        elif point.recorder is not None:
             self.board.say(f"{point.name}: recorded, {shown(point.overrides)}")
 
     def end(self) -> None:
         """Every point has been recorded as soon as it was done."""
+
+
+@refusals()
+def commit(repo: Repo, point: Point, message: str = "") -> None:
+    """Make an experiment of a point's workspace as it is. Raises UserError for what DVC refuses.
+
+    `dvc exp run` does the same once it has run all stages, which here would mean to look at each of them again. What
+    stages that are not done made at the experiment's baseline is left out.
+
+    Args:
+        message: of the commit; DVC's by default.
+    """
+    record(point.tasks)
+    dvc, workspace = point.plan.repo, point.workspace
+    with contextlib.chdir(dvc.root_dir):
+        workspace._repro_args(dvc)  # takes DVC's note of them out of git
+        for out in (out for task in point.tasks if task.state != DONE for out in task.stage.outs):
+            if not out.use_cache and out.exists:
+                out.remove()
+        done = [task.stage for task in point.tasks if task.state == DONE]
+        files = [file for stage in done for file in _get_stage_files(stage)]
+        dvc.scm.add([*files, *workspace._get_top_level_paths(dvc)])
+        digest = workspace.hash_exp(done)
+        workspace.commit(dvc.scm, digest, exp_name=point.name, message=message)
+        made = ExecutorResult(digest, ExpRefInfo.from_ref(dvc.scm.get_ref(EXEC_BRANCH, follow=False)), False)
+    repo.experiments.tempdir_queue.collect_executor(repo.experiments, workspace, made)
