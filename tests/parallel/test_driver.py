@@ -1,6 +1,5 @@
 """`modescope repro`: stages side by side leave what `dvc repro` leaves."""
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -10,12 +9,11 @@ import psutil
 import pytest
 
 from modescope.errors import UserError
-from modescope.parallel import driver, machine, slices
+from modescope.parallel import driver, executors, machine, slices
 from modescope.parallel.driver import repro
 from modescope.parallel.graph import Plan
 from modescope.parallel.sweep import sweep
-from modescope.process import stop_on_signals
-from small_pipelines import DIAMOND, content, git, left_behind, serial, wait_for
+from small_pipelines import DIAMOND, begin, content, git, left_behind, serial, wait_for, work_on_a_full_disk
 
 SECONDS_AT_MOST = 60
 
@@ -103,18 +101,6 @@ def test_a_failing_stage_stops_what_depends_on_it_alone(project, capsys):
     assert "3 executed, 2 up to date" in capsys.readouterr().out and (folder / "z").exists()
 
 
-def begin(**arguments):
-    """A driver in a process of its own."""
-
-    def run():
-        stop_on_signals()
-        raise SystemExit(repro(**arguments))
-
-    process = multiprocessing.get_context("fork").Process(target=run)
-    process.start()
-    return process
-
-
 SLOW = {
     "quick": stage("true", "q"),
     "slow": stage("echo $$ > $DVC_ROOT/pid; test -e $DVC_ROOT/go || exec sleep 100", "s", ["q"]),
@@ -129,11 +115,10 @@ def stage_process(folder):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_driver_leaves_no_stage_and_the_next_goes_on(project, number, capsys):
     folder = project(SLOW)
-    process = begin()
+    process = begin("repro")
     running = stage_process(folder)
     os.kill(process.pid, number)
-    process.join(SECONDS_AT_MOST)
-    assert process.exitcode == (-9 if number == signal.SIGKILL else 128 + number)
+    assert process.wait(SECONDS_AT_MOST) == (-9 if number == signal.SIGKILL else 128 + number)
     if number == signal.SIGKILL:  # `sleep` does not die with its worker as our stages do
         running.kill()
     wait_for(lambda: not running.is_running() or running.status() == psutil.STATUS_ZOMBIE)
@@ -145,15 +130,14 @@ def test_a_killed_driver_leaves_no_stage_and_the_next_goes_on(project, number, c
 
 def test_a_killed_worker_starts_again(project, capsys):
     folder = project(SLOW)
-    process = begin()
+    process = begin("repro")
     running = stage_process(folder)
     worker = running.parent()
     assert worker.ppid() == process.pid
     Path("go").touch()
     worker.kill()
     running.kill()
-    process.join(SECONDS_AT_MOST)
-    assert process.exitcode == 0 and (folder / "s").exists()
+    assert process.wait(SECONDS_AT_MOST) == 0 and (folder / "s").exists()
 
 
 def test_one_driver_at_a_time(project):
@@ -214,11 +198,7 @@ def test_a_stage_of_which_dvc_keeps_no_run_is_refused(project):
 
 def test_a_full_disk_is_one_line(project, monkeypatch, capsys):
     folder = project(DIAMOND)
-
-    def full(*_, **__):
-        raise OSError(28, "No space left on device", "a/file")
-
-    monkeypatch.setattr(slices.shutil, "copytree", full)
+    monkeypatch.setattr(executors, "_work", work_on_a_full_disk)
     with pytest.raises(UserError, match="first: cannot write a/file: no space left on device; free some space"):
         repro()
     assert not (folder / "data").exists()

@@ -116,7 +116,7 @@ class Driver:
                     self.plan.fetch_runs()
             with self.board:
                 self.advance()
-                while self.plan.count(RUNNING):
+                while self.plan.count(RUNNING) or self.has_more():
                     for outcome in self.workers.finished(1.0):
                         self.advance()  # its worker is free already
                         self.take(outcome)
@@ -129,6 +129,10 @@ class Driver:
         if self.faults:
             raise UserError(self.faults[0])
         return FAILED_AS_DVC if self.plan.count(FAILED) else 0
+
+    def has_more(self) -> bool:
+        """Whether there are tasks to come, beyond those that are admitted."""
+        return False
 
     def end(self) -> None:
         """Record what was done."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import multiprocessing
 import os
 import shutil
 import signal
@@ -19,7 +18,7 @@ from dvc.exceptions import DvcException
 
 from modescope.errors import UserError
 from modescope.files import read_json, write_json
-from modescope.parallel import slices
+from modescope.parallel import slices, warm
 from modescope.parallel.machine import Machine, Needs
 from modescope.process import die_with_parent, disk_trouble, stop_on_signals
 
@@ -117,7 +116,7 @@ def read_tail(log: Path) -> str:
 class Local:
     """Processes of this machine, at most `jobs` at a time, that share the driver's cache.
 
-    Each is a fork of the driver, which has imported DVC: an import costs a second.
+    Each is a fork of one that has imported what it needs: this one has DVC, `warm.Forks` makes another.
     """
 
     remote = False
@@ -125,6 +124,7 @@ class Local:
     def __init__(self, home: Home, jobs: int, cache: str):
         self.home, self.jobs, self.cache = home, jobs, cache
         self.all, self.free = Machine.here(), Machine.here()
+        self._forks = warm.Forks(home.folder)
         self._jobs: dict[str, _Job] = {}
 
     def check(self, name: str, needs: Needs) -> None:
@@ -145,8 +145,8 @@ class Local:
     def _fork(self, job: "_Job") -> None:
         job.tries += 1
         environment = stage_environment(self.home.root, ",".join(job.gpus) if self.all.gpus else None)
-        arguments = (job.work, self.home, job.place, {"cache": {"dir": self.cache}}, environment)
-        job.process = multiprocessing.get_context("fork").Process(target=_work, args=arguments)
+        arguments = (job.work, self.home, job.place, {"cache": {"dir": self.cache}}, {**os.environ, **environment})
+        job.process = self._forks.context(job.work.pipeline).Process(target=_work, args=arguments)
         job.process.start()
 
     def finished(self, seconds: float) -> list[Outcome]:
@@ -225,6 +225,7 @@ def _work(work: slices.Slice, home: Home, place: Path, settings: Mapping[str, An
     for number in (1, 2):
         os.dup2(log, number)
     logging.getLogger("dvc").setLevel(logging.INFO)
+    warm.start_stages()
     outcome = attempt(work, home, place, settings, environment)
     sys.stdout.flush()
     write_json(place.with_name(f"{place.name}.json"), outcome._asdict())

@@ -15,11 +15,10 @@ from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
 from dvc.stage import PipelineStage
 from dvc.stage.cache import _can_hash, _get_cache_hash, _get_stage_hash
 from dvc.stage.loader import StageLoader
-from dvc.utils.serialize import load_yaml
 
 from modescope.errors import UserError
-from modescope.files import PARAMS, read_json
-from modescope.parallel.machine import Needs
+from modescope.files import read_json
+from modescope.parallel.machine import Needs, threads_of
 from modescope.parallel.slices import PLAIN, Variant, objects
 
 WAITING, RUNNING, DONE, FAILED, SKIPPED = "waiting", "running", "done", "failed", "skipped"
@@ -75,16 +74,16 @@ class Plan:
     remote: bool = False
 
     @classmethod
-    def load(cls, targets: Sequence[str] = (), variant: Variant = PLAIN) -> "Plan":
-        """Of the repository in the working folder.
+    def load(cls, targets: Sequence[str] = (), variant: Variant = PLAIN, repo: Repo | None = None) -> "Plan":
+        """Of the repository in the working folder, `repo` if it is open.
 
         Raises UserError for a broken dvc.yaml, an unknown target, or `meta` that is refused.
         """
         with refusals():
-            repo = Repo()
+            repo = repo or Repo()
             graph = get_active_graph(repo.index.graph)  # an edge u -> v: u depends on v
             stages = plan_repro(graph, collect_stages(repo, targets or ["dvc.yaml"]))
-        threads, seconds = _threads(repo), _seconds_of_runs(graph)
+        threads, seconds = threads_of(repo.root_dir), _seconds_of_runs(graph)
         plan = cls(repo)
         for stage in stages:
             upstream = [variant.names(each.addressing) for each in graph.successors(stage)]
@@ -242,14 +241,6 @@ def record(tasks: Iterable[Task]) -> None:
     for stages in files.values():
         with locked(stages[0].repo), stages[0].repo.scm_context:
             stages[0].dvcfile.dump_stages(stages, update_pipeline=False)
-
-
-def _threads(repo: Repo) -> float:
-    """What params.yaml says of every stage's threads; 1 where it says nothing."""
-    try:
-        return float(load_yaml(repo.fs.join(repo.root_dir, str(PARAMS))).get("threads", 1))
-    except (OSError, AttributeError, TypeError, ValueError, DvcException):
-        return 1
 
 
 def _seconds_of_runs(stages: Iterable[PipelineStage]) -> dict[str, float]:

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import psutil
+from dvc.exceptions import DvcException
 from dvc.stage import PipelineStage
+from dvc.utils.serialize import load_yaml
 
 from modescope.errors import UserError
+from modescope.files import PARAMS
 from modescope.threads import cpu_quota
 
 
@@ -85,6 +88,14 @@ class Machine:
         self.memory += sign * needs.memory
         for each in gpus:
             self.gpus[each] += sign * min(needs.gpus, 1)
+
+
+def threads_of(folder: str) -> float:
+    """What params.yaml in `folder` says of every stage's threads; 1 where it says nothing."""
+    try:
+        return float(load_yaml(os.path.join(folder, PARAMS)).get("threads", 1))
+    except (OSError, AttributeError, TypeError, ValueError, DvcException):
+        return 1
 
 
 def _count_gpus() -> int:
