@@ -48,6 +48,22 @@ def test_the_same_command_again_records_what_is_missing(swept, tmp_path, capsys)
     assert "3 stages" in printed and ": 3 cached" in printed and len(ran(tmp_path)) == 5
 
 
+def test_a_point_that_dvc_cannot_record(swept, monkeypatch, capfd):
+    folder = swept()
+
+    def refuse(*_):
+        raise UserError("DVC refuses: a reason")
+
+    monkeypatch.setattr("modescope.parallel.sweep.commit", refuse)
+    with pytest.raises(UserError, match="DVC cannot record [a-z-]+, for the reason above"):
+        sweep(["lr=0.1,0.2"])
+    assert capfd.readouterr().err.count("DVC refuses: a reason") == 2
+    assert not experiments(folder) and not left_behind(folder)
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    assert sweep(["lr=0.1,0.2"]) == 0 and len(experiments(folder)) == 2
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_sweep_goes_on(swept, tmp_path, number):
     """What kill -9 leaves goes as the next sweep begins."""

@@ -4,10 +4,11 @@ import json
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
 from modescope.parallel.warm import Module
-from small_pipelines import begin, serial
+from small_pipelines import begin, serial, wait_for
 
 FACTS = """
 import json, os, sys
@@ -73,6 +74,16 @@ def test_more_threads_start_as_ever(own):
     """How these wait for each other is read as torch is imported."""
     own("project", threads=2)
     assert side_by_side().count("torch is here: False") == 3
+
+
+def test_a_server_that_was_killed_is_started_anew(own):
+    folder = own("project", wait="while ! test -e $DVC_ROOT/go; do sleep 0.1; done")
+    process = begin("repro")
+    wait_for((folder / ".dvc/tmp/parallel/preloaded").exists)
+    (server,) = (each for each in psutil.Process(process.pid).children() if "forkserver" in " ".join(each.cmdline()))
+    server.kill()
+    (folder / "go").touch()
+    assert process.wait(60) == 0 and (folder / "out.json").exists()
 
 
 def test_a_failure_is_the_stages(own):

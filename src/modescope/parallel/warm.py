@@ -67,11 +67,10 @@ class Forks:
         return multiprocessing.get_context("forkserver" if self.ready.exists() else "fork")
 
     def _begin(self) -> None:
-        # A process cannot change the first later, every stage's command says it.
+        # Python starts the server anew with these, should it die. No process can change the first: all stages have it.
         os.environ |= {"PYTHONUTF8": "1", READY: str(self.ready)}
         multiprocessing.get_context("forkserver").set_forkserver_preload([f"{__package__}.preloaded"])
         forkserver.ensure_running()
-        del os.environ[READY]
 
 
 def start_stages() -> None:
