@@ -220,9 +220,10 @@ def write_training(
     folder: Path, kind: str, rng: np.random.Generator, size: int, steps=(100, 200), previews=64, channels=3
 ) -> None:
     """Curves and preview grids as the training loop writes them."""
-    columns = (*LOSSES.get(kind, ()), SPREAD)
-    lines = [",".join(("step", *columns))]
-    lines += [",".join([str(step), *(f"{rng.uniform(0.5, 1.5):.3f}" for _ in columns)]) for step in range(10, 210, 10)]
+    columns = LOSSES.get(kind, ())
+    lines = [",".join(("step", *columns, SPREAD))]
+    for step in range(10, 210, 10):
+        lines.append(",".join([str(step), *(f"{rng.uniform(0.5, 1.5):.3f}" for _ in columns), "0.5"]))
     (folder / "curves.csv").write_text("\n".join(lines) + "\n")
     for name in PICTURES.get(kind, ("samples",)):
         write_previews(folder / name, rng, size, steps, previews, channels)

@@ -7,6 +7,7 @@ from modescope.report.claims import CONSISTENCY, FID, RECALL, TV, Claim, Metric,
 from modescope.report.results import Run
 from modescope.studies import STUDIES
 from modescope.studies.two_stage import figures
+from modescope.training.collapse import SPREAD
 
 SPLITS = ("balanced", "split1", "lt100")
 SHARES = [0.1] * 10
@@ -92,15 +93,21 @@ def unguided(**values):
     return lambda project: {("two-stage", row.run_name): values for row, _ in project.planned("two-stage").controlled}
 
 
-def gradients(adversarial, guidance, whole):
+def curves(**columns):
+    """Curves of one point for every guided row."""
+
     def write(project):
-        lines = "step,train/g_adversarial_gradient,train/g_class_gradient,train/g_gradient\n"
         for row in project.planned("two-stage").guided:
             file = project.folders.models / "two-stage" / row.run_name / "curves.csv"
-            file.write_text(lines + f"1,{adversarial},{guidance},{whole}\n")
+            file.write_text(f"{','.join(['step', *columns])}\n{','.join(map(str, [1, *columns.values()]))}\n")
         return {}
 
     return write
+
+
+def gradients(adversarial, guidance, whole):
+    names = ("train/g_adversarial_gradient", "train/g_class_gradient", "train/g_gradient")
+    return curves(**dict(zip(names, (adversarial, guidance, whole), strict=True)))
 
 
 WIDE, NARROW = {"recall": 0.9, "class_consistency": 0.99}, {"recall": 0.5, "class_consistency": 0.9}
@@ -179,6 +186,10 @@ FLIPS = {
     ("two-stage", "Report 1's conclusion"): [
         (guided(fid_classifier=1.0), "Here it does not hold."),
         (guided(fid_classifier=99.0), "Here it holds."),
+    ],
+    ("two-stage", "Variety within a class"): [  # made up: 0.5 for every stage 1
+        (curves(**{SPREAD: 0.1}), "In 32 of 32 guided rows it is less than 50% of their stage 1's."),
+        (curves(**{SPREAD: 0.4}), "In 0 of 32 guided rows it is less than 50% of their stage 1's."),
     ],
     ("two-stage", "Gradients"): [
         (gradients(3, 4, 1), "the longer one in 32 of 32 guided rows"),
