@@ -9,7 +9,6 @@ import time
 from dvc.repo import Repo
 
 from benchmarks.clones import IDENTITY
-from modescope.parallel import executors, slices
 
 # a number is written, read by two stages side by side, and summed up: outputs cached and not, a metric, parameters
 DIAMOND = {
@@ -78,16 +77,6 @@ def serial(folder):
 def begin(*arguments, **options):
     """The command `modescope` in a process of its own."""
     return subprocess.Popen([sys.executable, "-c", "from modescope.cli import main; main()", *arguments], **options)
-
-
-def work_on_a_full_disk(*arguments):
-    """The life of a worker that cannot write."""
-
-    def full(*_, **__):
-        raise OSError(28, "No space left on device", "a/file")
-
-    slices.shutil.copytree = full
-    executors._work(*arguments)
 
 
 def wait_for(condition, seconds=60):

@@ -9,11 +9,11 @@ import psutil
 import pytest
 
 from modescope.errors import UserError
-from modescope.parallel import driver, executors, machine, slices
+from modescope.parallel import driver, machine, slices
 from modescope.parallel.driver import repro
 from modescope.parallel.graph import Plan
 from modescope.parallel.sweep import sweep
-from small_pipelines import DIAMOND, begin, content, git, left_behind, serial, wait_for, work_on_a_full_disk
+from small_pipelines import DIAMOND, begin, content, git, left_behind, serial, wait_for
 
 SECONDS_AT_MOST = 60
 
@@ -116,12 +116,13 @@ def stage_process(folder):
 def test_a_killed_driver_leaves_no_stage_and_the_next_goes_on(project, number, capsys):
     folder = project(SLOW)
     process = begin("repro")
-    running = stage_process(folder)
+    running, workers = stage_process(folder), psutil.Process(process.pid).children()
     os.kill(process.pid, number)
     assert process.wait(SECONDS_AT_MOST) == (-9 if number == signal.SIGKILL else 128 + number)
     if number == signal.SIGKILL:  # `sleep` does not die with its worker as our stages do
         running.kill()
     wait_for(lambda: not running.is_running() or running.status() == psutil.STATUS_ZOMBIE)
+    psutil.wait_procs(workers, SECONDS_AT_MOST)  # they hold the driver's lock, too
     Path("go").touch()
     assert repro() == 0
     found = "1 executed, 1 cached" if number == signal.SIGKILL else "1 executed, 1 up to date"
@@ -198,7 +199,11 @@ def test_a_stage_of_which_dvc_keeps_no_run_is_refused(project):
 
 def test_a_full_disk_is_one_line(project, monkeypatch, capsys):
     folder = project(DIAMOND)
-    monkeypatch.setattr(executors, "_work", work_on_a_full_disk)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device", "a/file")
+
+    monkeypatch.setattr(slices.shutil, "copytree", full)
     with pytest.raises(UserError, match="first: cannot write a/file: no space left on device; free some space"):
         repro()
     assert not (folder / "data").exists()
