@@ -131,7 +131,7 @@ class Driver:
         return FAILED_AS_DVC if self.plan.count(FAILED) else 0
 
     def has_more(self) -> bool:
-        """Whether there are tasks to come, beyond those that are admitted."""
+        """Whether there is more to do than to run the tasks that are admitted."""
         return False
 
     def end(self) -> None:

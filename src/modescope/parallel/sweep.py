@@ -1,7 +1,7 @@
 """`modescope sweep`: the points of a grid as DVC experiments; a stage that several of them share runs once.
 
-DVC makes every point's workspace, as for `dvc exp run --temp`, and records it. In between the stages of all points run
-side by side, and what they make is put where DVC finds everything up to date.
+DVC makes every point's workspace, as for `dvc exp run --temp`. The stages of all points run side by side, and what they
+make there is committed as DVC would have committed it.
 """
 
 import contextlib
@@ -219,8 +219,8 @@ class Sweep(Driver):
         """In a process of its own: it takes seconds, in which stages of other points end and begin."""
         if self.plan.remote:  # workers filed their runs elsewhere
             sync(Path(point.workspace.root_dir))
-        arguments = (commit, self.plan.repo, point, message)
-        point.recorder = multiprocessing.get_context("fork").Process(target=exit_readably, args=(partial(*arguments),))
+        work = partial(commit, self.plan.repo, point, message)
+        point.recorder = multiprocessing.get_context("fork").Process(target=exit_readably, args=(work,))
         point.recorder.start()
 
     def close(self, point: Point) -> None:
