@@ -125,7 +125,8 @@ class Driver:
         finally:
             self.workers.close()
             self.end()
-            print("\n".join(self.board.summary()), flush=True)
+            if self.plan.tasks:
+                print("\n".join(self.board.summary()), flush=True)
         if self.faults:
             raise UserError(self.faults[0])
         return FAILED_AS_DVC if self.plan.count(FAILED) else 0

@@ -195,11 +195,18 @@ class Sweep(Driver):
         return bool(self.grid) or not all(point.closed for point in self.points.values())
 
     def advance(self) -> None:
-        """Enter one more point, while stages of earlier ones run, and record those of which nothing is left to do."""
+        """Enter one more point while stages of earlier ones run, and all those of which nothing needs to run."""
         super().advance()
-        if self.grid:
+        self.look_after_points()
+        while self.grid:
             self.enter(self.grid.pop(0))
             super().advance()
+            self.look_after_points()
+            if self.plan.count(RUNNING):
+                break
+
+    def look_after_points(self) -> None:
+        """Record points of which nothing is left to run, and close those that have been recorded."""
         for point in [point for point in self.points.values() if not point.closed]:
             if point.recorder is not None:
                 if not point.recorder.is_alive():
@@ -231,7 +238,10 @@ class Sweep(Driver):
             self.board.say(f"{point.name}: recorded, {shown(point.overrides)}")
 
     def end(self) -> None:
-        """Every point has been recorded as soon as it was done."""
+        """Let what is being recorded come to its end: the workspaces go next."""
+        for point in self.points.values():
+            if point.recorder is not None:
+                point.recorder.join()
 
 
 @refusals()
