@@ -3,7 +3,7 @@
 from modescope.report.claims import CONSISTENCY, FID, RECALL, Claim, Metric, grouped
 from modescope.report.page import Finding
 from modescope.report.wording import listing, span
-from modescope.studies.two_stage.rows import HYBRID, STAGE1, TEXTS, Row, TwoStageRows
+from modescope.studies.two_stage.rows import HYBRID, STAGE1, TEXTS, Row, TwoStageRows, most_consistent
 from modescope.training.collapse import POINTS
 
 LEVEL = 0.05  # of the tests of the hybrid's codes
@@ -39,7 +39,7 @@ def _guidance(results: TwoStageRows) -> Finding:
     rows, first = results.guided, results.representatives[STAGE1]
     pairs = [(row.run, row.start_run, results.floor) for row in rows]
     consistent, near = Claim(CONSISTENCY, pairs), Claim(FID, pairs)
-    best = [max(group, key=lambda row: CONSISTENCY.value(row.run)) for group in _groups(rows).values()]
+    best = most_consistent(rows)
     return TEXTS.finding(
         "guidance",
         total=len(rows),
@@ -83,7 +83,7 @@ def _controls(results: TwoStageRows) -> Finding:
 
     parts, pairs = [], []
     for control, rows in results.controlled:
-        best = [max(group, key=lambda row: CONSISTENCY.value(row.run)) for group in _groups(rows).values()]
+        best = most_consistent(rows)
         parts.append(f"{control.name} {scores(control)}, {', '.join(f'{row.title} {scores(row)}' for row in best)}")
         pairs += [(row.run, control.run, results.floor) for row in rows]
     consistent, recall = Claim(CONSISTENCY, pairs), Claim(RECALL, pairs)
@@ -113,16 +113,15 @@ def _fooled(results: TwoStageRows) -> Finding:
 def _variety(results: TwoStageRows) -> Finding:
     """How different the images of one class are after stage 2, which class consistency does not count."""
     rows = results.watched
-    best = [max(group, key=lambda row: CONSISTENCY.value(row.run)) for group in _groups(rows).values()]
     shown = [
-        f"{row.title} {row.variety():.2f} at {CONSISTENCY.text(row.run)} ({row.start} {row.start_row.variety():.2f})"
-        for row in best
+        f"{row.title} {row.variety:.2f} at {CONSISTENCY.text(row.run)} ({row.start} {row.start_row.variety:.2f})"
+        for row in most_consistent(rows)
     ]
     return TEXTS.finding(
         "variety",
         points=POINTS,
         least=LEAST,
-        lost=sum(row.variety() < LEAST * row.start_row.variety() for row in rows),
+        lost=sum(row.variety < LEAST * row.start_row.variety for row in rows),
         total=len(rows),
         rows=", ".join(shown),
     )

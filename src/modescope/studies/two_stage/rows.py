@@ -118,6 +118,7 @@ class Row:
         means = self.gradient_curve().mean()
         return float(means[CLASS] / means[ADVERSARIAL]), float(means[COSINE])
 
+    @cached_property
     def variety(self) -> float:
         """How far images drawn for one class lie apart at the end of training, over how far real ones of any class do.
 
@@ -135,6 +136,12 @@ class Row:
             if any(value is not None and getattr(self.stage2, key) != value for key, value in wanted.items()):
                 return {}
         return {score: line[score] for score in ("is_mean", "is_std", "fid")}
+
+
+def most_consistent(rows: list[Row]) -> list[Row]:
+    """Of every architecture the row whose images the judge sees most often as asked."""
+    groups = grouped(rows, lambda row: row.group)
+    return [max(group, key=lambda row: row.values["class_consistency"]) for group in groups.values()]
 
 
 class TwoStageRows(Results):
@@ -165,7 +172,7 @@ class TwoStageRows(Results):
     @property
     def watched(self) -> list[Row]:
         """The guided rows whose variety is known, and that of their stage 1."""
-        return [row for row in self.guided if isfinite(row.variety() + row.start_row.variety())]
+        return [row for row in self.guided if isfinite(row.variety + row.start_row.variety)]
 
     @property
     def controlled(self) -> list[tuple[Row, list[Row]]]:
@@ -194,8 +201,7 @@ class TwoStageRows(Results):
     @property
     def most_consistent(self) -> list[Row]:
         """Of every architecture the guided row whose images the judge sees most often as asked."""
-        groups = grouped(self.guided, lambda row: row.group)
-        return [max(rows, key=lambda row: row.values["class_consistency"]) for rows in groups.values()]
+        return most_consistent(self.guided)
 
     def placements(self) -> dict[str, list[Row]]:
         """Prior -> its first stage 1, and rows from there that differ from the last representative in it alone."""
