@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from modescope.config import profile_values
+from modescope.config import load_params, profile_values
 from modescope.data.prepared import save_prepared
 from modescope.data.sources import fetch
 from modescope.data.splits import draw_split
@@ -15,9 +15,11 @@ from modescope.evaluation.loaders import load_sampler
 from modescope.files import read_json, write_json
 from modescope.models.classifiers import build_classifier
 from modescope.models.weights import save_weights
-from modescope.stages import cgan, coverage, evaluate, reference, stacked, stacked_real
+from modescope.stages import cgan, coverage, evaluate, reference, settings, stacked, stacked_real
 
 SPLIT, JUDGE, REAL = Path("data/splits-grey/balanced.json"), Path("judge"), Path("data/reference-grey/digits")
+SETTINGS = Path("data/settings/cgan")
+SEEDS = {"seeds": {"more": [7], "rows": ["cgan-bce"]}}
 TRAINING = {"generator_width": 4, "discriminator_width": 2, "critic_width": 2, "batch_size": 8, "generator_steps": 2}
 EVALUATION = {"num_samples": 100, "prdc_samples": 100, "kid_subsets": 3, "kid_subset_size": 20, "is_splits": 2}
 CURVES = {
@@ -50,17 +52,42 @@ def project(make_project):
     draw_split(train.labels, train.classes, None, 0).save(SPLIT)
     torch.manual_seed(0)
     save_weights(build_classifier("digit-cnn", [2, 4, 4, 8], 10, 1, "judge").state_dict(), JUDGE)
-    settings = {"network": "digit-cnn", "widths": [2, 4, 4, 8], "role": "judge"}
+    of_judge = {"network": "digit-cnn", "widths": [2, 4, 4, 8], "role": "judge"}
     write_json(
         JUDGE / "run.json",
-        {"run": "judge", "params": {"classifiers": {"judge": settings}}, "data": {"classes": list(train.classes)}},
+        {"run": "judge", "params": {"classifiers": {"judge": of_judge}}, "data": {"classes": list(train.classes)}},
     )
 
 
 def train(row, out=None):
     out = out or Path(f"models/cgan/{row}")
-    cgan.main(row, Path("data/grey"), SPLIT, out)
+    settings.main(SETTINGS.parent)
+    cgan.main(SETTINGS / f"{row}.json", Path("data/grey"), SPLIT, out)
     return out
+
+
+def resolved():
+    """What `settings` says of every run of params.yaml."""
+    settings.main(SETTINGS.parent)
+    return {file.stem: read_json(file) for file in SETTINGS.iterdir()}
+
+
+def test_a_row_and_a_loss_of_ones_own_change_no_other_run(change_params):
+    change_params(SEEDS)
+    before, study = resolved(), load_params().cgan
+    ours = study.ours | {"cgan-mine": {"loss": "mine"}}
+    change_params(SEEDS | {"cgan": {"ours": ours, "recipes": {"mine": study.recipes["bce"].model_dump()}}})
+    after = resolved()
+    assert after.pop("cgan-mine")["loss"] == "mine" and after == before
+    assert before["cgan-bce-s7"] == before["cgan-bce"] | {"seed": 7} and "cgan-wgan-gp-s7" not in before
+
+
+def test_a_changed_recipe_trains_its_loss_again_with_every_seed(change_params):
+    change_params(SEEDS)
+    before = resolved()
+    change_params(SEEDS | {"cgan": {"recipes": {"bce": {"real_label": 0.8}}}})
+    after = resolved()
+    assert {run for run in before if before[run] != after[run]} == {"cgan-bce", "cgan-bce-s7", "dcgan-bce"}
 
 
 @pytest.mark.parametrize("row", ["cgan-bce", "dcgan-bce", "cgan-wgan-gp", "cgan-ours"])
@@ -97,7 +124,7 @@ def test_a_row_goes_on_from_another_ones_last_state(change_params):
 @pytest.mark.parametrize(
     "row, changes, words",
     [
-        ("cgan-fly", {}, "unknown row `cgan-fly`: there are cgan-bce"),
+        ("cgan-fly", {}, "cgan-fly.json is missing"),
         ("dcgan-bce", {"checkpoint": "models/cgan/cgan-bce/trained.pt"}, "trained with mode=cgan, not dcgan"),
         ("cgan-wgan-gp", {"checkpoint": "models/cgan/cgan-bce/trained.pt"}, "trained with loss=bce, not wgan-gp"),
         ("cgan-bce", {"checkpoint": "models/cgan/cgan-bce/trained.pt"}, "has 2 steps already"),
@@ -132,7 +159,8 @@ def test_rows_and_floor_are_measured_digit_by_digit():
 
 def test_modes_of_stacked_digits_are_counted():
     out = Path("models/cgan/stacked-wgan-gp")
-    stacked.main("wgan-gp", Path("data/grey"), SPLIT, out)
+    settings.main(SETTINGS.parent)
+    stacked.main(SETTINGS / "stacked-wgan-gp.json", Path("data/grey"), SPLIT, out)
     info = read_json(out / "run.json")
     assert (info["run"], info["params"]["mode"], info["params"]["num_images"]) == ("stacked-wgan-gp", "dcgan", 40)
     assert load_sampler(out).sample(3, seed=0).images.shape == (3, 3, 28, 28)
@@ -143,8 +171,3 @@ def test_modes_of_stacked_digits_are_counted():
     for run in ("stacked-wgan-gp", "stacked-real"):
         measured = read_json(f"metrics/cgan/{run}.json")
         assert measured["num_samples"] == 60 and 1 <= measured["modes_covered"] <= 60 and measured["kl_to_uniform"] > 0
-
-
-def test_an_unknown_loss_of_stacked_digits_is_refused():
-    with pytest.raises(UserError, match="unknown loss `bce`: stacked.losses has wgan-gp"):
-        stacked.main("bce", Path("data/grey"), SPLIT, Path("models/refused"))

@@ -105,9 +105,9 @@ def test_study_1_measures_models_of_its_classes_and_of_a_tail(classes):
 
 def test_study_2_has_a_component_for_every_class(classes):
     settings.main(Path("data/settings"))
-    stage1.main(Path("data/settings/stage1.json"), RGB, BALANCED, STUDY2 / "stage1")
+    stage1.main(Path("data/settings/two-stage/stage1.json"), RGB, BALANCED, STUDY2 / "stage1")
     stage2.main(
-        Path("data/settings/stage2-d-ff.json"),
+        Path("data/settings/two-stage/stage2-d-ff.json"),
         STUDY2 / "stage1",
         JUDGES / "rgb-guide",
         RGB,
@@ -126,11 +126,11 @@ def test_study_3_has_a_label_for_every_class_and_the_modes_of_three(classes):
     reference.main(
         "balanced", GREY, DIGITS, JUDGES / "grey-judge", real, METRICS / "cgan/real-digits.json", per_class=each
     )
-    cgan.main("cgan-wgan-gp", GREY, DIGITS, STUDY3 / "cgan-wgan-gp")
+    cgan.main(Path("data/settings/cgan/cgan-wgan-gp.json"), GREY, DIGITS, STUDY3 / "cgan-wgan-gp")
     found = measured(STUDY3 / "cgan-wgan-gp", real, "grey-judge", per_class=each)
     assert len(found["recall_per_class"]) == classes and each == 6
     stacked_real.main(GREY, JUDGES / "grey-judge", Path("stacked-real"), METRICS / "cgan/stacked-real.json")
-    stacked.main("wgan-gp", GREY, DIGITS, STUDY3 / "stacked-wgan-gp")
+    stacked.main(Path("data/settings/cgan/stacked-wgan-gp.json"), GREY, DIGITS, STUDY3 / "stacked-wgan-gp")
     coverage.main(STUDY3 / "stacked-wgan-gp", JUDGES / "grey-judge", METRICS / "cgan/stacked-wgan-gp.json")
     kl = read_json(METRICS / "cgan/stacked-wgan-gp.json")["kl_to_uniform"]
     assert 0 < kl <= 3 * np.log(classes) + 1e-9

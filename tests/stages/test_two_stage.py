@@ -24,8 +24,9 @@ from modescope.training import two_stage
 from modescope.training.adversarial import preview_latents
 from small_gans import ROWS, SMALL
 
-SETTINGS, DATA, SPLIT, GUIDE, STAGE1 = (
+SETTINGS, STUDY2, DATA, SPLIT, GUIDE, STAGE1 = (
     Path("settings"),
+    Path("settings/two-stage"),
     Path("data/rgb"),
     Path("data/splits/balanced.json"),
     Path("guide"),
@@ -58,7 +59,7 @@ def project(make_project):
     make_project(params)
     save_classifier(GUIDE)
     settings.main(SETTINGS)
-    stage1.main(SETTINGS / "stage1.json", DATA, SPLIT, STAGE1)
+    stage1.main(STUDY2 / "stage1.json", DATA, SPLIT, STAGE1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(two_stage, "START_IMAGES", 64)
         yield
@@ -75,7 +76,7 @@ def save_classifier(folder, role="guide", data="digits-rgb"):
 
 
 def texts(folder):
-    return {file.name: file.read_text() for file in folder.iterdir()}
+    return {file.name: file.read_text() for file in (folder / "two-stage").iterdir()}
 
 
 def pixels(out, step):
@@ -83,7 +84,7 @@ def pixels(out, step):
 
 
 def train(row, out, start=STAGE1, guide=GUIDE, described=SETTINGS, split=SPLIT):
-    stage2.main(described / f"stage2-{row}.json", start, guide, DATA, split, out)
+    stage2.main(described / f"two-stage/stage2-{row}.json", start, guide, DATA, split, out)
     return out
 
 
@@ -95,11 +96,11 @@ def trained(row):
 
 def test_settings_are_what_each_training_reads():
     assert texts(SETTINGS).keys() == {"top.json", "stage1.json", *(f"stage2-{row}.json" for row in ROWS)}
-    assert read_json(SETTINGS / "top.json") == load_params().model_dump(include=set(GANConfig.model_fields))
-    assert read_json(SETTINGS / "stage1.json") == load_params().stage1_config("stage1").model_dump()
-    assert read_json(SETTINGS / "stage1.json").keys() == Stage1Config.model_fields.keys()
+    assert read_json(STUDY2 / "top.json") == load_params().model_dump(include=set(GANConfig.model_fields))
+    assert read_json(STUDY2 / "stage1.json") == load_params().stage1_config("stage1").model_dump()
+    assert read_json(STUDY2 / "stage1.json").keys() == Stage1Config.model_fields.keys()
     for row in ROWS:
-        assert read_json(SETTINGS / f"stage2-{row}.json") == load_params().stage2_config(row).model_dump()
+        assert read_json(STUDY2 / f"stage2-{row}.json") == load_params().stage2_config(row).model_dump()
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def test_a_stage1_is_a_run():
         2,
     )
     shared = {"threads": 1, "precision": "fp32", "deterministic": True}
-    assert info["params"] == {**shared, **read_json(SETTINGS / "stage1.json")}
+    assert info["params"] == {**shared, **read_json(STUDY2 / "stage1.json")}
     assert info["data"]["name"] == "digits-rgb" and info["data"]["split"] == "balanced"
     assert {file.name for file in STAGE1.glob("samples/*")} == {"step-000001.png", "step-000002.png"}
     assert load_sampler(STAGE1).sample(5, seed=0).labels.shape == (5,)
@@ -207,7 +208,7 @@ def give_checkpoint(change_params, folder, **changes):
 def test_stage1_can_be_given(change_params):
     given, out = Path("given"), Path("models/given")
     give_checkpoint(change_params, given)
-    stage1.main(given / "stage1.json", DATA, SPLIT, out)
+    stage1.main(given / "two-stage/stage1.json", DATA, SPLIT, out)
     info = read_json(out / "run.json")
     assert info["steps"] == 0 and info["params"]["checkpoint_sha256"] == info["weights_sha256"]
     assert (out / WEIGHTS_FILE).read_bytes() == (STAGE1 / WEIGHTS_FILE).read_bytes()

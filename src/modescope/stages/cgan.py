@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from modescope.config import CganConfig, load_params
-from modescope.errors import UserError
-from modescope.files import root
+from modescope.files import read_json, root
 from modescope.process import run_stage
 from modescope.stages.trained_run import describe_training, load_training_data, train_run
 from modescope.training.cgan import cgan_training
@@ -13,20 +12,14 @@ from modescope.training.checkpoints import load_start
 from modescope.training.device import training_device
 
 
-def main(row: str, data: Path, split: Path, out: Path, seed: int | None = None) -> None:
-    """Train ROW (cgan-bce, a name of cgan.ours, ...) on the images of DATA that SPLIT names; write its folder OUT.
-
-    With --seed it is a run of its own, in place of the one with params.yaml's seed.
-    """
-    params = load_params()
-    if row not in params.cgan.rows:
-        raise UserError(f"unknown row `{row}`: there are {', '.join(params.cgan.rows)}")
-    config, used = params.cgan.config(row), params.seed if seed is None else seed
+def main(settings: Path, data: Path, split: Path, out: Path) -> None:
+    """Train the networks that SETTINGS describe on the images of DATA that SPLIT names; write the run's folder OUT."""
+    named, params = read_json(settings, seed=int), load_params()
+    config = CganConfig.of(named)
     start, inputs = load_checkpoint(config)
     given = load_training_data(data, split, training_device())
-    settings = {"seed": used, **config.model_dump()}
-    info = describe_training("cgan", "cgan", params.run_name(row, seed), "cgan", settings, params, given, **inputs)
-    training = cgan_training(config, given.images, given.labels, given.num_classes, used)
+    info = describe_training("cgan", "cgan", settings.stem, "cgan", named, params, given, **inputs)
+    training = cgan_training(config, given.images, given.labels, given.num_classes, named["seed"])
     train_run(info, training, out, start=start, keep_checkpoint=True)
 
 

@@ -1,4 +1,4 @@
-"""Stage `settings`: every training of study 2 with all its settings, so that only those that changed run."""
+"""Stage `settings`: every training run of studies 2 and 3 with all its settings, so that only what changed runs."""
 
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,18 @@ TOP = "top"  # among the runs' names
 
 
 def main(out: Path) -> None:
-    """Write one JSON file per training of params.yaml's two_stage to OUT: what it reads, and nothing else."""
-    files = resolve(load_params())
+    """Write one JSON file per training run to a folder of its study in OUT: what it reads, and nothing else."""
+    params = load_params()
+    studies = {"two-stage": two_stage(params), "cgan": cgan(params)}
     with atomic_path(out) as folder:
-        for run, settings in files.items():
-            write_json(folder / f"{run}.json", settings)
-    print(f"settings of {len(files) - 1} training runs")
+        for study, files in studies.items():
+            for run, settings in files.items():
+                write_json(folder / study / f"{run}.json", settings)
+    print(f"settings of {sum(map(len, studies.values())) - 1} training runs")
 
 
-def resolve(params: Params) -> dict[str, dict[str, Any]]:
-    """Settings by run name, and as they stand at the top of params.yaml.
+def two_stage(params: Params) -> dict[str, dict[str, Any]]:
+    """Study 2's settings by run name, and as they stand at the top of params.yaml.
 
     A stage-1 checkpoint is named by its content, too.
     """
@@ -29,6 +31,20 @@ def resolve(params: Params) -> dict[str, dict[str, Any]]:
     files |= {name: params.stage1_config(name).model_dump() for name in params.two_stage.stage1}
     files |= {f"stage2-{row}": params.stage2_config(row).model_dump() for row in params.two_stage.rows}
     return {run: settings | _checkpoint_digest(settings["stage1_checkpoint"]) for run, settings in files.items()}
+
+
+def cgan(params: Params) -> dict[str, dict[str, Any]]:
+    """Study 3's settings by run name: every row, some with further seeds, and stacked digits."""
+    seeds = {row: [params.seed, *(params.seeds.more if row in params.seeds.rows else [])] for row in params.cgan.rows}
+    files = {
+        params.run_name(row, seed): {"seed": seed, **params.cgan.config(row).model_dump()}
+        for row in params.cgan.rows
+        for seed in seeds[row]
+    }
+    stacked = {"seed": params.seed, "num_images": params.stacked.num_images}
+    return files | {
+        f"stacked-{loss}": {**stacked, **params.stacked_config(loss).model_dump()} for loss in params.stacked.losses
+    }
 
 
 def _checkpoint_digest(named: str | None) -> dict[str, str]:
