@@ -94,7 +94,7 @@ def test_every_profile_is_valid_and_known_by_its_values(name):
         (changed(ce_loss_weight=-0.5), "`ce_loss_weight` = -0.5: input should be greater than or equal to 0"),
         (
             changed(prior="uniform"),
-            "`prior` = 'uniform': input should be 'diagonal', 'sphere', 'orthogonal' or 'normal'",
+            "`prior` = 'uniform': input should be 'diagonal', 'sphere', 'orthogonal', 'close' or 'normal'",
         ),
         (changed(prior="normal"), "two_stage.rows.a-0.1-n5: the normal prior has no classes"),
         (

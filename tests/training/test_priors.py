@@ -10,7 +10,7 @@ from modescope.training.priors import FIXED_LATENTS, NormalPrior, build_prior, f
 
 CPU = torch.device("cpu")
 DIM = 100
-VARIANCES = {"diagonal": 1.0, "sphere": 0.5, "orthogonal": 0.5}
+VARIANCES = {"diagonal": 1.0, "sphere": 0.5, "orthogonal": 0.5, "close": 0.875}
 placements = pytest.mark.parametrize("placement", VARIANCES)
 
 
@@ -46,9 +46,10 @@ def test_sphere_means_lie_at_eight_times_the_root_of_the_dimension():
     assert 0.01 < cosines.abs().max() < 0.5  # random directions: neither equal nor orthogonal
 
 
-def test_orthogonal_means_are_orthogonal_and_z_has_the_normals_second_moment():
-    prior = make("orthogonal")
-    torch.testing.assert_close(prior.means @ prior.means.T, torch.eye(10) * 50, atol=1e-4, rtol=0)
+@pytest.mark.parametrize(("placement", "length"), [("orthogonal", 50), ("close", 12.5)])
+def test_means_are_orthogonal_and_z_has_the_normals_second_moment(placement, length):
+    prior = make(placement)
+    torch.testing.assert_close(prior.means @ prior.means.T, torch.eye(10) * length, atol=1e-4, rtol=0)
     assert prior.means.square().mean().item() + prior.variance == pytest.approx(1)
     assert draw(prior).z.square().mean().item() == pytest.approx(1, abs=0.01)
 
@@ -71,7 +72,7 @@ def test_the_seed_decides_the_draws(placement):
     assert not torch.equal(first.z, other.z) and not torch.equal(first.labels, other.labels)
 
 
-@pytest.mark.parametrize("placement", ["sphere", "orthogonal"])
+@pytest.mark.parametrize("placement", ["sphere", "orthogonal", "close"])
 def test_the_seed_decides_the_directions(placement):
     assert torch.equal(make(placement).means, make(placement).means)
     assert not torch.allclose(make(placement).means, make(placement, seed=4).means)

@@ -43,7 +43,7 @@ class Stage1Config(Section):
 
     seed: Seed
     latent_dim: Width
-    prior: Literal["diagonal", "sphere", "orthogonal", "normal"]
+    prior: Literal["diagonal", "sphere", "orthogonal", "close", "normal"]
     network: Literal["dcgan", "residual"]
     ngf: Width
     ndf: Width

@@ -9,7 +9,8 @@ from torch import Tensor
 
 FIXED_LATENTS = 8  # that previews and evaluation show with every label
 
-Placement = Literal["diagonal", "sphere", "orthogonal"]
+Placement = Literal["diagonal", "sphere", "orthogonal", "close"]
+BETWEEN = {"orthogonal": 0.5, "close": 0.125}  # the part of E[|z|^2] that the means carry
 
 
 class Latents(NamedTuple):
@@ -120,9 +121,9 @@ def mixture_prior(placement: Placement, latent_dim: int, components: int, seed: 
 
     Args:
         placement: `diagonal`: mu_k = 0.5 k 1, variance 1 (report 1, section 8.3); `sphere`: random directions of length
-            8 sqrt(D), variance 0.5 (the report's code); `orthogonal`: pairwise orthogonal means of equal length,
-            variance 0.5, E[z_i^2] = 1 on average over the dimensions, as for N(0, I).
-        seed: of the directions of `sphere` and `orthogonal`.
+            8 sqrt(D), variance 0.5 (the report's code); `orthogonal` and `close`: pairwise orthogonal means of equal
+            length, variance 0.5 and 0.875, E[z_i^2] = 1 on average over the dimensions, as for N(0, I).
+        seed: of the directions of all but `diagonal`.
 
     Raises:
         ValueError: unknown placement, or more orthogonal means than dimensions.
@@ -134,10 +135,11 @@ def mixture_prior(placement: Placement, latent_dim: int, components: int, seed: 
     if placement == "sphere":
         units = (directions / directions.norm(dim=0)).T.contiguous()
         return MixturePrior(8 * math.sqrt(latent_dim) * units, variance=0.5)
-    if placement == "orthogonal" and components <= latent_dim:
-        return MixturePrior(math.sqrt(0.5 * latent_dim) * torch.linalg.qr(directions).Q.T.contiguous(), variance=0.5)
+    if placement in BETWEEN and components <= latent_dim:
+        length, units = math.sqrt(BETWEEN[placement] * latent_dim), torch.linalg.qr(directions).Q.T.contiguous()
+        return MixturePrior(length * units, variance=1 - BETWEEN[placement])
     raise ValueError(
-        f"expected diagonal, sphere or orthogonal, with at most {latent_dim} components, "
+        f"expected diagonal, sphere, orthogonal or close, with at most {latent_dim} components, "
         f"received {placement} with {components}"
     )
 
