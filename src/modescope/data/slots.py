@@ -28,7 +28,7 @@ SHAPES = {"rgb": (3, 32, 32), "grey": (1, 28, 28)}  # (C, H, W) of a slot's imag
 Splits = dict[str, Dataset]
 
 
-class Seen(NamedTuple):
+class ReadImage(NamedTuple):
     """An image that could be read: as it lies there, size (width, height) and Pillow's mode, and pixels (C, H, W) uint8
     as its slot has it.
     """
@@ -44,21 +44,21 @@ class Seen(NamedTuple):
         return hashlib.sha256(self.pixels.tobytes()).hexdigest()
 
 
-def see_all(pictures: Sequence[Picture], slot: str) -> tuple[list[Seen], list[str]]:
+def read_all(pictures: Sequence[Picture], slot: str) -> tuple[list[ReadImage], list[str]]:
     """What can be read of some images, in their order, and a line for each that cannot."""
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        looks = pool.map(partial(_see, shape=SHAPES[slot]), pictures)
+        looks = pool.map(partial(_read, shape=SHAPES[slot]), pictures)
         found = list(tqdm(looks, "reading images", len(pictures), unit=" images", disable=None))
-    return [each for each in found if isinstance(each, Seen)], [each for each in found if isinstance(each, str)]
+    return [each for each in found if isinstance(each, ReadImage)], [each for each in found if isinstance(each, str)]
 
 
-def _see(picture: Picture, shape: tuple[int, int, int]) -> Seen | str:
+def _read(picture: Picture, shape: tuple[int, int, int]) -> ReadImage | str:
     try:
         with picture.open() as opened:
             pixels = np.asarray(fitted(opened, *shape[:2]))
             channels_first = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-            return Seen(picture, opened.size, opened.mode, channels_first)
+            return ReadImage(picture, opened.size, opened.mode, channels_first)
     except Exception as error:  # Pillow names no errors of its own
         return f"{picture.name} ({' '.join(str(error).split())[:100] or type(error).__name__})"
 
@@ -80,11 +80,11 @@ def own_splits(own: OwnImages, slot: str) -> Splits:
             f"{place} holds other images than datasets.{slot} of params.yaml was written for: "
             f"look at them with `modescope data {own.folder} --write`"
         )
-    classes, seen = class_names(listed), {}
+    classes, read = class_names(listed), {}
     for split, pictures in listed.items():
-        seen[split], broken = see_all(pictures, slot)
+        read[split], broken = read_all(pictures, slot)
         refuse_broken(broken, own.skip_broken)
-    parts = apart(seen, classes, own.test_share, own.seed)
+    parts = apart(read, classes, own.test_share, own.seed)
     return {split: _dataset(found, classes, place) for split, found in parts.items()}
 
 
@@ -95,18 +95,20 @@ def refuse_broken(broken: Sequence[str], skip: bool) -> None:
         raise UserError(f"{named(broken)} cannot be read: mend or delete {which}, or `modescope data --skip-broken`")
 
 
-def apart(seen: dict[str, list[Seen]], classes: Sequence[str], share: float, seed: int) -> dict[str, list[Seen]]:
+def apart(
+    read: dict[str, list[ReadImage]], classes: Sequence[str], share: float, seed: int
+) -> dict[str, list[ReadImage]]:
     """Training and test images, as they lie apart, or by `held_out`. Raises UserError for a class that lacks either."""
-    if WHOLE in seen:
-        is_test = held_out(_labels(seen[WHOLE], classes), classes, share, seed).tolist()
-        pairs = list(zip(seen[WHOLE], is_test, strict=True))
-        seen = {split: [each for each, tests in pairs if tests == (split == TEST)] for split in (TRAIN, TEST)}
-    for split, found in seen.items():
+    if WHOLE in read:
+        is_test = held_out(_labels(read[WHOLE], classes), classes, share, seed).tolist()
+        pairs = list(zip(read[WHOLE], is_test, strict=True))
+        read = {split: [each for each, tests in pairs if tests == (split == TEST)] for split in (TRAIN, TEST)}
+    for split, found in read.items():
         counts = Counter(each.picture.label for each in found)
         lacking = [name for name in classes if not counts[name]]
         if lacking:
             raise UserError(f"no image of class {lacking[0]} is left for the {split} set: add some, or leave it out")
-    return seen
+    return read
 
 
 def held_out(labels: Tensor, classes: Sequence[str], share: float, seed: int) -> Tensor:
@@ -121,12 +123,12 @@ def held_out(labels: Tensor, classes: Sequence[str], share: float, seed: int) ->
     return is_test
 
 
-def _labels(seen: Sequence[Seen], classes: Sequence[str]) -> Tensor:
+def _labels(read: Sequence[ReadImage], classes: Sequence[str]) -> Tensor:
     numbers = {name: number for number, name in enumerate(classes)}
-    return torch.tensor([numbers[each.picture.label] for each in seen])
+    return torch.tensor([numbers[each.picture.label] for each in read])
 
 
-def _dataset(seen: Sequence[Seen], classes: tuple[str, ...], place: Path) -> Dataset:
-    images = torch.from_numpy(np.stack([each.pixels for each in seen]))
+def _dataset(read: Sequence[ReadImage], classes: tuple[str, ...], place: Path) -> Dataset:
+    images = torch.from_numpy(np.stack([each.pixels for each in read]))
     kind = "folder" if place.is_dir() else place.suffix[1:]
-    return Dataset(place.stem, kind, images, _labels(seen, classes), classes)
+    return Dataset(place.stem, kind, images, _labels(read, classes), classes)

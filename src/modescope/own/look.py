@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from modescope.data.own import TEST, TRAIN, WHOLE, class_names, digest_of, list_own
 from modescope.data.pictures import named
-from modescope.data.slots import SHAPES, Seen, apart, see_all
+from modescope.data.slots import SHAPES, ReadImage, apart, read_all
 
 FEW = 100  # training images of a class below which a judge is coarse
 
@@ -17,7 +17,7 @@ class Look(NamedTuple):
     """What lies in a place.
 
     Attributes:
-        seen: "train" and "test", as a slot has them.
+        read: "train" and "test", as a slot has them.
         broken: a line for each image that cannot be read.
         was_apart: whether train and test lie apart there.
         digest: of all files.
@@ -25,25 +25,25 @@ class Look(NamedTuple):
 
     place: Path
     classes: tuple[str, ...]
-    seen: Mapping[str, list[Seen]]
+    read: Mapping[str, list[ReadImage]]
     broken: list[str]
     was_apart: bool
     digest: str
 
     def counts(self, split: str) -> dict[str, int]:
         """Images of each class, in the classes' order."""
-        counted = Counter(each.picture.label for each in self.seen[split])
+        counted = Counter(each.picture.label for each in self.read[split])
         return {name: counted[name] for name in self.classes}
 
 
 def look_at(place: Path, share: float, seed: int) -> Look:
     """Read all images of a place. Raises UserError for what no study can run on."""
     listed = list_own(place)
-    classes, seen, broken = class_names(listed), {}, []
+    classes, read, broken = class_names(listed), {}, []
     for split, pictures in listed.items():
-        seen[split], faults = see_all(pictures, next(iter(SHAPES)))
+        read[split], faults = read_all(pictures, next(iter(SHAPES)))
         broken += faults
-    parts = apart(seen, classes, share, seed)
+    parts = apart(read, classes, share, seed)
     return Look(place, classes, parts, broken, WHOLE not in listed, digest_of(place, listed))
 
 
@@ -55,7 +55,7 @@ def described(look: Look) -> list[str]:
     width = max(len("class"), *map(len, look.classes))
     table = [f"  {'class':{width}}  {'train':>7}  {'test':>7}"]
     table += [f"  {name:{width}}  {train[name]:>7,}  {test[name]:>7,}" for name in look.classes]
-    every = [*look.seen[TRAIN], *look.seen[TEST]]
+    every = [*look.read[TRAIN], *look.read[TEST]]
     return [
         f"{head} {sum(test.values()):,} test images ({split})",
         *table,
@@ -67,8 +67,8 @@ def described(look: Look) -> list[str]:
     ]
 
 
-def _sizes(seen: Sequence[Seen]) -> Iterator[str]:
-    sizes = Counter(each.size for each in seen)
+def _sizes(read: Sequence[ReadImage]) -> Iterator[str]:
+    sizes = Counter(each.size for each in read)
     (least, most), (commonest, count) = (min(sizes), max(sizes)), sizes.most_common(1)[0]
     common = f", most often {_size(commonest)} ({count:,} images)" if least != most else ""
     yield f"sizes: {_size(least)}{f' to {_size(most)}' if least != most else ''}{common}"
@@ -87,9 +87,9 @@ def _size(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]}"
 
 
-def _modes(seen: Sequence[Seen]) -> str:
+def _modes(read: Sequence[ReadImage]) -> str:
     notes = {"L": "grey: three equal channels for rgb", "RGB": "colour: its luma for grey"}
-    counts = Counter(each.mode for each in seen).most_common()
+    counts = Counter(each.mode for each in read).most_common()
     return ", ".join(
         f"{count:,} {mode} ({notes.get(mode, 'converted; transparent is white')})" for mode, count in counts
     )
@@ -97,9 +97,9 @@ def _modes(seen: Sequence[Seen]) -> str:
 
 def _duplicates(look: Look) -> Iterator[str]:
     """Images of equal pixels, once they are fitted."""
-    places: dict[str, list[tuple[str, Seen]]] = {}
-    for split, seen in look.seen.items():
-        for each in seen:
+    places: dict[str, list[tuple[str, ReadImage]]] = {}
+    for split, read in look.read.items():
+        for each in read:
             places.setdefault(each.content, []).append((split, each))
     groups = [found for found in places.values() if len(found) > 1]
     for what, chosen in {
