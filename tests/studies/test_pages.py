@@ -285,7 +285,7 @@ def test_same_inputs_give_the_same_bytes(pages, project, tmp_path, monkeypatch):
                     "architectures",
                     "dcgan",
                     "figure11",
-                    "most_consistent",
+                    "best_rows",
                     "adapter_starts",
                     "consistency_fid",
                     "confusion",

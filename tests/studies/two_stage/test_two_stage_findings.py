@@ -58,22 +58,21 @@ def of_architecture(project, letters):
 @pytest.mark.parametrize(
     ("consistency", "fid", "gains", "verdict"),
     [
-        (0.5, 4.0, (32, 0, 32, 0, 32), "Here it does not hold."),
-        (0.05, 6.0, (0, 32, 0, 32, 0), "Here it holds."),
-        (0.5, 6.0, (32, 0, 0, 32, 0), "Here it holds."),
+        (0.5, 4.0, (33, 0, 33, 0, 33), "Here it does not hold."),
+        (0.05, 6.0, (0, 33, 0, 33, 0), "Here it holds."),
+        (0.5, 6.0, (33, 0, 0, 33, 0), "Here it holds."),
         (0.108, 4.99, (0, 0, 0, 0, 0), "Here it holds."),  # within two standard errors, within the floor
     ],
 )
 def test_guidance_helps_or_does_not(project, consistency, fid, gains, verdict):
     set_rows(project, of_architecture(project, "ABCD"), consistency, fid)
     found = texts(project)
-    assert (
-        f"Of 32 guided rows, against the stage 1 that each starts from, {counts(*gains)};"
-        in found["Guidance against stage 1 alone"]
-    )
+    words = f"Of 33 guided rows, against the stage 1 that each starts from, {counts(*gains)}"
+    words += ", the lowest FID A " if gains[-1] else "; differences "
+    assert words in found["Guidance against stage 1 alone"]
     claim = found["Report 1's conclusion"]
     assert (
-        f"{gains[2]} of 32 guided rows" in claim
+        f"{gains[2]} of 33 guided rows" in claim
         and "than the vanilla DCGAN (5.00)" in claim
         and f"{gains[3]} a higher one" in claim
     )
@@ -85,13 +84,15 @@ def test_guidance_that_helps_in_part(project):
     set_rows(project, of_architecture(project, "B"), 0.2, 4.0)
     found = texts(project)
     guidance = found["Guidance against stage 1 alone"]
-    assert counts(12, 0, 6, 6, 6) in guidance
+    assert counts(13, 0, 6, 7, 6) in guidance
     assert (
         "A 50.0% at FID 6.00 (a-0.1-n5), B 20.0% at FID 4.00 (b-ff-0.1), C 10.0% at FID 5.00 (c-conv-0.1)" in guidance
     )
+    lowest = r"B 10.0% to 20.0% at FID 5.00 to 4.00 and recall 0.\d\d to 0.\d\d \(b-ff-0.1\);"
+    assert re.search(f"6 gain in both, the lowest FID {lowest}", guidance)
     assert "stage1 alone 10.0% at FID 5.00; chance is 10%" in guidance
     assert (
-        "Here it holds for 26 of them. Lowest: A 6.00 (a-0.1-n5), B 4.00 (b-ff-0.1)" in found["Report 1's conclusion"]
+        "Here it holds for 27 of them. Lowest: A 6.00 (a-0.1-n5), B 4.00 (b-ff-0.1)" in found["Report 1's conclusion"]
     )
 
 
@@ -125,7 +126,7 @@ def test_variety_within_a_class_is_lost_or_not(project):
     set_rows(project, [rows["d-ff-0.5"]], 0.9)
     text = texts(project)["Variety within a class"]
     assert "D: d-ff-0.5 0.34 at 90.0% (stage1 0.80)" in text and "A: a-0.1-n5 0.80 at 10.0% (stage1 0.80)" in text
-    assert "In 2 of 32 guided rows it is less than 50% of their stage 1's." in text
+    assert "In 2 of 33 guided rows it is less than 50% of their stage 1's." in text
     for row in rows.values():  # as one whose weights were given
         (project.folders.models / "two-stage" / row.run_name / "curves.csv").unlink()
     assert "Variety within a class" not in texts(project)
@@ -158,7 +159,7 @@ def test_gradients_are_compared_by_length_and_direction(project):
     set_gradients(project, of_architecture(project, "B"), 3, 4, 1)  # opposed
     set_gradients(project, of_architecture(project, "CD"), 4, 3, 5)  # at right angles
     text = texts(project)["Gradients"]
-    assert "A 1.33, B 1.33, C 0.75, D 0.75 times as long" in text and "the longer one in 12 of 32 guided rows" in text
+    assert "A 1.33, B 1.33, C 0.75, D 0.75 times as long" in text and "the longer one in 13 of 33 guided rows" in text
     assert "A 1.00, B -1.00, C 0.00, D 0.00, and below 0, where they pull against each other, in 6." in text
 
 

@@ -51,7 +51,7 @@ def test_scores_hold_every_row_beside_its_reported_line(results):
     assert names[: len(first)] == first and names[-1] is None
     assert set(names[len(first) : -1]) == set(results.params.two_stage.rows)
     groups = [row["group"] for row in table.rows]
-    stage2 = ["A"] * 10 + ["B"] * 6 + ["C"] * 6 + ["D"] * 14
+    stage2 = ["A"] * 12 + ["B"] * 6 + ["C"] * 6 + ["D"] * 14
     assert groups == ["stage 1"] * len(first) + stage2 + ["real images (floor)"]
     assert table.quiet == {*range(len(first)), len(names) - 1}
     reported = {row["row"]: row["fid_reported"] for row in table.rows if "fid_reported" in row}
@@ -59,8 +59,9 @@ def test_scores_hold_every_row_beside_its_reported_line(results):
     assert "reported scores" in table.caption.lower()
 
 
-def test_the_summary_has_the_most_consistent_rows(project):
+def test_the_summary_has_the_best_rows(project):
     project.change("stage2-d-input-1.0-orthogonal", "two-stage", class_consistency=0.9)
+    project.change("stage2-a-0.5-n1-close", "two-stage", fid_classifier=0.5)
     rows = by_row(tables.summary(project.read("two-stage")))
     assert {
         "stage1",
@@ -70,6 +71,8 @@ def test_the_summary_has_the_most_consistent_rows(project):
         "c-conv-0.5",
         "d-ff-0.5",
         "d-input-1.0-orthogonal",
+        "stage1-close",
+        "a-0.5-n1-close",
     } <= set(rows)
     assert rows["d-input-1.0-orthogonal"]["class_consistency"] == 0.9
     assert "class_consistency" not in rows["stage1-normal"]
@@ -150,6 +153,7 @@ def test_priors_compare_rows_of_equal_settings(results):
         ("sphere", "d-ff-0.5-sphere"),
         ("orthogonal", "stage1-orthogonal"),
         ("orthogonal", "d-ff-0.5-orthogonal"),
+        ("close", "stage1-close"),
         ("normal", "stage1-normal"),
     ]
     assert "|z| is near 80;" in table.caption and "saturates" not in table.caption

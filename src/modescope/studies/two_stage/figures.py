@@ -34,11 +34,11 @@ def samples(results: TwoStageRows) -> Picture:
     return _sheet(results, "figure11", results.representatives.values())
 
 
-def most_consistent(results: TwoStageRows) -> list[Picture]:
-    """The same of the most consistent rows that are no representatives, under their stages 1; none without such."""
-    rows = [row for row in results.most_consistent if row not in results.representatives.values()]
+def best_rows(results: TwoStageRows) -> list[Picture]:
+    """The same of the best rows that are no representatives, under their stages 1; none without such."""
+    rows = [row for row in results.best if row not in results.representatives.values()]
     starts = [row for row in results.stage1_rows if row.name in {other.start for other in rows}]
-    return [_sheet(results, "most_consistent", [*starts, *rows])] if rows else []
+    return [_sheet(results, "best_rows", [*starts, *rows])] if rows else []
 
 
 def adapter_starts(results: TwoStageRows) -> list[Picture]:

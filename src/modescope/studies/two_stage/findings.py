@@ -3,7 +3,7 @@
 from modescope.report.claims import CONSISTENCY, FID, RECALL, Claim, Metric, grouped
 from modescope.report.page import Finding
 from modescope.report.wording import listing, span
-from modescope.studies.two_stage.rows import HYBRID, STAGE1, TEXTS, Row, TwoStageRows, most_consistent
+from modescope.studies.two_stage.rows import HYBRID, STAGE1, TEXTS, Row, TwoStageRows, most_consistent, nearest
 from modescope.training.collapse import POINTS
 
 LEVEL = 0.05  # of the tests of the hybrid's codes
@@ -39,17 +39,27 @@ def _guidance(results: TwoStageRows) -> Finding:
     rows, first = results.guided, results.representatives[STAGE1]
     pairs = [(row.run, row.start_run, results.floor) for row in rows]
     consistent, near = Claim(CONSISTENCY, pairs), Claim(FID, pairs)
-    best = most_consistent(rows)
+    verdicts = zip(rows, consistent.verdicts, near.verdicts, strict=True)
+    both = [row for row, *gains in verdicts if gains == [1, 1]]
     return TEXTS.finding(
         "guidance",
         total=len(rows),
         consistent=consistent,
         near=near,
-        both=list(zip(consistent.verdicts, near.verdicts, strict=True)).count((1, 1)),
-        peaks=", ".join(f"{row.group} {scores(row)} ({row.name})" for row in best),
+        both=len(both),
+        gains=f", the lowest FID {'; '.join(map(_change, nearest(both)))}" if both else "",
+        peaks=", ".join(f"{row.group} {scores(row)} ({row.name})" for row in most_consistent(rows)),
         alone=f"{first.name} alone {scores(first)}",
         chance=1 / len(results.floor.classes),
     )
+
+
+def _change(row: Row) -> str:
+    """What stage 2 did to the stage 1 that it starts from."""
+    more, near, wide = (
+        f"{metric.text(row.start_run)} to {metric.text(row.run)}" for metric in (CONSISTENCY, FID, RECALL)
+    )
+    return f"{row.group} {more} at FID {near} and recall {wide} ({row.name})"
 
 
 def _seeds(results: TwoStageRows) -> Finding:
@@ -134,7 +144,6 @@ def _claim(results: TwoStageRows) -> Finding:
     base = (vanilla or results.representatives[STAGE1]).run
     claim = Claim(FID, [(row.run, base, results.floor) for row in rows])
     verdicts = {0: "Here it holds.", len(rows): "Here it does not hold."}
-    best = [min(group, key=lambda row: FID.value(row.run)) for group in _groups(rows).values()]
     return TEXTS.finding(
         "claim",
         claim=claim,
@@ -142,7 +151,7 @@ def _claim(results: TwoStageRows) -> Finding:
         base=f"{'the vanilla DCGAN' if vanilla else 'stage 1 alone'} ({FID.text(base)})",
         margin=max(FID.margin(*pair) for pair in claim.pairs),
         verdict=verdicts.get(claim.better, f"Here it holds for {len(rows) - claim.better} of them."),
-        lowest=", ".join(f"{row.group} {FID.text(row.run)} ({row.name})" for row in best),
+        lowest=", ".join(f"{row.group} {FID.text(row.run)} ({row.name})" for row in nearest(rows)),
     )
 
 

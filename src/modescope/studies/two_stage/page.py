@@ -20,7 +20,7 @@ def content(results: TwoStageRows) -> list[Table | Picture]:
         tables.scores(results),
         *architectures(results),
         figures.samples(results),
-        *figures.most_consistent(results),
+        *figures.best_rows(results),
         *figures.adapter_starts(results),
         figures.confusion(results),
         tables.class_consistency(results),

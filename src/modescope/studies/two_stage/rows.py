@@ -144,6 +144,12 @@ def most_consistent(rows: list[Row]) -> list[Row]:
     return [max(group, key=lambda row: row.values["class_consistency"]) for group in groups.values()]
 
 
+def nearest(rows: list[Row]) -> list[Row]:
+    """Of every architecture the row with the lowest FID of the judge's features."""
+    groups = grouped(rows, lambda row: row.group)
+    return [min(group, key=lambda row: row.values["fid_classifier"]) for group in groups.values()]
+
+
 class TwoStageRows(Results):
     """Every training run of study 2, and the hybrid of study 1b."""
 
@@ -199,9 +205,10 @@ class TwoStageRows(Results):
         return {STAGE1: next(row for row in self.stage1_rows if row.name == start), **chosen}
 
     @property
-    def most_consistent(self) -> list[Row]:
-        """Of every architecture the guided row whose images the judge sees most often as asked."""
-        return most_consistent(self.guided)
+    def best(self) -> list[Row]:
+        """Of every architecture the most consistent guided row, and the one with the lowest FID."""
+        chosen = [*most_consistent(self.guided), *nearest(self.guided)]
+        return [row for row in self.guided if row in chosen]
 
     def placements(self) -> dict[str, list[Row]]:
         """Prior -> its first stage 1, and rows from there that differ from the last representative in it alone."""
