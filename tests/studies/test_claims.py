@@ -157,11 +157,11 @@ FLIPS = {
     ("two-stage", "Guidance against stage 1 alone"): [
         (
             guided(class_consistency=0.9, fid_classifier=1.0),
-            "33 are more class-consistent and 0 less, 33 have a lower FID",
+            "33 are more class-consistent and 0 less, the FID of the judge's features is lower for 33",
         ),
         (
             guided(class_consistency=0.0, fid_classifier=99.0),
-            "0 are more class-consistent and 33 less, 0 have a lower FID",
+            "0 are more class-consistent and 33 less, the FID of the judge's features is lower for 0",
         ),
     ],
     ("two-stage", "Stage 2 without a guide"): [
@@ -169,7 +169,7 @@ FLIPS = {
         (unguided(fid_classifier=99.0), "5 of 5 rows have a higher FID of the judge's features"),
     ],
     ("two-stage", "Guidance against none"): [
-        (guided(class_consistency=1.0, recall=0.9), "more class-consistent and 0 less, "),
+        (guided(class_consistency=1.0, recall=0.9), "more class-consistent and 0 less, and recall is higher"),
         (guided(class_consistency=0.0, recall=0.0), "0 are more class-consistent and "),
     ],
     ("two-stage", "Guidance, seed by seed"): [

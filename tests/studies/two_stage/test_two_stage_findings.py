@@ -46,8 +46,8 @@ def texts(project):
 
 def counts(more, less, lower, higher, both):
     return (
-        f"{more} are more class-consistent and {less} less, {lower} have a lower FID of the judge's features "
-        f"and {higher} a higher one, and {both} gain in both"
+        f"{more} are more class-consistent and {less} less, the FID of the judge's features is lower for {lower} "
+        f"and higher for {higher}, and both are better for {both}"
     )
 
 
@@ -68,7 +68,7 @@ def test_guidance_helps_or_does_not(project, consistency, fid, gains, verdict):
     set_rows(project, of_architecture(project, "ABCD"), consistency, fid)
     found = texts(project)
     words = f"Of 33 guided rows, against the stage 1 that each starts from, {counts(*gains)}"
-    words += ", the lowest FID A " if gains[-1] else "; differences "
+    words += " (a-0.1-n5 from " if gains[-1] else "; differences "
     assert words in found["Guidance against stage 1 alone"]
     claim = found["Report 1's conclusion"]
     assert (
@@ -88,8 +88,8 @@ def test_guidance_that_helps_in_part(project):
     assert (
         "A 50.0% at FID 6.00 (a-0.1-n5), B 20.0% at FID 4.00 (b-ff-0.1), C 10.0% at FID 5.00 (c-conv-0.1)" in guidance
     )
-    lowest = r"B 10.0% to 20.0% at FID 5.00 to 4.00 and recall 0.\d\d to 0.\d\d \(b-ff-0.1\);"
-    assert re.search(f"6 gain in both, the lowest FID {lowest}", guidance)
+    lowest = r"\(b-ff-0.1 from 10.0% to 20.0% at FID 5.00 to 4.00 and recall 0.\d\d to 0.\d\d\);"
+    assert re.search(f"both are better for 6 {lowest}", guidance)
     assert "stage1 alone 10.0% at FID 5.00; chance is 10%" in guidance
     assert (
         "Here it holds for 27 of them. Lowest: A 6.00 (a-0.1-n5), B 4.00 (b-ff-0.1)" in found["Report 1's conclusion"]
@@ -151,7 +151,7 @@ def test_guided_rows_are_held_against_the_control_of_their_start_and_seed(projec
         "ours-control-again 0.0% at FID 5.00 and recall 0.60, A: ours-a-again 90.0% at FID 5.00 and recall 0.50, "
         in text
     )
-    assert " 4 are more class-consistent and 0 less, 0 have a higher recall and 4 a lower one." in text
+    assert " 4 are more class-consistent and 0 less, and recall is higher for 0 and lower for 4." in text
 
 
 def test_gradients_are_compared_by_length_and_direction(project):

@@ -47,7 +47,7 @@ def _guidance(results: TwoStageRows) -> Finding:
         consistent=consistent,
         near=near,
         both=len(both),
-        gains=f", the lowest FID {'; '.join(map(_change, nearest(both)))}" if both else "",
+        gains=f" ({'; '.join(map(_change, nearest(both)))})" if both else "",
         peaks=", ".join(f"{row.group} {scores(row)} ({row.name})" for row in most_consistent(rows)),
         alone=f"{first.name} alone {scores(first)}",
         chance=1 / len(results.floor.classes),
@@ -59,7 +59,7 @@ def _change(row: Row) -> str:
     more, near, wide = (
         f"{metric.text(row.start_run)} to {metric.text(row.run)}" for metric in (CONSISTENCY, FID, RECALL)
     )
-    return f"{row.group} {more} at FID {near} and recall {wide} ({row.name})"
+    return f"{row.name} from {more} at FID {near} and recall {wide}"
 
 
 def _seeds(results: TwoStageRows) -> Finding:
