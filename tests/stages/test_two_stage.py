@@ -247,7 +247,7 @@ def test_a_checkpoint_that_is_no_file_is_refused(named, change_params):
 def test_a_checkpoint_of_other_settings_is_refused(changes, message, change_params, tmp_path, refused):
     give_checkpoint(change_params, tmp_path, **changes)
     with pytest.raises(UserError, match=message) as refusal:
-        stage1.main(tmp_path / "stage1.json", DATA, SPLIT, refused)
+        stage1.main(tmp_path / "two-stage/stage1.json", DATA, SPLIT, refused)
     assert "\n" not in str(refusal.value)
 
 

@@ -22,6 +22,7 @@ DISCRIMINATOR, GENERATOR = Look("discriminator", "#56b4e9", ""), Look("generator
 GUIDANCE = Look("generator: class term", "#009e73", "")
 STAGE1_CURVES = {"train/d_loss": DISCRIMINATOR, "train/g_loss": GENERATOR}
 STAGE2_CURVES = {"train/d_loss": DISCRIMINATOR, "train/g_adversarial": GENERATOR, "train/g_class": GUIDANCE}
+PANELS = 4  # of curves, side by side
 GRADIENTS = {
     ADVERSARIAL: Look("adversarial term", GENERATOR.colour, ""),
     CLASS: Look("class term", GUIDANCE.colour, ""),
@@ -125,18 +126,16 @@ def gradients(results: TwoStageRows) -> Picture:
 
 def curves(results: TwoStageRows) -> Picture:
     """Training losses of every stage 1, and of every architecture's representative below."""
-    stage2 = [row for row in results.representatives.values() if row.stage2 is not None]
-    lines = [
-        [(row.title, row.run, STAGE1_CURVES) for row in results.stage1_rows],
-        [(row.title, row.run, STAGE2_CURVES) for row in stage2],
-    ]
+    stage1 = [(row.title, row.run, STAGE1_CURVES) for row in results.stage1_rows]
+    stage2 = [(row.title, row.run, STAGE2_CURVES) for row in results.representatives.values() if row.stage2 is not None]
+    lines = [*(stage1[first : first + PANELS] for first in range(0, len(stage1), PANELS)), stage2]
 
     def draw(figure: Figure) -> None:
-        for axes in curve_grid(figure, lines, ["loss, nats per image"] * 2, sharey="row").flat:
+        for axes in curve_grid(figure, lines, ["loss, nats per image"] * len(lines), sharey="row").flat:
             axes.set_xlabel("iteration")
         legend_above(figure, [DISCRIMINATOR, GENERATOR, GUIDANCE])
 
-    return TEXTS("curves_two_stage").chart(draw, 4.9)
+    return TEXTS("curves_two_stage").chart(draw, 2.4 * len(lines))
 
 
 def _sheet(results: TwoStageRows, name: str, rows: Iterable[Row]) -> Picture:
