@@ -35,12 +35,9 @@ def two_stage(params: Params) -> dict[str, dict[str, Any]]:
 
 def cgan(params: Params) -> dict[str, dict[str, Any]]:
     """Study 3's settings by run name: every row, some with further seeds, and stacked digits."""
-    seeds = {row: [params.seed, *(params.seeds.more if row in params.seeds.rows else [])] for row in params.cgan.rows}
-    files = {
-        params.run_name(row, seed): {"seed": seed, **params.cgan.config(row).model_dump()}
-        for row in params.cgan.rows
-        for seed in seeds[row]
-    }
+    runs = [(row, params.seed) for row in params.cgan.rows]
+    runs += [(row, seed) for row in params.seeds.rows for seed in params.seeds.more]
+    files = {params.run_name(row, seed): {"seed": seed, **params.cgan.config(row).model_dump()} for row, seed in runs}
     stacked = {"seed": params.seed, "num_images": params.stacked.num_images}
     return files | {
         f"stacked-{loss}": {**stacked, **params.stacked_config(loss).model_dump()} for loss in params.stacked.losses
