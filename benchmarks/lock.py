@@ -2,18 +2,19 @@
 
 A change of code that cannot change a result (a rename, a new option) changes the digests of stage `code` all the same,
 and DVC would run every stage that follows. The rule: outputs stay under changed code only if, in the `demo` profile,
-one stage of each module whose code changed gives equal weights, data and scores under the code that dvc.lock knows and
-under that of today. Both run on this machine, so it does not matter where the outputs were made.
+stages of each module whose code changed make the same of the same inputs under the code that dvc.lock knows and under
+that of today: one stage of a module that trains or measures, all pages of one that writes pages. Both run on this
+machine, so it does not matter where the outputs were made, nor whether they are here.
 """
 
 import hashlib
-import json
 import os
+import re
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from shutil import copy
+from shutil import copy, copytree
 from typing import Any
 
 import yaml
@@ -21,13 +22,15 @@ from dvc.repo import Repo
 
 from benchmarks.gpu_check import resolved_stages
 from modescope.errors import UserError
-from modescope.files import read_json, sha256
+from modescope.files import atomic_path, read_json, sha256
 from modescope.process import exit_readably
-from modescope.runs.folder import RUN_FILE
+from modescope.runs.folder import CURVES_FILE, DIFF_FILE, RUN_FILE
 
+LOCK = Path("dvc.lock")
 CODE = "data/code/"
 DEMO = Path("profiles/demo.yaml")
 TIMES = ("seconds", "steps_per_second")
+OWN = (RUN_FILE, CURVES_FILE, DIFF_FILE, ".pt")  # endings of files that tell of one run: its times, its code
 COMMITS = 50  # that changed the package, among which the code that dvc.lock knows is looked for
 
 
@@ -40,29 +43,11 @@ def call(*command: str, folder: Path = Path()) -> str:
     return done.stdout
 
 
-def changed_code_alone(status: Mapping[str, Any]) -> list[str]:
-    """Stages of `dvc status --json` in which nothing changed but files of data/code.
-
-    Pages are left out: DVC writes them anew.
-    """
-
-    def changes(parts: list) -> set[str]:
-        return {name for part in parts if isinstance(part, dict) for names in part.values() for name in names}
-
-    return [
-        stage
-        for stage, parts in status.items()
-        if stage not in ("game", "overview")
-        and not stage.startswith("report-")
-        and all(isinstance(part, dict) and set(part) == {"changed deps"} for part in parts)
-        and all(name.startswith(CODE) for name in changes(parts))
-    ]
-
-
-def locked_code(stages: Iterable[str]) -> dict[str, str]:
-    """The files of data/code that these stages depend on, and their MD5 in dvc.lock."""
-    lock = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]
-    return {dep["path"]: dep["md5"] for stage in stages for dep in lock[stage]["deps"] if dep["path"].startswith(CODE)}
+def locked_code() -> dict[str, str]:
+    """The files of data/code that stages depend on and that are others today, and their MD5 in dvc.lock."""
+    stages = yaml.load(LOCK.read_text(encoding="utf-8"), yaml.CSafeLoader)["stages"].values()
+    known = {dep["path"]: dep["md5"] for stage in stages for dep in stage.get("deps", [])}
+    return {name: old for name, old in known.items() if name.startswith(CODE) and md5(Path(name)) not in (old, None)}
 
 
 def commit_of(code: Mapping[str, str], folder: Path) -> str:
@@ -87,80 +72,102 @@ def clone(commit: str, folder: Path) -> None:
     call("dvc", "cache", "dir", "--local", call("dvc", "cache", "dir").strip(), folder=folder)
 
 
-def made_in_demo(commit: str, code: Iterable[str], folder: Path, demo: Path | None = None) -> dict[str, dict[str, Any]]:
-    """For each file of data/code the first stage of the demo that depends on it, and what it makes at this commit.
+def use_demo(folder: Path) -> dict[str, dict[str, Any]]:
+    """The demo's stages in a clone, which are its dvc.yaml's from now on."""
+    call("python", "-m", "modescope.cli", "use", "demo", folder=folder)
+    return resolved_stages(folder)
 
-    Args:
-        demo: the profile's file; None takes the commit's own.
+
+def to_compare(code: Iterable[str], stages: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The demo's stages whose outputs speak for these files of data/code: the first of each, all that write a page.
 
     Raises:
-        UserError: there is no such stage.
+        UserError: there is none for a file.
     """
-    clone(commit, folder)
-    if demo is not None:
-        copy(demo, folder / DEMO)
-    call("python", "-m", "modescope.cli", "use", "demo", folder=folder)
-    stages = resolved_stages(folder)
-    first = {name: next((each for each, stage in stages.items() if name in stage["deps"]), None) for name in code}
-    unseen = [name for name, stage in first.items() if stage is None]
-    if unseen:
-        raise UserError(f"no stage of the demo depends on {unseen[0]}, so nothing can be compared: `dvc repro`")
-    targets = set(first.values())
-    call("python", "-m", "modescope.cli", "repro", *sorted(targets), folder=folder)
-    return {stage: content(folder, stages[stage]["outs"]) for stage in targets}
-
-
-def content(folder: Path, outs: Iterable[str]) -> dict[str, Any]:
-    """What must be equal of a stage's outputs: tensors, and JSON without times."""
-    paths = [folder / out for out in outs]
-    files = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
-    found: dict[str, Any] = {}
-    for file in files:
-        name = str(file.relative_to(folder))
-        if file.suffix == ".safetensors":
-            found[name] = sha256(file)
-        elif file.suffix == ".json" and file.name != RUN_FILE:
-            table = read_json(file)
-            found[name] = {key: value for key, value in table.items() if key not in TIMES}
+    found: list[str] = []
+    for name in code:
+        users = [stage for stage, facts in stages.items() if name in facts["deps"]]
+        if not users:
+            raise UserError(f"no stage of the demo depends on {name}, so nothing can be compared: `dvc repro`")
+        found += [each for each in users if each == users[0] or each.startswith("report-")]
     return found
 
 
+def run_again(stage: Mapping[str, Any], known: Path, today: Path) -> None:
+    """Run a stage with today's code on what the known code made."""
+    for name in (name for name in stage["deps"] if not name.startswith(CODE)):
+        (today / name).parent.mkdir(parents=True, exist_ok=True)
+        if (known / name).is_dir():
+            copytree(known / name, today / name, dirs_exist_ok=True)
+        else:
+            copy(known / name, today / name)
+    call("sh", "-c", stage["cmd"], folder=today)
+
+
+def content(folder: Path, outs: Sequence[str]) -> dict[str, Any]:
+    """What must be equal of a stage's outputs: files but for a run's OWN, JSON without times."""
+    paths = [folder / out for out in outs]
+    files = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
+    return {
+        str(file.relative_to(folder)): without_times(file) if file.suffix == ".json" else sha256(file)
+        for file in files
+        if file.is_file() and not file.name.endswith(OWN)
+    }
+
+
+def without_times(file: Path) -> dict[str, Any]:
+    return {key: value for key, value in read_json(file).items() if key not in TIMES}
+
+
 def compare(code: Mapping[str, str]) -> None:
-    """Run the demo's stages under the code that dvc.lock knows and that of today. Raises UserError for a difference."""
+    """Run the demo under the code that dvc.lock knows, and its stages once more under today's.
+
+    Raises:
+        UserError: a stage makes something else.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        known = commit_of(code, Path(folder, "known"))
-        today = call("git", "stash", "create").strip() or "HEAD"
-        print(f"demo, one stage of each of {len(code)} modules: commit {known[:7]} and today's code", flush=True)
-        before = made_in_demo(known, code, Path(folder, "known"))
-        settings = Path(folder, "known", DEMO)  # what is new in today's, the older code might refuse
-        after = made_in_demo(call("git", "rev-parse", today).strip(), code, Path(folder, "today"), settings)
-    for stage in after:
-        different = [name for name, value in after[stage].items() if before.get(stage, {}).get(name) != value]
-        if different:
+        known, today = Path(folder, "known"), Path(folder, "today")
+        commit = commit_of(code, known)
+        print(f"the demo under commit {commit[:7]} and under today's code: {len(code)} modules differ", flush=True)
+        before = use_demo(known)
+        clone(call("git", "stash", "create").strip() or "HEAD", today)
+        copy(known / DEMO, today / DEMO)  # what is new in today's profile, the older code might refuse
+        stages = use_demo(today)
+        targets = to_compare(code, stages)
+        if unknown := [name for name in targets if name not in before]:
             raise UserError(
-                f"{different[0]} of the demo differs under the code of today, so it is more than a rename: "
-                "`dvc repro` makes new outputs"
+                f"commit {commit[:7]} has no stage {unknown[0]} to compare with: `dvc repro` makes new outputs"
             )
+        call("python", "-m", "modescope.cli", "repro", *targets, folder=known)
+        for name in targets:
+            print(f"{name} under today's code", flush=True)
+            run_again(stages[name], known, today)
+            old, new = (content(place, stages[name]["outs"]) for place in (known, today))
+            if different := [file for file in {**old, **new} if old.get(file) != new.get(file)]:
+                raise UserError(
+                    f"{different[0]} of the demo differs under the code of today, so it is more than a rename: "
+                    "`dvc repro` makes new outputs"
+                )
 
 
-def commit(names: Iterable[str]) -> None:
-    """What `dvc commit --force NAMES` does, which reads and writes the whole lock for every stage."""
+def bring_up_to_date(code: Mapping[str, str]) -> None:
+    """Put the digests of today's code into dvc.lock where it has these. No output has to be here."""
     with Repo() as repo, repo.lock:
-        stages = [stage for name in names for stage in repo.stage.collect(name)]
-        for stage in stages:
-            stage.save()
-            stage.commit()
-        stages[0].dvcfile.dump_stages(stages, update_pipeline=False)
+        text = LOCK.read_text(encoding="utf-8")
+        for name, old in code.items():
+            entry = rf"(- path: {re.escape(name)}\n +hash: md5\n +md5: ){old}(\n +size: )\d+"
+            text = re.sub(entry, rf"\g<1>{md5(Path(name))}\g<2>{Path(name).stat().st_size}", text)
+        with atomic_path(LOCK) as part:
+            part.write_text(text, encoding="utf-8")
 
 
 def main() -> None:
-    """Compare both codes; where all is equal, commit what lies in the workspace."""
+    """Compare both codes; where they make the same, put today's into dvc.lock."""
     call("dvc", "repro", "code")
-    changed = changed_code_alone(json.loads(call("dvc", "status", "--json")))
-    code = locked_code(changed)
+    code = locked_code()
     if code:
         compare(code)
-        commit(changed)
+        bring_up_to_date(code)
     print(f"dvc.lock: {len(code)} modules at the code of today" if code else "dvc.lock is up to date")
 
 
