@@ -3,11 +3,13 @@
 python -m benchmarks.side_by_side sleep            # 40 stages of 3 s in 3 levels, 8 at a time
 python -m benchmarks.side_by_side optuna           # 30 trials with and without pruning, a worker killed
 python -m benchmarks.side_by_side queue DEMO       # 6 points of a folder in which the demo has run; `dvc queue start`
+python -m benchmarks.side_by_side threads          # a training of two threads against two of one thread
 """
 
 import contextlib
 import json
 import math
+import os
 import re
 import subprocess
 import sys
@@ -20,15 +22,18 @@ from typing import Any
 import psutil
 import yaml
 
+from benchmarks.busy import rate
 from benchmarks.clones import DEMO, commit, environment, run
 from benchmarks.kills import CLOCKS, stored_runs
 from benchmarks.simulate import simulate
 from modescope.parallel.graph import Plan
 from modescope.parallel.machine import Machine, Needs
+from modescope.threads import COUNTS
 
 OURS = {"PYTHONPATH": str(Path("src").resolve())}
 LEVELS, SECONDS, WORKERS = (16, 16, 8), 3.0, 8
 TRIALS, STEPS, SECONDS_A_STEP = 30, 60, 0.1
+SECONDS_A_LOOP = 15.0
 TARGET, WEIGHTS = "evaluate-stage2@b-ff", (0.1, 0.2, 0.3, 0.4, 0.6, 0.7)  # two stages and one that they share
 ROW = DEMO / "metrics/two-stage/stage2-b-ff.json"
 
@@ -193,10 +198,53 @@ def recorded(folder: Path, experiment: str) -> str:
     return json.dumps([names, run(f"{show}params.yaml", folder)[0], values])
 
 
+def threads(folder: Path) -> None:
+    """Print steps a second of the standard profile's loops by one process of two threads, and by two of one at once."""
+    code = f"from benchmarks.side_by_side import print_rates; print_rates({SECONDS_A_LOOP})"
+
+    def measured(processes: int, count: int) -> list[dict[str, float]]:
+        settings = {**os.environ, **OURS, "OMP_WAIT_POLICY": "passive"} | dict.fromkeys(COUNTS, str(count))
+        command = [sys.executable, "-c", code]
+        running = [subprocess.Popen(command, env=settings, stdout=subprocess.PIPE) for _ in range(processes)]
+        return [json.loads(each.communicate()[0]) for each in running]
+
+    (one,), pair = measured(1, 2), measured(2, 1)
+    for name, alone in one.items():
+        together = sum(each[name] for each in pair)
+        print(f"{name:<13} {alone:6.2f} steps/s of two threads, {together:6.2f} of two at once: {together / alone:.2f}")
+
+
+def print_rates(seconds: float) -> None:
+    """Print every loop's steps a second, on noise, as JSON."""
+    import torch
+
+    from benchmarks.loops import steps_of
+    from modescope.config import parse_params, profile_values
+    from modescope.training.cgan import cgan_training
+    from modescope.training.gan import gan_training
+    from modescope.training.two_stage import new_stage1, stage1_training
+    from modescope.training.vae import vae_training
+
+    params = parse_params(profile_values("standard"), "standard")
+    colour, grey = (torch.randint(0, 256, (4096, *size), dtype=torch.uint8) for size in ((3, 32, 32), (1, 28, 28)))
+    labels, first, seed = torch.arange(4096) % 10, params.stage1_config("stage1"), params.seed
+    trainings = {
+        "imbalance-gan": lambda: gan_training(params.imbalance.gan, colour, labels, seed),
+        "gan-ours": lambda: gan_training(params.imbalance.gan_ours, colour, labels, seed),
+        "imbalance-vae": lambda: vae_training(params.imbalance.vae, colour, labels, seed),
+        "dcgan": lambda: stage1_training(first, new_stage1(first, 3, 10), (colour, labels)),
+        "cgan-bce": lambda: cgan_training(params.cgan.config("cgan-bce"), grey, labels, 10, seed),
+        "cgan-wgan-gp": lambda: cgan_training(params.cgan.config("cgan-wgan-gp"), grey, labels, 10, seed),
+    }
+    print(json.dumps({name: rate(steps_of(make(), params.precision), seconds) for name, make in trainings.items()}))
+
+
 def main() -> None:
     what, *more = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
-        {"sleep": sleep, "optuna": optuna, "queue": queue}[what](Path(folder).resolve() / what, *map(Path, more))
+        {"sleep": sleep, "optuna": optuna, "queue": queue, "threads": threads}[what](
+            Path(folder).resolve() / what, *map(Path, more)
+        )
 
 
 if __name__ == "__main__":

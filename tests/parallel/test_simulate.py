@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.simulate import Done, simulate
+from benchmarks.simulate import Done, load_profile, simulate
 from benchmarks.stage_seconds import on_cpu, on_gpu, trained
 from modescope.config import parse_params, profile_values
 from modescope.parallel.graph import Plan, Task
@@ -61,6 +61,12 @@ def test_a_training_takes_its_steps_at_the_rate_of_its_loop():
     assert found["cgan@dcgan-bce"] == pytest.approx(4 + params.cgan.config("dcgan-bce").generator_steps / 8.8)
     assert found["cgan@cgan-wgan-gp"] == pytest.approx(4 + params.cgan.config("cgan-wgan-gp").generator_steps / 1.77)
     assert found["overview"] == 2 and found["reference@balanced"] == pytest.approx(17 + 0.66 * 50)
+
+
+@pytest.mark.parametrize(("profile", "seconds"), [("standard", on_cpu), ("paper", on_gpu)])
+def test_every_stage_takes_some_time(profile, seconds):
+    params, whole = load_profile(profile)
+    assert min(seconds(whole.tasks, params).values()) > 0
 
 
 def test_a_gpus_seconds_are_those_that_were_measured_there():
