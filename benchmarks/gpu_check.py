@@ -3,14 +3,14 @@ the `paper` profile, the most telling first.
 
     make gpu-check MINUTES=9                  # on this machine
 
-    python benchmarks/gpu_check.py pack       # here, for a bare machine: writes .gpu-check/
+    python benchmarks/gpu_check.py pack --python 3.12       # here, for a bare machine: writes .gpu-check/
     python3 .gpu-check/benchmarks/gpu_check.py run --minutes 9 --out DIR      # there: torch, but no DVC and no MLflow
 
-`pack` copies the source, resolves DVC's stages into plan.json and, with --data and --wheels, takes along the data and
-the packages that the other machine lacks. `run` works in that folder: stages are modules that write plain files, so
-they run in the graph's order, several at once, without `dvc repro`. Each part fails alone; what is done is written down
-at once. DIR gets check.json (device, tests, rows), bench.json, bench.png, results.tar.gz (run.json, curves, metrics,
-last sample grids, logs) and the weights of a few runs.
+`pack` copies the source, resolves DVC's stages into plan.json and, with --data, takes along the data. With --python it
+fetches the few packages that a machine for torch lacks, for that Python; --wheels takes others along. `run` works in
+that folder: stages are modules that write plain files, so they run in the graph's order, several at once, without
+`dvc repro`. Each part fails alone; what is done is written down at once. DIR gets check.json (device, tests, rows),
+bench.json, bench.png, results.tar.gz (run.json, curves, metrics, last sample grids, logs) and weights of a few runs.
 
 A whole profile comes home from such a machine, too, weights included, as fast as the way back allows:
 
@@ -48,6 +48,9 @@ ROWS = [  # what is worth most first: the report's losses with labels, ours, col
     *("evaluate-imbalance@gan-balanced", "evaluate-imbalance@vae-balanced"),
     *("evaluate-imbalance@gan-split4", "evaluate-imbalance@vae-split4", "evaluate-stage1@stage1"),
 ]  # fmt: skip
+# What an environment with torch, torchvision, torchmetrics, SciPy, pandas and pytest lacks: of any Python, and of one.
+PURE = ("airbench", "annotated-types", "pydantic", "pythae", "ruamel.yaml", "torch-fidelity", "typing-inspection")
+COMPILED = ("pydantic-core",)
 WEIGHTS_KEPT = ("cgan-ours", "gan-ours-balanced", "stage1-ours", "cgan-hinge")  # each is a file of its own in DIR
 MEASURED = ("fid_classifier", "class_consistency", "is_classifier_mean", "precision", "recall", "coverage")
 TRAINED = ("steps", "seconds", "steps_per_second", "device", "deterministic")
@@ -69,7 +72,7 @@ class Stage:
 # --- pack: on a machine with DVC -------------------------------------------------------------------------------------
 
 
-def pack(profile: str, data: Path | None, wheels: Path | None, set: Sequence[str]) -> None:
+def pack(profile: str, data: Path | None, python: str | None, wheels: Path | None, set: Sequence[str]) -> None:
     """Write FOLDER: source, the profile's params.yaml without Inception, plan.json, and what the options take along."""
     from ruamel.yaml import YAML
 
@@ -91,6 +94,16 @@ def pack(profile: str, data: Path | None, wheels: Path | None, set: Sequence[str
     for source, name in ((data, "data-mirror"), (wheels, "wheels")):
         if source is not None:
             shutil.copytree(source, FOLDER / name, dirs_exist_ok=True)
+    if python is not None:
+        fetch_wheels(python, FOLDER / "wheels")
+
+
+def fetch_wheels(python: str, folder: Path) -> None:
+    """PURE and COMPILED for a Python (3.12, say) on Linux, x86-64, in the versions of requirements.lock."""
+    pip, common = [sys.executable, "-m", "pip"], ["--quiet", "--no-deps", "--constraint", "requirements.lock"]
+    there = ["--only-binary=:all:", "--python-version", python, "--platform", "manylinux2014_x86_64"]
+    subprocess.run([*pip, "wheel", *common, "--wheel-dir", str(folder), *PURE], check=True)
+    subprocess.run([*pip, "download", *common, *there, "--dest", str(folder), *COMPILED], check=True)
 
 
 def change(file: Path, assignments: Sequence[str]) -> None:
@@ -384,6 +397,7 @@ def main() -> None:
     packing.add_argument("--profile", default="paper")
     packing.add_argument("--set", nargs="+", default=[], help="changes to the profile, say imbalance.gan.lr=1e-4")
     packing.add_argument("--data", type=Path, help="folder with mnist/ and cifar10/, as MODESCOPE_MIRROR names it")
+    packing.add_argument("--python", help="the other machine's, say 3.12: fetch the packages that it lacks")
     packing.add_argument("--wheels", type=Path, help="folder with the packages that the other machine lacks")
     running = commands.add_parser("run", help="tests, benchmark, rows")
     running.add_argument("--minutes", type=float, default=9)

@@ -1,11 +1,21 @@
 """benchmarks/gpu_check.py: its clock, its order of stages, and what it keeps."""
 
+import ast
+import re
 import sys
 import tarfile
 import time
 from pathlib import Path
 
 import pytest
+
+from modescope.runs.code import FOLDER, PACKAGE, local_imports
+from modescope.stages.code import stage_modules
+
+# What an environment for torch holds, by the names under which it is imported.
+THERE = {"torch", "torchvision", "torchmetrics", "numpy", "scipy", "sklearn", "pandas", "matplotlib", "PIL"}
+THERE |= {"safetensors", "pyarrow", "yaml", "tqdm", "typer", "jinja2", "markupsafe", "psutil"}
+UNUSED_THERE = {"dvc", "mlflow", "sqlalchemy", "alembic"}  # plain files come first
 
 
 @pytest.fixture
@@ -84,6 +94,22 @@ def test_plain_files_come_back_without_weights_but_those_asked_for(gpu_check, tm
 def test_the_rows_are_stages_of_the_pipeline(gpu_check):
     stages = Path("dvc.yaml").read_text(encoding="utf-8")
     assert all(f"  {row.partition('@')[0]}:\n" in stages for row in gpu_check.ROWS)
+
+
+def test_a_bare_machine_is_given_what_the_stages_import(gpu_check):
+    stages = [f"{PACKAGE}.stages.{name}" for name in stage_modules(FOLDER)]
+    files = [file for file in local_imports(stages, neutral=set()) if file.suffix == ".py"]
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    needed = {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {PACKAGE} - THERE - UNUSED_THERE
+    carried = {name.replace("-", "_").partition(".")[0] for name in (*gpu_check.PURE, *gpu_check.COMPILED)}
+    assert {"pydantic", "pythae", "airbench"} <= needed <= carried
+
+
+def test_what_it_is_given_has_a_version(gpu_check):
+    locked = re.findall(r"^([\w.-]+)==", Path("requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {*gpu_check.PURE, *gpu_check.COMPILED} <= {name.lower().replace("_", "-") for name in locked}
 
 
 def test_runs_come_home_in_pieces_each_once(gpu_check, tmp_path, monkeypatch):
