@@ -3,8 +3,8 @@
 A change of code that cannot change a result (a rename, a new option) changes the digests of stage `code` all the same,
 and DVC would run every stage that follows. The rule: outputs stay under changed code only if, in the `demo` profile,
 stages of each module whose code changed make the same of the same inputs under the code that dvc.lock knows and under
-that of today: one stage of a module that trains or measures, all pages of one that writes pages. Both run on this
-machine, so it does not matter where the outputs were made, nor whether they are here.
+that of today. Both run on this machine, so it does not matter where the outputs were made, nor whether they are here:
+pages whose models are here are left to DVC, which writes them anew; in a fresh clone the demo's pages speak for them.
 """
 
 import hashlib
@@ -28,6 +28,7 @@ from modescope.runs.folder import CURVES_FILE, DIFF_FILE, RUN_FILE
 
 LOCK = Path("dvc.lock")
 CODE = "data/code/"
+PAGES = ("report-", "game")  # how the names of stages begin that make pages of runs
 DEMO = Path("profiles/demo.yaml")
 TIMES = ("seconds", "steps_per_second")
 OWN = (RUN_FILE, CURVES_FILE, DIFF_FILE, ".pt")  # endings of files that tell of one run: its times, its code
@@ -44,10 +45,17 @@ def call(*command: str, folder: Path = Path()) -> str:
 
 
 def locked_code() -> dict[str, str]:
-    """The files of data/code that stages depend on and that are others today, and their MD5 in dvc.lock."""
-    stages = yaml.load(LOCK.read_text(encoding="utf-8"), yaml.CSafeLoader)["stages"].values()
-    known = {dep["path"]: dep["md5"] for stage in stages for dep in stage.get("deps", [])}
-    return {name: old for name, old in known.items() if name.startswith(CODE) and md5(Path(name)) not in (old, None)}
+    """The files of data/code that stages depend on and that are others today, and their MD5 in dvc.lock.
+
+    Pages whose inputs are all here do not count.
+    """
+    stages = yaml.load(LOCK.read_text(encoding="utf-8"), yaml.CSafeLoader)["stages"]
+    found = {}
+    for name, stage in stages.items():
+        known = {dep["path"]: dep["md5"] for dep in stage.get("deps", [])}
+        if not (name.startswith(PAGES) and all(Path(path).exists() for path in known)):
+            found |= {path: old for path, old in known.items() if path.startswith(CODE)}
+    return {path: old for path, old in found.items() if md5(Path(path)) not in (old, None)}
 
 
 def commit_of(code: Mapping[str, str], folder: Path) -> str:
@@ -89,7 +97,7 @@ def to_compare(code: Iterable[str], stages: Mapping[str, Mapping[str, Any]]) -> 
         users = [stage for stage, facts in stages.items() if name in facts["deps"]]
         if not users:
             raise UserError(f"no stage of the demo depends on {name}, so nothing can be compared: `dvc repro`")
-        found += [each for each in users if each == users[0] or each.startswith("report-")]
+        found += [each for each in users if each == users[0] or each.startswith(PAGES)]
     return found
 
 

@@ -19,7 +19,7 @@ def locked(tmp_path, monkeypatch):
     for name in (".dvc/tmp", "data/code"):
         Path(name).mkdir(parents=True)
     Path(".dvc/config").write_text("[core]\n no_scm = true\n analytics = false\n", encoding="utf-8")
-    for name in ("vae", "gan"):
+    for name in ("vae", "gan", "report"):
         Path(f"data/code/{name}.txt").write_text(f"code of {name}\n", encoding="utf-8")
 
     def entry(name, digest):
@@ -31,16 +31,25 @@ def locked(tmp_path, monkeypatch):
         "vae@b": [entry(CODE, "a" * 32), gan],
         "other": [entry("data/code/removed.txt", "b" * 32)],
     }
+    page = {name: [entry("data/code/report.txt", "c" * 32), entry(name, "d" * 32)] for name in ("made", "missing")}
+    stages |= {f"report-{name}": deps for name, deps in page.items()}
+    Path("made").touch()
     lock = {"schema": "2.0", "stages": {name: {"cmd": "true", "deps": deps} for name, deps in stages.items()}}
     Path("dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
     return lock
 
 
 def test_the_code_that_the_lock_knows_and_that_is_other_today(locked):
+    assert locked_code() == {CODE: "a" * 32, "data/code/report.txt": "c" * 32}
+
+
+def test_pages_that_can_be_made_anew_are_left_to_dvc(locked):
+    Path("missing").touch()
     assert locked_code() == {CODE: "a" * 32}
 
 
 def test_todays_code_takes_its_place_and_nothing_else_changes(locked):
+    Path("missing").touch()
     bring_up_to_date(locked_code())
     for stage in ("vae@a", "vae@b"):
         locked["stages"][stage]["deps"][0] |= {"md5": md5(Path(CODE)), "size": Path(CODE).stat().st_size}
