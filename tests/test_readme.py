@@ -9,6 +9,7 @@ import typer
 import yaml
 
 from modescope.cli import app
+from modescope.files import read_json
 
 PAGES = [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
 README = PAGES[0].read_text(encoding="utf-8")
@@ -53,6 +54,19 @@ def test_commands_exist(page, command):
 @pytest.mark.parametrize(("page", "target"), of_pages(links))
 def test_links_and_pictures_exist(page, target):
     assert (page.parent / target).exists()
+
+
+def test_what_readme_says_beside_study_2s_table():
+    """Further training without the guide lowers the FID as far, and leaves class consistency (2 standard errors)."""
+    assert "`a-control-n1-close`" in README and "a-control-n1-close 11.6%" in Path("docs/results.md").read_text("utf-8")
+    start, control, guided = (
+        read_json(Path(f"metrics/two-stage/{run}.json"))
+        for run in ("stage1-close", "stage2-a-control-n1-close", "stage2-a-0.5-n1-close")
+    )
+    assert control["fid_classifier"] <= guided["fid_classifier"] < start["fid_classifier"]
+    error = 2 * (0.12 * 0.88 * 2 / control["num_samples"]) ** 0.5
+    assert abs(control["class_consistency"] - start["class_consistency"]) < error
+    assert guided["class_consistency"] > start["class_consistency"] + error
 
 
 @pytest.mark.parametrize("page", sorted(Path("reports").rglob("*.html")), ids=str)
