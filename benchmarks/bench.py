@@ -13,6 +13,7 @@ import typer
 
 from benchmarks.evaluation import evaluation_scaling, evaluation_seconds
 from benchmarks.figures import picture
+from benchmarks.gpu_check import PARTIAL
 from benchmarks.loops import Loop, all_loops
 from benchmarks.measure import alternate, counted_flops, machine, with_peak_memory
 from benchmarks.scaling import training_scaling
@@ -45,13 +46,14 @@ def main(
             result = compare(loop, device, found, seconds)
             found["loops"].append(result)
             print(json.dumps(result) if as_json else _row(result), flush=True)
-            write_json(out / "bench.json", found)
+            write_json(out / PARTIAL, found)
         found["evaluation"] = evaluation_seconds(device)
         say(EVALUATION.format(**found["evaluation"]))
         found["scaling"] = training_scaling(device, found["peak_gflops"]) | {"evaluation": evaluation_scaling(device)}
     write_json(out / "bench.json", found)
     with atomic_path(out / "bench.png") as temporary:
         temporary.write_bytes(picture(found))
+    (out / PARTIAL).unlink()
 
 
 def compare(loop: Loop, device: torch.device, machine: dict[str, Any], seconds: float) -> dict[str, Any]:

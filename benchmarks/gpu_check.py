@@ -57,6 +57,7 @@ TRAINED = ("steps", "seconds", "steps_per_second", "device", "deterministic")
 SECONDS_TO_CLOSE = 20
 LARGEST_FILE = 15 * 2**20  # bytes of a file in DIR
 ARRIVING = "*.part*"  # a collection's pieces in DIR
+PARTIAL = "bench.part.json"  # of benchmarks/bench.py while it measures
 COLLECTED = "collected.txt"  # in the folder of the check: files that have come home
 
 
@@ -217,9 +218,11 @@ def run_tests(folder: Path, logs: Path, seconds: float) -> dict[str, Any]:
 
 
 def run_bench(folder: Path, logs: Path, seconds: float, out: Path) -> dict[str, Any]:
-    """The benchmark; it writes bench.json as it goes."""
+    """The benchmark; what it has measured is kept where it is stopped."""
     log, command = logs / "bench.log", ["python", "-m", "modescope.cli", "bench", "--seconds", "0.3"]
     ended, took = limited([*command, "--out", str(out)], seconds, log, cwd=folder, env=environment(folder))
+    if ended != "done" and (out / PARTIAL).exists():
+        (out / PARTIAL).replace(out / "bench.json")
     return {"ended": ended, "seconds": round(took, 1), "last_lines": last_lines(log, 20)}
 
 

@@ -50,6 +50,12 @@ def write_profile(text: str) -> None:
     Path("profiles/mine.yaml").write_text(text, encoding="utf-8")
 
 
+@pytest.mark.parametrize("seed", ["-1", str(2**63), "9" * 30])
+def test_a_seed_that_torch_cannot_take_is_refused(modescope, seed):
+    code, _, said = modescope("sample", "cgan-ours", "--seed", seed, "--out", "a.png")
+    assert code == 2 and "--seed" in said and "Traceback" not in said
+
+
 @pytest.mark.parametrize("command", [["sync"], ["use", "demo"], ["sample", "cgan-ours"], ["doctor"]])
 def test_a_folder_within_the_repository_is_refused_and_nothing_is_made_there(modescope, command, tmp_path, monkeypatch):
     (tmp_path / "dvc.yaml").touch()

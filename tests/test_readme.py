@@ -56,6 +56,14 @@ def test_links_and_pictures_exist(page, target):
     assert (page.parent / target).exists()
 
 
+def test_the_columns_that_are_dropped_of_dvcs_table():
+    """DVC drops those whose name the expression matches from the start on: all but a study's few numbers."""
+    for text in (README, Path("docs/experiments.md").read_text(encoding="utf-8")):
+        dropped = re.compile(re.search(r"--drop '([^']+)'", text)[1])
+        assert dropped.match("metrics/two-stage/stage2-d.json:fid_classifier") and dropped.match("src/modescope")
+        assert not dropped.match("two-stage.fid") and not dropped.match("ce_loss_weight")
+
+
 def test_what_readme_says_beside_study_2s_table():
     """Further training without the guide lowers the FID as far, and leaves class consistency (2 standard errors)."""
     assert "`a-control-n1-close`" in README and "a-control-n1-close 11.6%" in Path("docs/results.md").read_text("utf-8")

@@ -134,7 +134,11 @@ def sample(
     ] = None,
     seed: Annotated[
         int,
-        typer.Option(help="Decides everything; the same seed and another label give the same latent vectors", min=0),
+        typer.Option(
+            help="Decides everything; the same seed and another label give the same latent vectors",
+            min=0,
+            max=2**63 - 1,
+        ),
     ] = 0,
     label: Annotated[
         int | None, typer.Option(help="The class of all images, for a run that was trained with labels")

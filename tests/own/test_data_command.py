@@ -93,6 +93,14 @@ def test_write_makes_params_yaml_valid_and_the_stage_read_it(modescope):
         assert (train.name, train.source, train.classes) == ("flowers", "folder", ("rose", "тюльпан", "हिन्दी"))
 
 
+@pytest.mark.parametrize("options", [(), ("--skip-broken",)])
+def test_a_folder_in_which_nothing_can_be_read_is_refused_in_one_line(modescope, options):
+    for file in Path("flowers").glob("*/*.png"):
+        file.write_text("no picture")
+    code, _, said = modescope("data", "flowers", *options)
+    assert code == 2 and len(said.strip().splitlines()) == 1 and "rose" in said
+
+
 def test_images_that_changed_do_not_pass_unseen(modescope):
     modescope("data", "flowers", "--write", "--slot", "grey")
     assert read_yaml(Path("params.yaml"))["datasets"]["rgb"] == "cifar10"
@@ -100,7 +108,8 @@ def test_images_that_changed_do_not_pass_unseen(modescope):
     with pytest.raises(UserError, match="flowers holds other images than datasets.grey of params.yaml was written for"):
         download.main("grey", Path("data/grey"))
     assert not Path("data").exists()
-    assert [each.command for each in other_images(Path())] == ["modescope data flowers --write, and `dvc repro`"]
+    command = "modescope data flowers --test-share 0.2 --seed 0 --write"
+    assert [each.command for each in other_images(Path())] == [f"{command}, and `dvc repro`"]
     assert "datasets.grey.digest: " in modescope("data", "flowers", "--write", "--slot", "grey")[1]
     download.main("grey", Path("data/grey"))
     assert not [*other_images(Path())]

@@ -75,6 +75,13 @@ def test_two_runs_are_compared_as_they_are(project):
     ]
 
 
+def test_a_name_with_scores_in_two_studies_is_refused(project):
+    for study in ("cgan", "imbalance"):
+        write_json(METRICS / study / "mine.json", {"fid_classifier": 1.0})
+    with pytest.raises(UserError, match="mine has scores in cgan and imbalance: score it under a name of its own"):
+        compare("mine", "stage2-a")
+
+
 @pytest.mark.parametrize("names", [("nothing",), ("stage2-a", "nothing"), ("--all",), ("HEAD~9", "HEAD")])
 def test_what_is_neither_run_nor_commit_nor_experiment_is_refused(project, names):
     with pytest.raises(UserError, match="is neither a commit nor a DVC experiment, nor two runs"):

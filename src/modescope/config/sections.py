@@ -36,6 +36,13 @@ class OwnImages(Section):
     test_share: Annotated[float, Field(gt=0, lt=1)]
     seed: Seed
 
+    @property
+    def command(self) -> str:
+        """Describes the images as they are now, with the same choices."""
+        skip = ["--skip-broken"] if self.skip_broken else []
+        choices = [*skip, f"--test-share {self.test_share}", f"--seed {self.seed}"]
+        return " ".join(["modescope data", self.folder, *choices, "--write"])
+
 
 def _named_or_own(names: tuple[str, ...], value: Any, _handler: Any) -> Any:
     """Raises PydanticCustomError for what is neither one of `names` nor a mapping."""

@@ -78,7 +78,7 @@ def own_splits(own: OwnImages, slot: str) -> Splits:
     if digest_of(place, listed) != own.digest:
         raise UserError(
             f"{place} holds other images than datasets.{slot} of params.yaml was written for: "
-            f"look at them with `modescope data {own.folder} --write`"
+            f"look at them with `{own.command}`"
         )
     classes, read = class_names(listed), {}
     for split, pictures in listed.items():
@@ -125,7 +125,7 @@ def held_out(labels: Tensor, classes: Sequence[str], share: float, seed: int) ->
 
 def _labels(read: Sequence[ReadImage], classes: Sequence[str]) -> Tensor:
     numbers = {name: number for number, name in enumerate(classes)}
-    return torch.tensor([numbers[each.picture.label] for each in read])
+    return torch.tensor([numbers[each.picture.label] for each in read], dtype=torch.int64)
 
 
 def _dataset(read: Sequence[ReadImage], classes: tuple[str, ...], place: Path) -> Dataset:

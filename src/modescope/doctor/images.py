@@ -26,4 +26,4 @@ def other_images(folder: Path) -> Iterator[Finding]:
         except UserError as error:
             changed, what = True, str(error)
         if changed:
-            yield Finding(what, f"modescope data {name} --write, and `dvc repro`")
+            yield Finding(what, f"{each.command}, and `dvc repro`")

@@ -13,7 +13,7 @@ def data(
     slot: Annotated[str, typer.Option(help="For rgb (studies 1 and 2), grey (study 3) or both")] = "both",
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out what cannot be read")] = False,
     test_share: Annotated[float, typer.Option(help="Of every class, where train/ and test/ are not apart")] = 0.2,
-    seed: Annotated[int, typer.Option(help="Draws these test images", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Draws these test images", min=0, max=2**32 - 1)] = 0,
     write: Annotated[bool, typer.Option("--write", help="Make params.yaml run the studies on them")] = False,
 ) -> None:
     """Look at images of your own: classes, sizes, faults, duplicates. With --write every study runs on them."""

@@ -34,6 +34,7 @@ def compare(one: str, other: str | None = None) -> list[str]:
     metrics = results_folder(Path()) / "metrics"
     now = measured(metrics)
     if other is not None and {one, other} <= now.keys():
+        refuse_namesakes(metrics, one, other)
         row = f"{one}{TO}{other}"
         return table({row: now[one]}, {row: now[other]}, "run") or [f"{one} and {other} have the same scores"]
     sides = [committed(each, metrics) for each in (one, other) if each is not None] + ([] if other else [now])
@@ -42,6 +43,14 @@ def compare(one: str, other: str | None = None) -> list[str]:
             raise UserError(f"{name} has no numbers in {metrics}: `dvc repro` makes them, a commit keeps them")
     lines = table(*sides, f"{one}{TO}{other or NOW}")
     return lines or [f"no score differs between {one} and {other or NOW}"]
+
+
+def refuse_namesakes(metrics: Path, *names: str) -> None:
+    """Raises UserError for a name under which several studies have scores."""
+    for name in names:
+        studies = sorted(file.parent.name for file in metrics.rglob(f"{name}.json"))
+        if len(studies) > 1:
+            raise UserError(f"{name} has scores in {' and '.join(studies)}: score it under a name of its own in each")
 
 
 def since_the_commit(metrics: Path, commit: str) -> list[str]:
