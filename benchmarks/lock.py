@@ -13,6 +13,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from shutil import copy, copytree
 from typing import Any
@@ -101,15 +102,16 @@ def to_compare(code: Iterable[str], stages: Mapping[str, Mapping[str, Any]]) -> 
     return found
 
 
-def run_again(stage: Mapping[str, Any], known: Path, today: Path) -> None:
-    """Run a stage with today's code on what the known code made."""
-    for name in (name for name in stage["deps"] if not name.startswith(CODE)):
+def run_again(stages: Sequence[Mapping[str, Any]], known: Path, today: Path) -> None:
+    """Run stages with today's code on what the known code made, as many at a time as there are cores."""
+    for name in {dep for stage in stages for dep in stage["deps"] if not dep.startswith(CODE)}:
         (today / name).parent.mkdir(parents=True, exist_ok=True)
         if (known / name).is_dir():
             copytree(known / name, today / name, dirs_exist_ok=True)
         else:
             copy(known / name, today / name)
-    call("sh", "-c", stage["cmd"], folder=today)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda stage: call("sh", "-c", stage["cmd"], folder=today), stages))
 
 
 def content(folder: Path, outs: Sequence[str]) -> dict[str, Any]:
@@ -147,9 +149,9 @@ def compare(code: Mapping[str, str]) -> None:
                 f"commit {commit[:7]} has no stage {unknown[0]} to compare with: `dvc repro` makes new outputs"
             )
         call("python", "-m", "modescope.cli", "repro", *targets, folder=known)
+        print(f"under today's code: {', '.join(targets)}", flush=True)
+        run_again([stages[name] for name in targets], known, today)
         for name in targets:
-            print(f"{name} under today's code", flush=True)
-            run_again(stages[name], known, today)
             old, new = (content(place, stages[name]["outs"]) for place in (known, today))
             if different := [file for file in {**old, **new} if old.get(file) != new.get(file)]:
                 raise UserError(
