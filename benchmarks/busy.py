@@ -17,11 +17,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from modescope.threads import COUNTS, WAITING, Watch
+
+if TYPE_CHECKING:
+    from modescope.training.objective import Training
 
 ROOT = Path(__file__).parents[1]
 THREADS = 2
@@ -100,24 +103,35 @@ def measure(said: str, keeps: bool, seconds: float) -> None:
 
 def made_loops() -> Iterator[tuple[str, Callable[[int], None]]]:
     """`LOOPS`, each `run(steps)`, on noise."""
+    from benchmarks.loops import steps_of
+
+    for profile, loops in (("demo", LOOPS[:2]), ("standard", LOOPS[2:])):
+        makers = trainings(profile)
+        for name in loops:
+            yield name, steps_of(makers[name](), "fp32")
+
+
+def trainings(profile: str) -> dict[str, Callable[[], "Training"]]:
+    """What makes a profile's trainings on noise, by loop."""
     import torch
 
-    from benchmarks.loops import steps_of
     from modescope.config import parse_params, profile_values
     from modescope.training.cgan import cgan_training
+    from modescope.training.gan import gan_training
     from modescope.training.two_stage import new_stage1, stage1_training
     from modescope.training.vae import vae_training
 
-    demo, standard = (parse_params(profile_values(name), name) for name in ("demo", "standard"))
+    params = parse_params(profile_values(profile), profile)
     colour, grey = (torch.randint(0, 256, (4096, *size), dtype=torch.uint8) for size in ((3, 32, 32), (1, 28, 28)))
-    labels, first = torch.arange(4096) % 10, standard.stage1_config("stage1")
-    trainings = {
-        "cgan-wgan-gp": lambda: cgan_training(demo.cgan.config("cgan-wgan-gp"), grey, labels, 10, demo.seed),
-        "vae": lambda: vae_training(demo.imbalance.vae, colour, labels, demo.seed),
+    labels, first, seed = torch.arange(4096) % 10, params.stage1_config("stage1"), params.seed
+    return {
+        "gan": lambda: gan_training(params.imbalance.gan, colour, labels, seed),
+        "gan-ours": lambda: gan_training(params.imbalance.gan_ours, colour, labels, seed),
+        "vae": lambda: vae_training(params.imbalance.vae, colour, labels, seed),
         "dcgan": lambda: stage1_training(first, new_stage1(first, 3, 10), (colour, labels)),
+        "cgan-bce": lambda: cgan_training(params.cgan.config("cgan-bce"), grey, labels, 10, seed),
+        "cgan-wgan-gp": lambda: cgan_training(params.cgan.config("cgan-wgan-gp"), grey, labels, 10, seed),
     }
-    for name in LOOPS:
-        yield name, steps_of(trainings[name](), "fp32")
 
 
 def rate(run: Callable[[int], None], seconds: float) -> float:

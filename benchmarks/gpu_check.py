@@ -57,7 +57,7 @@ TRAINED = ("steps", "seconds", "steps_per_second", "device", "deterministic")
 SECONDS_TO_CLOSE = 20
 LARGEST_FILE = 15 * 2**20  # bytes of a file in DIR
 ARRIVING = "*.part*"  # a collection's pieces in DIR
-PARTIAL = "bench.part.json"  # of benchmarks/bench.py while it measures
+PARTIAL = "bench.unfinished.json"  # of benchmarks/bench.py while it measures
 COLLECTED = "collected.txt"  # in the folder of the check: files that have come home
 
 
@@ -103,8 +103,12 @@ def fetch_wheels(python: str, folder: Path) -> None:
     """PURE and COMPILED for a Python (3.12, say) on Linux, x86-64, in the versions of requirements.lock."""
     pip, common = [sys.executable, "-m", "pip"], ["--quiet", "--no-deps", "--constraint", "requirements.lock"]
     there = ["--only-binary=:all:", "--python-version", python, "--platform", "manylinux2014_x86_64"]
-    subprocess.run([*pip, "wheel", *common, "--wheel-dir", str(folder), *PURE], check=True)
-    subprocess.run([*pip, "download", *common, *there, "--dest", str(folder), *COMPILED], check=True)
+    for command in (
+        [*pip, "wheel", *common, "--wheel-dir", str(folder), *PURE],
+        [*pip, "download", *common, *there, "--dest", str(folder), *COMPILED],
+    ):
+        if subprocess.run(command).returncode:
+            raise SystemExit(f"pip lacks packages for Python {python}, see above: fetch them yourself for --wheels")
 
 
 def change(file: Path, assignments: Sequence[str]) -> None:

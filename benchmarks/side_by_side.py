@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 import yaml
 
-from benchmarks.busy import rate
+from benchmarks.busy import rate, trainings
 from benchmarks.clones import DEMO, commit, environment, run
 from benchmarks.kills import CLOCKS, stored_runs
 from benchmarks.simulate import simulate
@@ -216,27 +216,10 @@ def threads(folder: Path) -> None:
 
 def print_rates(seconds: float) -> None:
     """Print every loop's steps a second, on noise, as JSON."""
-    import torch
-
     from benchmarks.loops import steps_of
-    from modescope.config import parse_params, profile_values
-    from modescope.training.cgan import cgan_training
-    from modescope.training.gan import gan_training
-    from modescope.training.two_stage import new_stage1, stage1_training
-    from modescope.training.vae import vae_training
 
-    params = parse_params(profile_values("standard"), "standard")
-    colour, grey = (torch.randint(0, 256, (4096, *size), dtype=torch.uint8) for size in ((3, 32, 32), (1, 28, 28)))
-    labels, first, seed = torch.arange(4096) % 10, params.stage1_config("stage1"), params.seed
-    trainings = {
-        "imbalance-gan": lambda: gan_training(params.imbalance.gan, colour, labels, seed),
-        "gan-ours": lambda: gan_training(params.imbalance.gan_ours, colour, labels, seed),
-        "imbalance-vae": lambda: vae_training(params.imbalance.vae, colour, labels, seed),
-        "dcgan": lambda: stage1_training(first, new_stage1(first, 3, 10), (colour, labels)),
-        "cgan-bce": lambda: cgan_training(params.cgan.config("cgan-bce"), grey, labels, 10, seed),
-        "cgan-wgan-gp": lambda: cgan_training(params.cgan.config("cgan-wgan-gp"), grey, labels, 10, seed),
-    }
-    print(json.dumps({name: rate(steps_of(make(), params.precision), seconds) for name, make in trainings.items()}))
+    made = {name: steps_of(make(), "bf16") for name, make in trainings("standard").items()}
+    print(json.dumps({name: rate(run, seconds) for name, run in made.items()}))
 
 
 def main() -> None:
