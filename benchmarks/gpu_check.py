@@ -42,7 +42,7 @@ METRICS = ("metrics/**/*.json", "profiles/*/metrics/**/*.json")
 TESTS = ["tests/training/test_cuda_graph.py", "tests/training/test_device.py"]
 ROWS = [  # what is worth most first: the report's losses with labels, ours, colour, then the same without labels
     *("evaluate-cgan@cgan-bce", "evaluate-cgan@cgan-hinge", "evaluate-cgan@cgan-wgan-gp"),
-    *("evaluate-imbalance@gan-ours-balanced", "evaluate-cgan@cgan-lsgan", "evaluate-ours@cgan-ours"),
+    *("evaluate-imbalance-ours@gan-ours-balanced", "evaluate-cgan@cgan-lsgan", "evaluate-ours@cgan-ours"),
     *(f"evaluate-cgan@dcgan-{loss}" for loss in ("bce", "hinge", "lsgan")),
     *("evaluate-stage1@stage1-ours", "evaluate-ours@cgan-bce-text", "evaluate-cgan@dcgan-wgan-gp"),
     *("evaluate-imbalance@gan-balanced", "evaluate-imbalance@vae-balanced"),

@@ -111,7 +111,7 @@ def trained(name: str, params: Params) -> list[Work]:
 
 
 def _imbalance(row: str, params: Params) -> Work:
-    model = max((model for model in params.imbalance.trained if row.startswith(f"{model}-")), key=len)
+    model = max((model for model in (*params.imbalance.trained, OURS) if row.startswith(f"{model}-")), key=len)
     split = _without_seed(row.removeprefix(f"{model}-"), params)
     settings = params.imbalance.of_model(model)
     if model == OURS:

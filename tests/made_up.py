@@ -153,7 +153,8 @@ def write_params(
     )
     values = merge(standard, changes)
     values["imbalance"]["splits"] = splits
-    values["imbalance"]["evaluated"] = evaluated
+    values["imbalance"]["evaluated"] = [model for model in evaluated if model != "gan-ours"]
+    values["imbalance"]["ours"] = splits if "gan-ours" in evaluated else []
     values["evaluation"]["extractors"] = extractors
     values["cgan"]["ours"] = OURS
     values["inside"] |= {"cgan": ["cgan-ours", "cgan-bce"], "imbalance": [f"{evaluated[0]}-{splits[0]}"]}

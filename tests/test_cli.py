@@ -67,13 +67,16 @@ def test_a_folder_within_the_repository_is_refused_and_nothing_is_made_there(mod
 
 
 def test_use_says_what_changed_and_keeps_comments(modescope):
-    write_profile("seed: 7\nimbalance: {gan: {epochs: 1, ema_decay: 0.999}, splits: [balanced]}\nseeds: {more: []}\n")
+    write_profile(
+        "seed: 7\nimbalance: {gan: {epochs: 1, ema_decay: 0.999}, splits: [balanced], ours: []}\nseeds: {more: []}\n"
+    )
     code, output, errors = modescope("use", "mine")
     assert (code, errors) == (0, "")
     assert output.splitlines() == [
         "seed: 42 -> 7",
         "results: '' -> profiles/mine/",
         "imbalance.splits: [balanced, split1, split2, split3, split4, lt10, lt100] -> [balanced]",
+        "imbalance.ours: [balanced, lt100] -> []",
         "imbalance.gan.epochs: 10 -> 1",
         "imbalance.gan.ema_decay: null -> 0.999",
         "seeds.more: [43, 44] -> []",

@@ -46,7 +46,7 @@ def test_steps_of_a_training_are_the_profiles():
     assert trained("imbalance@gan-balanced", params) == [("imbalance-gan", 10 * (50_000 // 32), 1)]
     assert trained("imbalance@gan-split1", params) == [("imbalance-gan", 10 * (10_000 // 32), 1)]
     assert trained("imbalance-again@vae-split4-43", params) == trained("imbalance@vae-split4", params)
-    assert trained("imbalance@gan-ours-lt100", params) == [("gan-ours", 25_000, 1)]
+    assert trained("imbalance-ours@gan-ours-lt100", params) == [("gan-ours", 25_000, 1)]
     assert trained("cgan@dcgan-wgan-gp", params) == [
         ("cgan-wgan-gp", params.cgan.config("dcgan-wgan-gp").generator_steps, 1)
     ]

@@ -136,18 +136,18 @@ FLIPS = {
     ("imbalance", "GAN against VAE"): [
         (
             on_splits(gan={"fid_classifier": 1.0}, vae={"fid_classifier": 9.0}),
-            "is lower on 2 of 2 splits (1.00 against 9.00)",
+            "is lower on 3 of 3 splits (1.00 against 9.00)",
         ),
         (
             on_splits(gan={"fid_classifier": 9.0}, vae={"fid_classifier": 1.0}),
-            "is higher on 2 of 2 splits (9.00 against 1.00)",
+            "is higher on 3 of 3 splits (9.00 against 1.00)",
         ),
     ],
     ("imbalance", "VAE-GMM against VAE"): [
-        ({**on_splits(vae={"recall": 0.5}), **on_splits(**{"vae-gmm": {"recall": 0.9}})}, "recall is higher on 2 of 2"),
+        ({**on_splits(vae={"recall": 0.5}), **on_splits(**{"vae-gmm": {"recall": 0.9}})}, "recall is higher on 3 of 3"),
         (
             {**on_splits(vae={"recall": 0.0}), **on_splits(**{"vae-gmm": {"recall": 0.0}})},
-            "recall differs on none of 2",
+            "recall differs on none of 3",
         ),
     ],
     ("imbalance", "Long tail, lt100"): [

@@ -35,7 +35,7 @@ def gan(model):
     return gan_training(STANDARD.imbalance.of_model(model), images(160, 3, 32, 32), LABELS, seed=1)
 
 
-ROWS = [(gan, model) for model in STANDARD.imbalance.trained if model != "vae"]
+ROWS = [(gan, "gan"), (gan, "gan-ours")]
 ROWS += [(cgan, row) for row in STANDARD.cgan.rows] + [(stage1, row) for row in STANDARD.two_stage.stage1]
 
 

@@ -102,15 +102,20 @@ class Imbalance(Section):
     """Study 1: which models are trained on which splits, and how."""
 
     splits: Names
-    trained: Annotated[list[Literal["gan", "gan-ours", "vae"]], Field(min_length=1)]
-    evaluated: Annotated[list[Literal["gan", "gan-ours", "vae", "vae-gmm"]], Field(min_length=1)]
+    trained: Annotated[list[Literal["gan", "vae"]], Field(min_length=1)]
+    evaluated: Annotated[list[Literal["gan", "vae", "vae-gmm"]], Field(min_length=1)]
+    ours: list[Name]
     gan: Gan
     gan_ours: ResidualGan = Field(alias="gan-ours")
     vae: Vae
     mixture: Mixture
 
+    def measured(self, split: str) -> list[str]:
+        """The models that are evaluated on a split."""
+        return [*self.evaluated, *(["gan-ours"] if split in self.ours else [])]
+
     def of_model(self, model: str) -> Gan | ResidualGan | Vae:
-        """The settings of one of `trained`."""
+        """The settings of a model that is trained."""
         return getattr(self, model.replace("-", "_"))
 
 

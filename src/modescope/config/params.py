@@ -57,6 +57,9 @@ class Params(GANConfig):
             unknown = sorted(wanted - drawn)
             if unknown:
                 raise ValueError(f"{name} names {unknown}, which neither split.counts nor split.long_tailed draws")
+        left_out = [name for name in self.imbalance.ours if name not in self.imbalance.splits]
+        if left_out:
+            raise ValueError(f"imbalance.ours names {left_out}, which imbalance.splits leaves out")
         return self
 
     @model_validator(mode="after")

@@ -119,7 +119,7 @@ class Seeds(Section):
     """
 
     more: list[Seed]
-    models: list[Literal["gan", "gan-ours", "vae"]]
+    models: list[Literal["gan", "vae"]]
     splits: list[Name]
     rows: list[Name]
 

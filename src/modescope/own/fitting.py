@@ -83,6 +83,7 @@ def fit_splits(values: Values, train: Counts) -> dict[str, Counts]:
         draws[name] = dict(zip(train, long_tailed_counts(scarcest, len(train), rho), strict=True))
     for section in (values["imbalance"], values["seeds"]):
         section["splits"] = [name for name in section["splits"] if name in draws] or [BALANCED]
+    values["imbalance"]["ours"] = [name for name in values["imbalance"]["ours"] if name in draws]
     if values["two_stage"]["split"] not in draws:
         values["two_stage"]["split"] = BALANCED
     return {name: draws[name] for name in {values["two_stage"]["split"], *values["imbalance"]["splits"]}}

@@ -268,9 +268,9 @@ def _places(point: NDArray[np.float64], size: NDArray[np.float64], scale: float)
 
 
 def image_sheet(
-    cells: Sequence[Sequence[NDArray[np.uint8]]], rows: Sequence[str], columns: Sequence[str], scale: int = 2
+    cells: Sequence[Sequence[NDArray[np.uint8] | None]], rows: Sequence[str], columns: Sequence[str], scale: int = 2
 ) -> bytes:
-    """Pictures (H, W) or (H, W, 3) uint8, all of one size, as a labelled sheet.
+    """Pictures (H, W) or (H, W, 3) uint8, all of the first one's size, as a labelled sheet; None leaves a place empty.
 
     A pixel becomes `scale` x `scale`, more where a column's title needs the room.
     """
@@ -292,9 +292,10 @@ def image_sheet(
             write(left - 14, y + cell_height / 2, rows[row], "right")
             for column, picture in enumerate(pictures):
                 x = left + column * (cell_width + gap)
-                large = picture.repeat(scale, axis=0).repeat(scale, axis=1)
-                figure.figimage(large, x, height - y - cell_height, cmap="gray", vmin=0, vmax=255)
                 if row == 0:
                     write(x + cell_width / 2, top - 20, columns[column], "center")
+                if picture is not None:
+                    large = picture.repeat(scale, axis=0).repeat(scale, axis=1)
+                    figure.figimage(large, x, height - y - cell_height, cmap="gray", vmin=0, vmax=255)
 
     return render(draw, width / DPI, height / DPI)

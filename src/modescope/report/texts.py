@@ -52,7 +52,7 @@ class Text(NamedTuple):
         svg, pdf = vector.to_svg(draw, *size, figures.STYLE), partial(vector.to_pdf, draw, *size, figures.STYLE)
         return replace(self.picture(figures.render(draw, *size)), svg=svg, pdf=pdf)
 
-    def sheet(self, cells: Mapping[str, Sequence[NDArray[np.uint8]]], columns: Sequence[str]) -> Picture:
+    def sheet(self, cells: Mapping[str, Sequence[NDArray[np.uint8] | None]], columns: Sequence[str]) -> Picture:
         """Images in rows by label, see `image_sheet`."""
         return self.picture(figures.image_sheet(list(cells.values()), list(cells), columns))
 

@@ -46,7 +46,7 @@ def find_place(name: str, params: Params) -> Place:
         judge, reference = Path("models/classifiers/grey-judge"), Path("data/reference-grey/digits")
         return Place(study, judge, reference, rows, (1, 28, 28), params.cgan.per_class_samples)
     if study == "imbalance" and split in params.imbalance.splits:
-        runs = [f"{model}-{split}" for model in params.imbalance.evaluated]
+        runs = [f"{model}-{split}" for model in params.imbalance.measured(split)]
         rows = {run: run for run in runs} | {FLOOR: f"real-{split}"}
         return Place(study, Path("models/classifiers/rgb-judge"), Path("data/reference", split), rows, (3, 32, 32))
     known = ", ".join(["cgan", *(f"imbalance/{each}" for each in params.imbalance.splits)])

@@ -105,7 +105,7 @@ def test_captions_name_judge_reference_and_budget(results):
         "10,000 per model",
         "the training images",
         "training 42, evaluation 1234",
-        "budget: 3,000 to 8,000 generator steps",
+        "budget: 6,000 to 8,000 generator steps",
     ):
         assert fact in line
 
@@ -257,7 +257,7 @@ def test_the_section_holds_only_what_the_profile_has(project, undrawn, changes, 
 
 def test_the_note_states_both_budgets(project):
     note = page.note(reduced(project, training={"generator_steps": 1234}))
-    assert "It trains 30,010 generator steps; the rows here, with widths as their tables say, 1,234 to 3,000." in note
+    assert "It trains 30,010 generator steps; the rows here, with widths as their tables say, 1,234 to 6,000." in note
     assert "never stand in one column" in note and "a single sharp image" in note
 
 

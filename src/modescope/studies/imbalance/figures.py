@@ -73,7 +73,8 @@ def class_shares(results: ImbalanceRows) -> Picture:
     def draw(figure: Figure) -> None:
         for name, axes in figure.subplot_mosaic(layout).items():
             _share_panel(axes, results, name)
-        legend_above(figure, [LOOKS[model] for model in results.shown.values()], target="training split")
+        shown = results.shown(*results.splits).values()
+        legend_above(figure, [LOOKS[model] for model in shown], target="training split")
 
     return TEXTS("class_share", basis=results.basis).chart(draw, 0.5 + 2.4 * len(layout))
 
@@ -86,7 +87,7 @@ def recall_of_classes(results: ImbalanceRows) -> Picture:
         panels = figure.subplots(1, len(splits), sharey=True, squeeze=False)[0]
         for axes, (name, split) in zip(panels, splits.items(), strict=True):
             counts = results.training_counts(name)
-            for model in results.shown.values():
+            for model in results.shown(name).values():
                 look, recalls = LOOKS[model], results.run(model, name).values["recall_of_class"]
                 style = {"color": look.colour, "marker": look.marker, "linestyle": look.line, "markersize": 5}
                 (line,) = axes.plot(counts, recalls, **style)
@@ -98,7 +99,7 @@ def recall_of_classes(results: ImbalanceRows) -> Picture:
             axes.set_title(f"{name}, IR {split.ratio:.1f}")
             axes.set_xlabel("class and its training images")
         panels[0].set_ylabel("recall of the class")
-        legend_above(figure, [LOOKS[model] for model in results.shown.values()])
+        legend_above(figure, [LOOKS[model] for model in results.shown(*splits).values()])
 
     return TEXTS("recall_of_classes").chart(draw, 3.8)
 
@@ -106,7 +107,7 @@ def recall_of_classes(results: ImbalanceRows) -> Picture:
 def samples(results: ImbalanceRows) -> Picture:
     """Images from all over every split, and as many of every model's last preview grid."""
     data = load_prepared(results.folders.data / "rgb" / "train.safetensors").images
-    rows: dict[str, list[NDArray[np.uint8]]] = {"training split": []}
+    rows: dict[str, list[NDArray[np.uint8] | None]] = {"training split": []}
     for split in results.splits.values():
         # Evenly from the split's list: images of a rare class all stand near its beginning.
         chosen = split.indices[:: max(1, len(split.indices) // SHOWN_IMAGES)][:SHOWN_IMAGES]
@@ -114,8 +115,9 @@ def samples(results: ImbalanceRows) -> Picture:
         rows["training split"].append(mosaic(images[..., 0] if images.shape[-1] == 1 else images, IMAGE_COLUMNS))
     for model in results.models:
         stride = 1 if model in WITH_LABELS else PREVIEW_STRIDE
-        shown = [previews(results, results.run(model, split))[::stride] for split in results.splits]
-        rows[LOOKS[model].label] = [mosaic(images[:SHOWN_IMAGES], IMAGE_COLUMNS) for images in shown]
+        found = {split: previews(results, results.run(model, split)) for split in results.splits_of(model)}
+        drawn = {split: mosaic(images[::stride][:SHOWN_IMAGES], IMAGE_COLUMNS) for split, images in found.items()}
+        rows[LOOKS[model].label] = [drawn.get(split) for split in results.splits]
     return TEXTS("samples").sheet(rows, list(results.splits))
 
 
@@ -132,7 +134,10 @@ def curves(results: ImbalanceRows) -> Picture:
     """Training losses, a line of panels per trained model and a column per split."""
     trained = [model for model in results.models if model in CURVES]
     lines = [
-        [(f"{LOOKS[model].label}, {split}", results.run(model, split), CURVES[model]) for split in results.splits]
+        [
+            (f"{LOOKS[model].label}, {name}", results.run(model, name), CURVES[model])
+            for name in results.splits_of(model)
+        ]
         for model in trained
     ]
 
@@ -147,10 +152,10 @@ def curves(results: ImbalanceRows) -> Picture:
 
 def _measured(results: ImbalanceRows, shown: Sequence[str], score: str) -> list[Series]:
     """Our values of `score` (a metric's name, or its beginning where it has mean and std), and the floor's."""
-    splits = list(results.imbalanced.values())
-    joined = [split.name != BALANCED for split in splits]
     series = []
     for model in (*shown, REAL):
+        splits = [split for name, split in results.imbalanced.items() if name in results.splits_of(model)]
+        joined = [split.name != BALANCED for split in splits]
         values = [results.run(model, split.name).values for split in splits]
         means = [value[score] if score in value else value[f"{score}_mean"] for value in values]
         spreads = [value.get(f"{score}_std") for value in values]
@@ -182,9 +187,10 @@ def _share_panel(axes: Axes, results: ImbalanceRows, name: str) -> None:
         kept = [100 * share[index] for index in inside]
         return [*kept, 100 - sum(kept)][: len(groups)]
 
-    series = {LOOKS[model]: shown(results.class_share(model, name)) for model in results.shown.values()}
+    models = results.shown(name)
+    series = {LOOKS[model]: shown(results.class_share(model, name)) for model in models.values()}
     bars_on_target(axes, groups, shown(results.training_share(name)), series)
-    distances = [f"{of} {results.run(model, name).values['class_share_tv']:.2f}" for of, model in results.shown.items()]
+    distances = [f"{of} {results.run(model, name).values['class_share_tv']:.2f}" for of, model in models.items()]
     axes.set_title(f"{name}, IR {split.ratio:.2f}")
     axes.set_xlabel("TV: " + "  ·  ".join(distances), fontsize=7.5)
     axes.set_ylabel("share, %")

@@ -1,5 +1,7 @@
 """What study 1 found: the numbers that fill the sentences of texts.yaml."""
 
+from collections.abc import Iterable
+
 import torch
 
 from modescope.data.splits import frequency_groups
@@ -26,14 +28,14 @@ def findings(results: ImbalanceRows) -> list[Finding]:
     return found + [_long_tail(results, name) for name in results.long_tailed]
 
 
-def _pairs(results: ImbalanceRows, model: str, other: str) -> list:
-    """The runs of both models on every split that is measured against its own images, with the floor."""
-    return [tuple(results.run(of, split) for of in (model, other, REAL)) for split in results.imbalanced]
+def _pairs(results: ImbalanceRows, model: str, other: str, splits: Iterable[str]) -> list:
+    """The runs of both models on these splits, with the floor."""
+    return [tuple(results.run(of, split) for of in (model, other, REAL)) for split in splits]
 
 
 def _coverage(results: ImbalanceRows) -> Finding:
     """GAN against VAE by the total variation of class shares."""
-    claim = Claim(TV, _pairs(results, "vae", "gan"))
+    claim = Claim(TV, _pairs(results, "vae", "gan", results.imbalanced))
     vae, gan, floor = map(TV.spans, zip(*claim.pairs, strict=True))
     alike, total = claim.verdicts.count(0), len(claim.pairs)
     return TEXTS.finding("coverage", claim=claim, alike=alike, total=total, vae=vae, gan=gan, floor=floor)
@@ -82,7 +84,9 @@ def _rarest_class(results: ImbalanceRows) -> Finding:
         classes=" and ".join(rare),
         verb="is" if len(rare) == 1 else "are together",
         trained=part(results.training_share(name)),
-        seen=", ".join(f"{label} {part(results.class_share(model, name))}" for label, model in results.shown.items()),
+        seen=", ".join(
+            f"{label} {part(results.class_share(model, name))}" for label, model in results.shown(name).items()
+        ),
     )
 
 
@@ -90,7 +94,7 @@ def _lost_classes(results: ImbalanceRows) -> Finding:
     """Classes with less than LOST of their training share, over all splits."""
     wanted = {name: results.training_share(name) for name in results.imbalanced}
     total, counts = sum(share > 0 for shares in wanted.values() for share in shares), []
-    for model in results.models:
+    for model in results.params.imbalance.evaluated:
         pairs = [zip(results.class_share(model, name), share, strict=True) for name, share in wanted.items()]
         counts.append(f"{LOOKS[model].label} {sum(got < LOST * target for split in pairs for got, target in split)}")
     return TEXTS.finding("lost_classes", lost=LOST, total=total, counts=", ".join(counts))
@@ -98,14 +102,15 @@ def _lost_classes(results: ImbalanceRows) -> Finding:
 
 def _quality(results: ImbalanceRows, model: str, other: str) -> Finding:
     """How often `model` is better than `other`."""
-    parts = [Claim(metric, _pairs(results, model, other)).text("splits") for metric in (FID, PRECISION, RECALL)]
+    pairs = _pairs(results, model, other, results.splits_of(model, other))
+    parts = [Claim(metric, pairs).text("splits") for metric in (FID, PRECISION, RECALL)]
     return TEXTS.finding("quality", one=LOOKS[model].label, other=LOOKS[other].label, claims="; its ".join(parts))
 
 
 def _long_tail(results: ImbalanceRows, name: str) -> Finding:
     """What is left of the rarest classes, against the balanced set."""
     few = frequency_groups(torch.tensor(results.training_counts(name)))["few"].tolist()
-    measured = {label: results.run(model, name).values for label, model in results.shown.items()}
+    measured = {label: results.run(model, name).values for label, model in results.shown(name).items()}
     return TEXTS.finding(
         "long_tail",
         split=name,

@@ -34,7 +34,7 @@ class ImbalanceRows(Results):
         runs, trained = {}, self.folders.models / NAME
         for split in self.params.imbalance.splits:
             runs[f"{REAL}-{split}"] = self.folders.data / "reference" / split
-            for model in self.params.imbalance.evaluated:
+            for model in self.params.imbalance.measured(split):
                 runs[f"{model}-{split}"] = trained / f"{model}-{split}"
         runs |= {run: trained / run for run in self.seeds.further}
         return {NAME: runs | self.inside(NAME), CLASSIFIERS: {JUDGE: self.folders.models / CLASSIFIERS / JUDGE}}
@@ -68,15 +68,22 @@ class ImbalanceRows(Results):
         long_tail = ", for a long-tailed one (lt) the balanced training set" if self.long_tailed else ""
         return "the training split" + long_tail
 
-    @property
-    def models(self) -> list[str]:
-        """The evaluated models in the order of LOOKS, whatever their order in params.yaml."""
-        return [model for model in LOOKS if model in self.params.imbalance.evaluated]
+    def on(self, *splits: str) -> list[str]:
+        """The models that are evaluated on one of these splits, in the order of LOOKS."""
+        return [model for model in LOOKS if any(model in self.params.imbalance.measured(name) for name in splits)]
 
     @property
-    def shown(self) -> dict[str, str]:
-        """Label -> model: real images, then every evaluated model."""
-        return {LOOKS[model].label: model for model in (REAL, *self.models)}
+    def models(self) -> list[str]:
+        """The models that are evaluated on some split, in the order of LOOKS."""
+        return self.on(*self.splits)
+
+    def shown(self, *splits: str) -> dict[str, str]:
+        """Label -> model: real images, then every model that is evaluated on one of these splits."""
+        return {LOOKS[model].label: model for model in (REAL, *self.on(*splits))}
+
+    def splits_of(self, *models: str) -> list[str]:
+        """The splits on which all of these models are evaluated."""
+        return [name for name in self.splits if {*models} <= {REAL, *self.on(name)}]
 
     def run(self, model: str, split: str) -> Run:
         """The run of `model` (or REAL) on `split`."""

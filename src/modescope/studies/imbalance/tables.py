@@ -14,7 +14,7 @@ COMPARED = (shared.FID, shared.TV, shared.RECALL)
 
 def summary(results: ImbalanceRows) -> Table:
     """A row per split: every model's distance from the training split in the judge's features and in class shares."""
-    shown = results.shown.items()
+    shown = results.shown(*results.splits).items()
     columns = [
         Column(f"{metric.key}/{model}", label, group, digits=3)
         for metric, group in zip(
@@ -24,7 +24,7 @@ def summary(results: ImbalanceRows) -> Table:
     ]
     rows = [
         {"split": name, "ratio": split.ratio}
-        | {f"{m.key}/{model}": results.run(model, name).values[m.key] for m in COMPARED for _, model in shown}
+        | {f"{m.key}/{of}": results.run(of, name).values[m.key] for m in COMPARED for of in (REAL, *results.on(name))}
         for name, split in results.splits.items()
     ]
     return TEXTS("summary").table(rows, _facts(results), columns)
@@ -36,7 +36,7 @@ def glance(results: ImbalanceRows) -> Table:
     ratios = {name: params.split.long_tailed.get(name, 1.0) for name in params.imbalance.splits}
     ratios |= {name: max(counts) / min(counts) for name, counts in params.split.counts.items() if name in ratios}
     ends = dict.fromkeys((min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)))
-    rows = [_row(results, model, split) for split in ends for model in (*results.models, REAL)]
+    rows = [_row(results, model, split) for split in ends for model in (*results.on(split), REAL)]
     sizes = " and ".join(f"{ratios[split]:.3g}" for split in ends)
     return TEXTS(GLANCE, sizes=sizes).table(rows, {"profile": results.profile})
 
@@ -57,7 +57,12 @@ def splits(results: ImbalanceRows) -> Table:
 def scores(results: ImbalanceRows, name: str, shown: Sequence[str]) -> Table:
     """Tables 2 and 3: scores of the `shown` models on every split, with the real-data floor below each."""
     shown = [model for model in results.models if model in shown]
-    rows = [_row(results, model, split, scored=True) for split in results.splits for model in (*shown, REAL)]
+    rows = [
+        _row(results, model, split, scored=True)
+        for split in results.splits
+        for model in (*shown, REAL)
+        if split in results.splits_of(model)
+    ]
     components = results.params.imbalance.mixture.components
     notes = [TEXTS(f"sampler_{model}", components=components).caption for model in shown] + [shared.SPREAD_NOTE]
     notes += [shared.REPORTED_NOTES[1]] if any("fid_reported" in row for row in rows) else []
@@ -68,9 +73,9 @@ def scores(results: ImbalanceRows, name: str, shown: Sequence[str]) -> Table:
 
 def tail(results: ImbalanceRows) -> Table:
     """The field's protocol: many, medium and few classes of the long-tailed splits against the balanced set."""
-    models = (*results.models, REAL)
-    rows = [_row(results, model, split, scored=True) for split in results.long_tailed for model in models]
-    labelled = [LOOKS[model].label for model in results.models if model in WITH_LABELS]
+    splits = results.long_tailed
+    rows = [_row(results, model, split, scored=True) for split in splits for model in (*results.on(split), REAL)]
+    labelled = [LOOKS[model].label for model in results.on(*splits) if model in WITH_LABELS]
     others = f", those of {' and '.join(labelled)} by the label that they were drawn for" if labelled else ""
     text = TEXTS("long_tail", tail_note=shared.TAIL_NOTE, others=others)
     return text.table(rows, _facts(results), shared.TAIL_COLUMNS)
@@ -88,7 +93,7 @@ def class_shares(results: ImbalanceRows) -> Table:
         target = results.training_share(name)
         by_class = dict(zip(results.classes, target, strict=True))
         rows.append({"split": name, "images": "training split", "quiet": True} | by_class)
-        for label, model in results.shown.items():
+        for label, model in results.shown(name).items():
             share, values = results.class_share(model, name), results.run(model, name).values
             outside = [value for value, wanted in zip(share, target, strict=True) if wanted == 0]
             row = {"split": name, "images": label, "outside": sum(outside) if outside else None, "quiet": model == REAL}
@@ -103,7 +108,7 @@ def class_shares(results: ImbalanceRows) -> Table:
 def timings(results: ImbalanceRows) -> Table:
     """What every training run took and on what."""
     further = [results.runs[name] for name in results.seeds.further]
-    runs = [results.run(model, split) for split in results.splits for model in results.models]
+    runs = [results.run(model, split) for split in results.splits for model in results.on(split)]
     return trainings.timings("runs", results, runs + further)
 
 
@@ -125,4 +130,4 @@ def _facts(results: ImbalanceRows) -> dict[str, str]:
 
 
 def _runs(results: ImbalanceRows, shown: Sequence[str]) -> list[Run]:
-    return [results.run(model, split) for model in shown for split in results.splits]
+    return [results.run(model, split) for model in shown for split in results.splits_of(model)]
