@@ -25,11 +25,12 @@ def glance(results: TwoStageRows) -> Table:
 
 
 def _summary_rows(results: TwoStageRows) -> list[Mapping[str, Value]]:
-    """Of every architecture the row that stands for it and the best ones, under the stage 1 of each and the stages 1
-    without classes.
+    """Of every architecture the row that stands for it and the best ones, with the stage 1 of each and its training
+    without a guide, and the stages 1 without classes.
     """
     chosen = results.representatives
     names = {name for row in (*chosen.values(), *results.best) for name in (row.name, row.start)}
+    names |= {control.name for control, guided in results.controlled if names & {row.name for row in guided}}
     names |= {row.name for row in results.stage1_rows if not row.has_classes}
     rows = [_row(row) | row.run.cells for row in results.rows if row.name in names]
     cells = results.floor.cells | results.floor_consistency | {"run": f"{results.floor.name} {shared.JUDGE}"}
