@@ -7,20 +7,36 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-SLOW = {  # whole runs, many processes, whole pages
+SLOW = {  # whole runs, many processes, whole pages, other programs' networks
     "parallel",
     "pipeline",
     "stages",
+    "test_bench.py",
     "test_browser.py",
     "test_cgan_figures.py",
+    "test_cgan_findings.py",
+    "test_cgan_tables.py",
+    "test_compared.py",
+    "test_diagrams.py",
     "test_doctor.py",
+    "test_export.py",
+    "test_extractors.py",
+    "test_filing.py",
+    "test_fuzz.py",
+    "test_gpu_check.py",
     "test_guides.py",
     "test_imbalance_figures.py",
+    "test_imbalance_tables.py",
+    "test_log.py",
     "test_pages.py",
     "test_places.py",
+    "test_process.py",
     "test_promote.py",
     "test_start_up.py",
+    "test_store.py",
     "test_two_stage_figures.py",
+    "test_two_stage_findings.py",
+    "test_two_stage_tables.py",
     "test_ui.py",
     "test_vision.py",
 }
