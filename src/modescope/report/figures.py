@@ -271,7 +271,6 @@ def image_sheet(
     cells: Sequence[Sequence[NDArray[np.uint8] | None]], rows: Sequence[str], columns: Sequence[str], scale: int = 2
 ) -> bytes:
     """Pictures (H, W) or (H, W, 3) uint8, all of the first one's size, as a labelled sheet; None leaves a place empty.
-
     A pixel becomes `scale` x `scale`, more where a column's title needs the room.
     """
     gap, letter = 14, 13  # pixels, the latter for a letter of a title
