@@ -43,6 +43,7 @@ SMALL = {
     "stage2_max_generator_steps": 2,
     "imbalance": {
         "splits": ["balanced", "lt10"],
+        "ours": ["balanced"],
         "gan": {"width": 8, "max_steps": 2},
         "gan-ours": {"generator_width": 4, "discriminator_width": 4, "generator_steps": 2},
         "vae": {"max_steps": 2, "epochs": 1},

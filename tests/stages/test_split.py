@@ -30,6 +30,7 @@ def workspace(tmp_path, monkeypatch):
 def _plan(**changes):
     params = yaml.safe_load(STANDARD.read_text()) | {"split": PLAN | changes}
     params["imbalance"]["splits"].remove("lt100")
+    params["imbalance"]["ours"].remove("lt100")
     Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
 
 
