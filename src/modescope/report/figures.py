@@ -139,13 +139,13 @@ def log_where_decades(axes: Axes, values: Sequence[float], axis: Literal["x", "y
 def legend_above(figure: Figure, looks: Sequence[Look], target: str | None = None) -> None:
     """One legend for the whole figure, above its panels: of lines, or of bars before the wide bars of `target`."""
     if target is None:
-        lines = [{"color": look.colour, "marker": look.marker, "linestyle": look.line} for look in looks]
-        handles = [Line2D([], [], label=look.label, **line) for look, line in zip(looks, lines, strict=True)]
+        handles = [Line2D([], [], label=of.label, color=of.colour, marker=of.marker, linestyle=of.line) for of in looks]
     else:
         bars = [Patch(facecolor=look.colour, label=look.label) for look in looks]
         handles = [Patch(facecolor=SHADE, edgecolor=INK, label=target), *bars]
-    place = {"loc": "outside upper left", "ncols": len(handles), "columnspacing": 1.6, "handlelength": 1.6}
-    legend = figure.legend(handles=handles, **place)
+    lines = 1 + sum(len(handle.get_label()) for handle in handles) // 100  # so many letters fit beside each other
+    place = {"loc": "outside upper left", "columnspacing": 1.6, "handlelength": 1.6}
+    legend = figure.legend(handles=handles, ncols=-(-len(handles) // lines), **place)
     for artist in (*legend.legend_handles, *legend.get_texts()):
         name_legend(artist, artist.get_label() if artist in legend.legend_handles else artist.get_text())
 

@@ -135,19 +135,19 @@ def curves(results: ImbalanceRows) -> Picture:
     trained = [model for model in results.models if model in CURVES]
     lines = [
         [
-            (f"{LOOKS[model].label}, {name}", results.run(model, name), CURVES[model])
+            (f"{LOOKS[model].label}\n{name}", results.run(model, name), CURVES[model])
             for name in results.splits_of(model)
         ]
         for model in trained
     ]
 
     def draw(figure: Figure) -> None:
-        panels = curve_grid(figure, lines, ["loss, nats per image"] * len(lines), sharey="row")
+        panels = curve_grid(figure, lines, ["loss"] * len(lines), sharey="row")
         for axes in panels[-1]:
             axes.set_xlabel("step")
         legend_above(figure, [look for model in trained for look in CURVES[model].values()])
 
-    return TEXTS("curves").chart(draw, 0.3 + 2.2 * len(lines))
+    return TEXTS("curves").chart(draw, 0.5 + 2.3 * len(lines))
 
 
 def _measured(results: ImbalanceRows, shown: Sequence[str], score: str) -> list[Series]:

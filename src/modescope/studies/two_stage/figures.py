@@ -131,7 +131,7 @@ def curves(results: TwoStageRows) -> Picture:
     lines = [*(stage1[first : first + PANELS] for first in range(0, len(stage1), PANELS)), stage2]
 
     def draw(figure: Figure) -> None:
-        for axes in curve_grid(figure, lines, ["loss, nats per image"] * len(lines), sharey="row").flat:
+        for axes in curve_grid(figure, lines, ["loss"] * len(lines), sharey="row").flat:
             axes.set_xlabel("iteration")
         legend_above(figure, [DISCRIMINATOR, GENERATOR, GUIDANCE])
 
