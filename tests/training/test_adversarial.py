@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from modescope.training.adversarial import AdversarialObjective, both_logits, preview_latents
-from modescope.training.device import autocast, usable_precision
+from modescope.training.device import autocast
 from modescope.training.losses import LOSSES, adversarial_loss
 from modescope.training.objective import Batch, Phase
 from modescope.training.priors import FIXED_LATENTS, NormalPrior, mixture_prior
@@ -225,11 +225,10 @@ def test_labels_of_one_pass_stay_with_their_images():
     assert (real_logits.tolist(), fake_logits.tolist()) == ([12, 60], [-12, -60])
 
 
+@pytest.mark.usefixtures("any_precision")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_the_penalty_is_weighted_and_computed_in_float32(precision):
     """That of a linear critic is (|w| - 1)^2."""
-    if usable_precision(precision, "cpu") != precision:
-        pytest.skip(f"no {precision} on this CPU")
     objective, dtypes = make((5, 1), loss=adversarial_loss("wgan-gp", penalty_weight=10.0)), []
     objective.discriminator[1].register_forward_hook(lambda *seen: dtypes.append(seen[-1].dtype))
     objective.discriminator[1].weight.data.mul_(3)

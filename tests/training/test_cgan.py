@@ -10,7 +10,6 @@ from modescope.errors import UserError
 from modescope.models.cgan import CganGenerator, Critic, SpectralDiscriminator
 from modescope.training.checkpoints import Checkpoint
 from modescope.training.collapse import SPREAD
-from modescope.training.device import usable_precision
 from modescope.training.loop import train
 from modescope.training.losses import gradient_penalty
 from modescope.training.objective import Batch
@@ -34,12 +33,11 @@ def changed(before, after):
     return {name for name in before if not torch.equal(before[name], after[name])}
 
 
+@pytest.mark.usefixtures("any_precision")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("mode", ["cgan", "dcgan"])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_trains_both_networks_with_labels_and_without(loss, mode, precision, tmp_path):
-    if usable_precision(precision, "cpu") != precision:
-        pytest.skip(f"no {precision} on this CPU")
     trained, log = training(loss=loss, mode=mode, generator_steps=2), ListLog()
     before = copy_of(trained.objective.weights())
     train(trained, log=log, checkpoint=Checkpoint(tmp_path, seconds=0.0), precision=precision)

@@ -35,9 +35,10 @@ def test_a_cpu_needs_no_settings():
         assert settings() == before
 
 
-def test_a_cpu_has_no_tf32():
-    assert usable_precision("tf32", "cpu") == "fp32" and usable_precision("tf32", "cuda") == "tf32"
-    with autocast("cpu", "tf32"):
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+def test_a_cpu_computes_in_float32(precision):
+    assert usable_precision(precision, "cpu") == "fp32" and usable_precision(precision, "cuda") == precision
+    with autocast("cpu", precision):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 

@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import torch
@@ -27,15 +26,9 @@ def training_device() -> torch.device:
     return torch.device(name)
 
 
-@cache
 def usable_precision(precision: str, device_type: str) -> str:
-    """`precision`, or fp32 where a CPU has no such arithmetic.
-
-    It has no tf32 at all, and bfloat16 that must be emulated would be slower than float32.
-    """
-    if device_type == "cpu" and (precision == "tf32" or not torch.ops.mkldnn._is_mkldnn_bf16_supported()):
-        return "fp32"
-    return precision
+    """`precision` on CUDA; fp32 on a CPU: none has tf32, and those without AMX lose by bf16 (docs/performance.md)."""
+    return precision if device_type == "cuda" else "fp32"
 
 
 @contextmanager
