@@ -13,18 +13,14 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from modescope.threads import COUNTS, WAITING, Watch
-
-if TYPE_CHECKING:
-    from modescope.training.objective import Training
 
 ROOT = Path(__file__).parents[1]
 THREADS = 2
@@ -37,7 +33,7 @@ WAYS = {  # how threads wait -> what the environment says
 }
 STATES = ("idle", "busy")
 ROWS = [*(("kept", way) for way in WAYS), ("returned", "spinning"), ("returned", "chosen")]
-LOOPS = ("cgan-wgan-gp", "vae", "dcgan")  # the demo's first two, and the standard profile's stage 1
+LOOPS = ("cgan-wgan-gp", "imbalance-vae", "dcgan")  # the demo's first two, and the standard profile's stage 1
 CHILD = """
 from modescope.threads import Watch, choose_waiting
 said = {choose}
@@ -94,6 +90,7 @@ def start(memory: str, way: str, seconds: float) -> dict:
 
 def measure(said: str, keeps: bool, seconds: float) -> None:
     """Print what was chosen and every loop's steps a second."""
+    from benchmarks.rates import rate
     from modescope.process import keep_freed_memory
 
     if keeps:
@@ -104,44 +101,12 @@ def measure(said: str, keeps: bool, seconds: float) -> None:
 def made_loops() -> Iterator[tuple[str, Callable[[int], None]]]:
     """`LOOPS`, each `run(steps)`, on noise."""
     from benchmarks.loops import steps_of
+    from benchmarks.rates import trainings
 
     for profile, loops in (("demo", LOOPS[:2]), ("standard", LOOPS[2:])):
         makers = trainings(profile)
         for name in loops:
             yield name, steps_of(makers[name](), "fp32")
-
-
-def trainings(profile: str) -> dict[str, Callable[[], "Training"]]:
-    """What makes a profile's trainings on noise, by loop."""
-    import torch
-
-    from modescope.config import parse_params, profile_values
-    from modescope.training.cgan import cgan_training
-    from modescope.training.gan import gan_training
-    from modescope.training.two_stage import new_stage1, stage1_training
-    from modescope.training.vae import vae_training
-
-    params = parse_params(profile_values(profile), profile)
-    colour, grey = (torch.randint(0, 256, (4096, *size), dtype=torch.uint8) for size in ((3, 32, 32), (1, 28, 28)))
-    labels, first, seed = torch.arange(4096) % 10, params.stage1_config("stage1"), params.seed
-    return {
-        "gan": lambda: gan_training(params.imbalance.gan, colour, labels, seed),
-        "gan-ours": lambda: gan_training(params.imbalance.gan_ours, colour, labels, seed),
-        "vae": lambda: vae_training(params.imbalance.vae, colour, labels, seed),
-        "dcgan": lambda: stage1_training(first, new_stage1(first, 3, 10), (colour, labels)),
-        "cgan-bce": lambda: cgan_training(params.cgan.config("cgan-bce"), grey, labels, 10, seed),
-        "cgan-wgan-gp": lambda: cgan_training(params.cgan.config("cgan-wgan-gp"), grey, labels, 10, seed),
-    }
-
-
-def rate(run: Callable[[int], None], seconds: float) -> float:
-    """Steps a second, the first one left out."""
-    run(1)
-    began, steps = time.perf_counter(), 0
-    while time.perf_counter() < began + seconds or not steps:
-        run(1)
-        steps += 1
-    return steps / (time.perf_counter() - began)
 
 
 if __name__ == "__main__":

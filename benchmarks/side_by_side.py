@@ -3,13 +3,11 @@
 python -m benchmarks.side_by_side sleep            # 40 stages of 3 s in 3 levels, 8 at a time
 python -m benchmarks.side_by_side optuna           # 30 trials with and without pruning, a worker killed
 python -m benchmarks.side_by_side queue DEMO       # 6 points of a folder in which the demo has run; `dvc queue start`
-python -m benchmarks.side_by_side threads          # a training of two threads against two of one thread
 """
 
 import contextlib
 import json
 import math
-import os
 import re
 import subprocess
 import sys
@@ -22,18 +20,15 @@ from typing import Any
 import psutil
 import yaml
 
-from benchmarks.busy import rate, trainings
 from benchmarks.clones import DEMO, commit, environment, run
 from benchmarks.kills import CLOCKS, stored_runs
 from benchmarks.simulate import simulate
 from modescope.parallel.graph import Plan
 from modescope.parallel.machine import Machine, Needs
-from modescope.threads import COUNTS
 
 OURS = {"PYTHONPATH": str(Path("src").resolve())}
 LEVELS, SECONDS, WORKERS = (16, 16, 8), 3.0, 8
 TRIALS, STEPS, SECONDS_A_STEP = 30, 60, 0.1
-SECONDS_A_LOOP = 15.0
 TARGET, WEIGHTS = "evaluate-stage2@b-ff", (0.1, 0.2, 0.3, 0.4, 0.6, 0.7)  # two stages and one that they share
 ROW = DEMO / "metrics/two-stage/stage2-b-ff.json"
 
@@ -198,36 +193,10 @@ def recorded(folder: Path, experiment: str) -> str:
     return json.dumps([names, run(f"{show}params.yaml", folder)[0], values])
 
 
-def threads(folder: Path) -> None:
-    """Print steps a second of the standard profile's loops by one process of two threads, and by two of one at once."""
-    code = f"from benchmarks.side_by_side import print_rates; print_rates({SECONDS_A_LOOP})"
-
-    def measured(processes: int, count: int) -> list[dict[str, float]]:
-        settings = {**os.environ, **OURS, "OMP_WAIT_POLICY": "passive"} | dict.fromkeys(COUNTS, str(count))
-        command = [sys.executable, "-c", code]
-        running = [subprocess.Popen(command, env=settings, stdout=subprocess.PIPE) for _ in range(processes)]
-        return [json.loads(each.communicate()[0]) for each in running]
-
-    (one,), pair = measured(1, 2), measured(2, 1)
-    for name, alone in one.items():
-        together = sum(each[name] for each in pair)
-        print(f"{name:<13} {alone:6.2f} steps/s of two threads, {together:6.2f} of two at once: {together / alone:.2f}")
-
-
-def print_rates(seconds: float) -> None:
-    """Print every loop's steps a second, on noise, as JSON."""
-    from benchmarks.loops import steps_of
-
-    made = {name: steps_of(make(), "bf16") for name, make in trainings("standard").items()}
-    print(json.dumps({name: rate(run, seconds) for name, run in made.items()}))
-
-
 def main() -> None:
     what, *more = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
-        {"sleep": sleep, "optuna": optuna, "queue": queue, "threads": threads}[what](
-            Path(folder).resolve() / what, *map(Path, more)
-        )
+        {"sleep": sleep, "optuna": optuna, "queue": queue}[what](Path(folder).resolve() / what, *map(Path, more))
 
 
 if __name__ == "__main__":

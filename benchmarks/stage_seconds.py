@@ -5,6 +5,7 @@ from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
 
+from benchmarks.rates import RATES
 from modescope.config import GANConfig, Params, Stage1Config
 from modescope.data.splits import long_tailed_counts
 from modescope.files import read_json
@@ -12,13 +13,9 @@ from modescope.files import read_json
 START = {"cpu": 4.0, "gpu": 10.0}  # from a command to its first step; on a GPU check.json's stages without their runs
 IMAGES, CLASS = 50_000, 5_000  # CIFAR-10's
 OURS, STAGE1_OURS = "gan-ours", "stage1-ours"  # the residual networks, which `modescope bench` leaves out
-# Steps a second. CPU: measured beside the GAN's on another machine (1.3 and 2.3; 4.4 and 4.8), and by the GAN's rate of
-# STANDARD. GPU: measured with 128 channels, 67, by the arithmetic of the paper profile's 256 and 128.
-OURS_RATES = {"cpu": {OURS: 2.2, STAGE1_OURS: 3.6}, "gpu": {OURS: 30.0, STAGE1_OURS: 30.0}}
-# Steps a second of the standard profile's networks on two cores, medians over its runs of version 0.1.0.
-STANDARD = {"imbalance-gan": 7.6, "imbalance-vae": 10.4, "hybrid": 2.5, "cgan-bce": 8.8, "cgan-wgan-gp": 1.77}
-STANDARD |= {"dcgan": 3.5, "dcgan-g-step": 3.1, "stage2-a": 2.3, "stage2-b": 4.0, "stage2-c": 0.5, "stage2-d": 3.2}
-GENERATOR = 0.6  # a step of the generator, of one of both networks: 306 of 517 ms
+# Steps a second, measured with 128 channels, 67, by the arithmetic of the paper profile's 256 and 128.
+OURS_RATES = dict.fromkeys([OURS, STAGE1_OURS, *(f"stage2-ours-{kind}" for kind in "abcd")], 30.0)
+GENERATOR = 0.6  # a step of the generator, of one of both networks: 306 of 517 ms (docs/performance.md)
 # Seconds of what is no training on two CPU cores, and a reference's of every thousand real images (reports/bench.json).
 OTHER = {"download": 30, "split": 5, "settings": 3, "evaluate": 17, "coverage": 30, "stacked_real": 25, "report": 15}
 OTHER |= {"code": 3, "reference": 17, "mixture": 12, "classifier": 360, "overview": 2, "game": 5, "features": 34}
@@ -30,7 +27,7 @@ class Work(NamedTuple):
     """What a training computes.
 
     Attributes:
-        loop: a loop of `modescope bench`, or one of OURS_RATES.
+        loop: a loop of `modescope bench` or of `benchmarks.rates`.
         steps: iterations of the training.
         weight: steps of the loop in each of them.
     """
@@ -40,15 +37,19 @@ class Work(NamedTuple):
     weight: float = 1.0
 
 
-def on_cpu(stages: Iterable[str], params: Params) -> dict[str, float]:
-    """Seconds by stage of the standard profile on two cores."""
-    rates, found = STANDARD | OURS_RATES["cpu"], {}
+def on_cpu(stages: Iterable[str], params: Params, way: str = "both cores", at_once: int = 1) -> dict[str, float]:
+    """Seconds by stage of the standard profile on two cores that so many stages share, by `benchmarks.rates`.
+
+    What is no training run gains nothing by company.
+    """
+    rates, found = {name: rate / at_once for name, rate in read_json(RATES)[way].items()}, {}
+    rates["dcgan-g-step"] = rates["dcgan"] / GENERATOR
     for name in stages:
         work = trained(name, params)
         if work:
-            found[name] = START["cpu"] + seconds_of(work, rates)
+            found[name] = at_once * START["cpu"] + seconds_of(work, rates)
         else:
-            found[name] = other(name) + PER_THOUSAND * reference_images(name, params) / 1000
+            found[name] = at_once * (other(name) + PER_THOUSAND * reference_images(name, params) / 1000)
     return found
 
 
@@ -71,7 +72,7 @@ def on_gpu(stages: Iterable[str], params: Params) -> dict[str, float]:
         for folder in ("reports", "reports/gpu")
     )
     gain = min(gpu[loop] / cpu[loop] for loop in gpu)
-    rates = with_hybrid({loop: rate * gain for loop, rate in cpu.items()} | gpu | OURS_RATES["gpu"])
+    rates = with_hybrid({loop: rate * gain for loop, rate in cpu.items()} | gpu | OURS_RATES)
     found = {}
     for name in stages:
         work, kind = trained(name, params), name.partition("@")[0].partition("-")[0]
@@ -135,8 +136,8 @@ def _stage1(config: Stage1Config) -> list[Work]:
 def _stage2(config: GANConfig) -> Work:
     limit = config.stage2_max_generator_steps // config.n_gen
     steps = _limited(config.stage2_epochs, IMAGES, config.batch_size, limit)
-    loop = STAGE1_OURS if config.network == "residual" else f"stage2-{config.architecture.lower()}"
-    return Work(loop, steps, 1 - GENERATOR + GENERATOR * config.n_gen)
+    loop = "stage2-ours-" if config.network == "residual" else "stage2-"
+    return Work(loop + config.architecture.lower(), steps, 1 - GENERATOR + GENERATOR * config.n_gen)
 
 
 def _limited(epochs: float, images: float, batch_size: int, limit: int) -> int:
