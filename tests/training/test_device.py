@@ -1,10 +1,14 @@
 """Arithmetic: what a device can do, and CUDA's settings, which need no GPU to be set."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from modescope.errors import UserError, seconds_of
-from modescope.training.device import arithmetic, autocast, fused, training_device, usable_precision
+from modescope.training.device import arithmetic, autocast, choose_kernels, fused, training_device, usable_precision
 
 
 def settings() -> tuple:
@@ -33,6 +37,24 @@ def test_a_cpu_needs_no_settings():
     before = settings()
     with arithmetic("cpu", "bf16", deterministic=True):
         assert settings() == before
+
+
+def test_mkl_has_chosen_the_kernels_of_all_its_functions():
+    """Those that torch's own header names, in both precisions, called with one number by one thread."""
+    header = Path(torch.__file__).with_name("include") / "ATen/cpu/vml.h"
+    named = re.findall(r"^IMPLEMENT_VML_MKL\((\w+),", header.read_text(encoding="utf-8"), re.MULTILINE)
+    called = []
+
+    class Calls(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, arguments=(), options=None):
+            made = function(*arguments, **(options or {}))
+            called.append((function._schema.name.removeprefix("aten::"), made.dtype, made.numel()))
+            return made
+
+    with Calls():
+        choose_kernels.__wrapped__()
+    missing = {(name, dtype, 1) for name in named for dtype in (torch.float32, torch.float64)} - {*called}
+    assert len(named) > 10 and missing == set()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])

@@ -4,11 +4,28 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
 
 from modescope.errors import UserError
+
+# Of one number to another, that torch leaves to MKL.
+MKL_FUNCTIONS = ("acos", "asin", "atan", "cos", "erf", "erfc", "erfinv", "exp", "log", "log2", "log10", "sin", "sqrt")
+MKL_FUNCTIONS += ("tan", "tanh", "trunc")
+
+
+@cache
+def choose_kernels() -> None:
+    """Let MKL choose what computes each of its functions, in one thread, before several call them.
+
+    It chooses at a function's first call. Of two threads that call it first at once one may get a coarser kernel for
+    this call, and the same seed gives other weights (pytorch/pytorch issue 188792).
+    """
+    for name in MKL_FUNCTIONS:
+        for dtype in (torch.float32, torch.float64):
+            getattr(torch, name)(torch.zeros(1, dtype=dtype))
 
 
 def training_device() -> torch.device:
@@ -23,6 +40,7 @@ def training_device() -> torch.device:
         raise UserError(f"MODESCOPE_DEVICE={name}, but torch sees no CUDA device: unset it to run on the CPU")
     if name.startswith("cuda"):
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be deterministic
+    choose_kernels()
     return torch.device(name)
 
 
