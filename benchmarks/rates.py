@@ -1,10 +1,9 @@
-"""Steps a second of every kind of training run of `standard` on two cores, and what several at a time get done.
+"""Steps a second of every kind of training run of `standard` on two cores: one of two threads, or two of one thread.
 
-python -m benchmarks.rates        # 10 minutes on two cores; nothing else may run; writes reports/rates.json
+python -m benchmarks.rates        # 6 minutes on two cores; nothing else may run; writes reports/rates.json
 
-Three ways to use the cores: a run of two threads on both (`dvc repro`), one of two threads on each core, to which it is
-pinned (`modescope repro` with `threads: 2`), and one of one thread on each (`threads: 1`). The runs are those of the
-profile, on noise; stage 2 has one step of the generator an iteration. `benchmarks.simulate` reads what is written.
+The runs are those of the profile, on noise; stage 2 has one step of the generator an iteration. `benchmarks.simulate`
+reads what is written.
 """
 
 import json
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modescope.files import write_json
-from modescope.threads import COUNTS
+from modescope.threads import COUNTS, WAITING
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,12 +28,9 @@ if TYPE_CHECKING:
     from modescope.training.objective import Training
 
 RATES = Path("reports/rates.json")
-WAYS = {  # way -> threads of a run, and the cores to which those that run at once are pinned; None: both
-    "both cores": (2, [None]),
-    "a core each": (2, [0, 1]),
-    "one thread each": (1, [0, 1]),
-}
-CODE = "from benchmarks.rates import print_rates; print_rates({threads}, {core}, {seconds})"
+WAYS = {"one of two threads": (1, 2), "two of one thread": (2, 1)}  # way -> runs at once, threads of each
+CODE = "from benchmarks.rates import print_rates; print_rates({threads}, {seconds})"
+FIRST, _ = WAYS
 STAGE2 = {"stage2-a": "a-0.5-n1", "stage2-b": "b-ff-0.5", "stage2-c": "c-conv-0.5", "stage2-d": "d-ff-0.5"}
 STAGE2 |= {f"stage2-ours-{kind}": f"ours-{kind}" for kind in "abcd"}
 
@@ -44,30 +40,26 @@ def main(
     out: Annotated[Path, typer.Option(help="The file")] = RATES,
 ) -> None:
     """Print steps a second of all that runs at once, by loop and way, and write them."""
-    found = {way: together(threads, cores, seconds) for way, (threads, cores) in WAYS.items()}
+    found = {way: together(*how, seconds) for way, how in WAYS.items()}
     print(f"| loop | {' | '.join(found)} |")
     print("| :-- |" + " --: |" * len(found))
-    for name in found["both cores"]:
+    for name in found[FIRST]:
         print(f"| {name} | {' | '.join(f'{rates[name]:.2f}' for rates in found.values())} |")
     write_json(out, found)
 
 
-def together(threads: int, cores: list[int | None], seconds: float) -> dict[str, float]:
-    """Steps a second of one process for each of `cores`, all at once, added up by loop."""
-    environment = {**os.environ, "OMP_WAIT_POLICY": "active" if cores == [None] else "passive"}
+def together(runs: int, threads: int, seconds: float) -> dict[str, float]:
+    """Steps a second of so many processes at once, added up by loop."""
+    environment = {name: value for name, value in os.environ.items() if name not in WAITING}
     environment |= dict.fromkeys(COUNTS, str(threads))
-    codes = [CODE.format(threads=threads, core=core, seconds=seconds) for core in cores]
-    running = [
-        subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE) for code in codes
-    ]
+    command = [sys.executable, "-c", CODE.format(threads=threads, seconds=seconds)]
+    running = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) for _ in range(runs)]
     measured = [json.loads(each.communicate()[0]) for each in running]
     return {name: sum(each[name] for each in measured) for name in measured[0]}
 
 
-def print_rates(threads: int, core: int | None, seconds: float) -> None:
+def print_rates(threads: int, seconds: float) -> None:
     """Print every loop's steps a second, on noise, as JSON."""
-    if core is not None:
-        os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[core]})
     import torch
 
     from benchmarks.loops import steps_of

@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
 
-from benchmarks.rates import RATES
+from benchmarks.rates import FIRST, RATES
 from modescope.config import GANConfig, Params, Stage1Config
 from modescope.data.splits import long_tailed_counts
 from modescope.files import read_json
@@ -37,19 +37,16 @@ class Work(NamedTuple):
     weight: float = 1.0
 
 
-def on_cpu(stages: Iterable[str], params: Params, way: str = "both cores", at_once: int = 1) -> dict[str, float]:
-    """Seconds by stage of the standard profile on two cores that so many stages share, by `benchmarks.rates`.
-
-    What is no training run gains nothing by company.
-    """
-    rates, found = {name: rate / at_once for name, rate in read_json(RATES)[way].items()}, {}
+def on_cpu(stages: Iterable[str], params: Params) -> dict[str, float]:
+    """Seconds by stage of the standard profile, each of two threads on two cores."""
+    rates, found = read_json(RATES)[FIRST], {}
     rates["dcgan-g-step"] = rates["dcgan"] / GENERATOR
     for name in stages:
         work = trained(name, params)
         if work:
-            found[name] = at_once * START["cpu"] + seconds_of(work, rates)
+            found[name] = START["cpu"] + seconds_of(work, rates)
         else:
-            found[name] = at_once * (other(name) + PER_THOUSAND * reference_images(name, params) / 1000)
+            found[name] = other(name) + PER_THOUSAND * reference_images(name, params) / 1000
     return found
 
 

@@ -3,8 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import psutil
@@ -83,55 +81,6 @@ def test_never_more_than_asked_for_nor_more_threads_than_cores(project, monkeypa
     alone = "mkdir $DVC_ROOT/alone && sleep 0.1 && rmdir $DVC_ROOT/alone"
     project({name: stage(alone, name, meta=meta) for name in "abc"})
     assert repro(jobs=jobs) == 0
-
-
-CORES = "grep Cpus_allowed_list /proc/self/status | cut -f 2 > $DVC_ROOT/cores-{name}; "
-
-
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core")
-@pytest.mark.parametrize(("names", "each"), [("ab", True), ("abc", True), ("a", False)])
-def test_stages_that_fill_the_machine_have_a_core_each_whatever_their_threads(project, monkeypatch, names, each):
-    """Two at least run at a time, on different cores; alone a stage has as many cores as there are."""
-    mine = sorted(os.sched_getaffinity(0))[:2]
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {*mine})
-    meet = CORES + "for i in $(seq 300); do [ $(ls $DVC_ROOT/cores-* | wc -l) -ge {met} ] && break; sleep 0.1; done; "
-    meet += "[ $i -lt 300 ]"
-    stages = {name: stage(meet.format(name=name, met=min(2, len(names))), name) for name in names}
-    folder = project(stages)
-    Path("params.yaml").write_text("threads: 2\n", encoding="utf-8")
-    assert repro(jobs=2) == 0
-    cores = {name: (folder / f"cores-{name}").read_text().strip() for name in names}
-    assert ({*cores.values()} == {str(core) for core in mine}) == each
-
-
-WEIGHTS = """
-import hashlib, os, sys, torch
-if sys.argv[1] == "one core":
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-torch.set_num_threads(int(sys.argv[2]))
-torch.manual_seed(0)
-from benchmarks.loops import steps_of
-from benchmarks.rates import trainings
-training = trainings("standard")["imbalance-gan"]()
-steps_of(training, "fp32")(3)
-weights = b"".join(each.numpy().tobytes() for each in training.objective.weights().values())
-print(hashlib.sha256(weights).hexdigest())
-"""
-
-
-def test_threads_on_one_core_compute_what_they_do_on_several():
-    def weights(*how: str) -> str:
-        command, environment = [sys.executable, "-c", WEIGHTS, *how], {**os.environ, "OMP_WAIT_POLICY": "passive"}
-        return subprocess.run(command, check=True, capture_output=True, encoding="utf-8", env=environment).stdout
-
-    assert weights("one core", "2") == weights("all cores", "2") != weights("one core", "1")
-
-
-def test_a_stage_that_says_how_many_cores_it_needs_has_them(project):
-    cores = len(os.sched_getaffinity(0))
-    alone = "mkdir $DVC_ROOT/alone && sleep 0.1 && rmdir $DVC_ROOT/alone"
-    project({name: stage(alone, name, meta={"cpus": cores}) for name in "ab"})
-    assert repro(jobs=cores) == 0
 
 
 def test_a_failing_stage_stops_what_depends_on_it_alone(project, capsys):

@@ -5,9 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from benchmarks.rates import FIRST, RATES, WAYS
 from benchmarks.simulate import Done, load_profile, simulate
 from benchmarks.stage_seconds import on_cpu, on_gpu, trained
 from modescope.config import parse_params, profile_values
+from modescope.files import read_json
 from modescope.parallel.graph import Plan, Task
 from modescope.parallel.machine import Machine, Needs
 
@@ -56,11 +58,20 @@ def test_steps_of_a_training_are_the_profiles():
 
 
 def test_a_training_takes_its_steps_at_the_rate_of_its_loop():
-    params = parse_params(profile_values("standard"), "standard")
+    params, rates = parse_params(profile_values("standard"), "standard"), read_json(RATES)[FIRST]
     found = on_cpu(["cgan@dcgan-bce", "cgan@cgan-wgan-gp", "reference@balanced", "overview"], params)
-    assert found["cgan@dcgan-bce"] == pytest.approx(4 + params.cgan.config("dcgan-bce").generator_steps / 8.8)
-    assert found["cgan@cgan-wgan-gp"] == pytest.approx(4 + params.cgan.config("cgan-wgan-gp").generator_steps / 1.77)
+    for stage, loop in (("dcgan-bce", "cgan-bce"), ("cgan-wgan-gp", "cgan-wgan-gp")):
+        seconds = params.cgan.config(stage).generator_steps / rates[loop]
+        assert found[f"cgan@{stage}"] == pytest.approx(4 + seconds)
     assert found["overview"] == 2 and found["reference@balanced"] == pytest.approx(17 + 0.66 * 50)
+
+
+def test_the_rates_are_those_of_every_kind_of_training():
+    """reports/rates.json knows what the standard profile trains, in every way of using two cores."""
+    params, plan = load_profile("standard")
+    loops = {part.loop for name in plan.tasks for part in trained(name, params)} - {"dcgan-g-step"}
+    assert read_json(RATES).keys() == WAYS.keys()
+    assert all(loops <= rates.keys() and min(rates.values()) > 0 for rates in read_json(RATES).values())
 
 
 @pytest.mark.parametrize(("profile", "seconds"), [("standard", on_cpu), ("paper", on_gpu)])

@@ -135,10 +135,6 @@ class Driver:
         """Whether there is more to do than to run the tasks that are admitted."""
         return False
 
-    def to_come(self) -> int:
-        """How many stages, at least, could start besides if there were room."""
-        return 0
-
     def end(self) -> None:
         """Record what was done."""
         record(self.plan.tasks.values())
@@ -146,14 +142,12 @@ class Driver:
             sync()
 
     def advance(self) -> None:
-        """Settle what need not run, until nothing changes any more, and start what can."""
-        while sum(self.settled(task) for task in self.plan.ready()):
-            pass
-        ready = self.plan.ready()
-        self.workers.expect(len(ready) + self.to_come())
-        for task in ready:
-            if self.can_start(task):
-                self.start(task)
+        """Settle what need not run, start what can, until neither changes anything."""
+        moved = True
+        while moved:
+            moved = False
+            for task in self.plan.ready():
+                moved = self.settled(task) or (self.can_start(task) and self.started(task)) or moved
 
     def settled(self, task: Task) -> bool:
         """Whether the task is over without being run: up to date, cached, or impossible."""
@@ -172,7 +166,7 @@ class Driver:
     def can_start(self, task: Task) -> bool:
         return task.key not in self.plan.first and self.workers.fits(task.needs)
 
-    def start(self, task: Task) -> None:
+    def started(self, task: Task) -> bool:
         if not self.home.snapshot.exists():
             take_snapshot(task.stage.repo, self.home.snapshot)
         upstream = [self.plan.tasks[each].stage for each in task.upstream]
@@ -182,6 +176,7 @@ class Driver:
         self.plan.first[task.key] = task
         task.state = RUNNING
         self.board.started(task)
+        return True
 
     def take(self, outcome: Outcome) -> None:
         """Adopt what a worker brought, or say why it brought nothing."""

@@ -57,9 +57,6 @@ class Executor(Protocol):
     def check(self, name: str, needs: Needs) -> None:
         """Raises UserError where no machine has what the stage needs."""
 
-    def expect(self, ready: int) -> None:
-        """So many stages could start now."""
-
     def fits(self, needs: Needs) -> bool:
         """Whether such a stage would start at once."""
 
@@ -120,9 +117,6 @@ class Local:
     """Processes of this machine, at most `jobs` at a time, that share the driver's cache.
 
     Each is a fork of one that has imported what it needs: this one has DVC, `warm.Forks` makes another.
-
-    While there are as many stages to run as cores, each has a core of its own, whatever its threads: they compute the
-    same bits there, and all of them get more done than a few on several cores each (docs/performance.md).
     """
 
     remote = False
@@ -132,31 +126,18 @@ class Local:
         self.all, self.free = Machine.here(), Machine.here()
         self._forks = warm.Forks(home.folder)
         self._jobs: dict[str, _Job] = {}
-        self._crowded = False
 
     def check(self, name: str, needs: Needs) -> None:
         lack = self.all.refusal(needs)
         if lack:
             raise UserError(f"stage {name} needs {lack} on this machine: change its `meta` in dvc.yaml")
 
-    def expect(self, ready: int) -> None:
-        self._crowded = min(len(self._jobs) + ready, self.jobs) >= self.all.cpus
-
     def fits(self, needs: Needs) -> bool:
-        return len(self._jobs) < self.jobs and self.free.choose(self._given(needs)) is not None
-
-    def _given(self, needs: Needs) -> Needs:
-        """What of the machine a stage would get now."""
-        needs = self.all.within(needs)
-        pinned = needs.shares and self._crowded and not needs.gpus and self.all.cores
-        return needs._replace(cpus=1) if pinned else needs._replace(shares=False)
+        return len(self._jobs) < self.jobs and self.free.choose(self.all.within(needs)) is not None
 
     def start(self, work: slices.Slice, needs: Needs) -> None:
-        needs = self._given(needs)
+        needs = self.all.within(needs)
         job = _Job(work, needs, self.free.choose(needs) or [], self.home.folder / work.folder)
-        if needs.shares:
-            taken = [each.core for each in self._jobs.values()]
-            job.core = min(self.all.cores, key=taken.count)
         self.free.give(needs, job.gpus)
         self._jobs[work.id] = job
         self._fork(job)
@@ -164,8 +145,7 @@ class Local:
     def _fork(self, job: "_Job") -> None:
         job.tries += 1
         environment = stage_environment(self.home.root, ",".join(job.gpus) if self.all.gpus else None)
-        settings = {"cache": {"dir": self.cache}}
-        arguments = (job.work, self.home, job.place, job.core, settings, {**os.environ, **environment})
+        arguments = (job.work, self.home, job.place, {"cache": {"dir": self.cache}}, {**os.environ, **environment})
         job.process = self._forks.context(job.work.pipeline).Process(target=_work, args=arguments)
         job.process.start()
 
@@ -212,13 +192,12 @@ class Local:
 
 @dataclass
 class _Job:
-    """A slice at work: its share of the machine, its folder, the core to which it is pinned, its process."""
+    """A slice at work: its share of the machine, its folder, its process."""
 
     work: slices.Slice
     needs: Needs
     gpus: list[str]
     place: Path
-    core: int | None = None
     tries: int = 0
     process: Any = None
 
@@ -237,18 +216,9 @@ def _signal(process: Any, number: int) -> None:
         os.killpg(process.pid, number) if os.getpgid(process.pid) == process.pid else process.terminate()
 
 
-def _work(
-    work: slices.Slice,
-    home: Home,
-    place: Path,
-    core: int | None,
-    settings: Mapping[str, Any],
-    environment: Mapping[str, str],
-) -> None:
+def _work(work: slices.Slice, home: Home, place: Path, settings: Mapping[str, Any], environment: Mapping[str, str]):
     """The life of a worker: leader of a process group of its own, so that the stage ends with it."""
     os.setsid()
-    if core is not None:
-        os.sched_setaffinity(0, {core})
     die_with_parent()
     stop_on_signals()
     log = os.open(place.with_name(f"{place.name}.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

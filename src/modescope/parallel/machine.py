@@ -24,50 +24,42 @@ class Needs(NamedTuple):
         cpus: cores; as many as `threads` of params.yaml where `meta` does not say.
         gpus: a whole number, or a part of one GPU: several stages share it, and without any GPU the CPU does.
         memory: GiB.
-        shares: its several threads may share one core where there is more to do than there are cores.
     """
 
     cpus: float = 1
     gpus: float = 0
     memory: float = 0
-    shares: bool = False
 
     @classmethod
     def of(cls, stage: PipelineStage, threads: float) -> "Needs":
         """Raises UserError for `meta` that is refused."""
         meta = getattr(stage, "meta", None) or {}
-        said = {name: meta[name] for name in cls._fields[:3] if name in meta} if isinstance(meta, dict) else {}
+        said = {name: meta[name] for name in cls._fields if name in meta} if isinstance(meta, dict) else {}
         for name, value in said.items():
             is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
             if not is_number or value < 0 or (name == "gpus" and value > 1 and value != int(value)):
                 wanted = "a part of one GPU or a whole number of them" if name == "gpus" else "a number, 0 or more"
                 raise UserError(f"dvc.yaml: {stage.addressing} needs meta.{name}={value!r}, which must be {wanted}")
-        return cls(**{"cpus": threads, "shares": threads > 1 and "cpus" not in said, **said})
+        return cls(**{"cpus": threads, **said})
 
 
 @dataclass
 class Machine:
-    """What of this machine is not given out: cores, GiB of memory, the free part of each GPU.
-
-    Attributes:
-        cores: the numbers of those to which a stage can be pinned; none where the system pins no process.
-    """
+    """What of this machine is not given out: cores, GiB of memory, the free part of each GPU."""
 
     cpus: float
     memory: float
     gpus: dict[str, float] = field(default_factory=dict)
-    cores: list[int] = field(default_factory=list)
 
     @classmethod
     def here(cls) -> "Machine":
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         ids = visible.split(",") if visible is not None else [str(number) for number in range(_count_gpus())]
-        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return cls(
-            min(len(cores) or os.cpu_count() or 1, cpu_quota()),
+            min(cores, cpu_quota()),
             psutil.virtual_memory().total / 2**30,
             {each: 1.0 for each in ids if each not in ("", "-1")},
-            cores,
         )
 
     def within(self, needs: Needs) -> Needs:

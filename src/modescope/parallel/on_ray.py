@@ -58,9 +58,6 @@ class Ray:
         if all(lacks):
             raise UserError(f"stage {name} needs {lacks[0]} on the largest node: change its `meta` in dvc.yaml")
 
-    def expect(self, ready: int) -> None:
-        """Ray asks for no core in particular."""
-
     def fits(self, needs: Needs) -> bool:
         return len(self._refs) < self.jobs
 

@@ -129,9 +129,6 @@ class Search(Sweep):
         self.trials: dict[str, Any] = {}
         self.hopeless: dict[str, str] = {}  # experiment -> its training, which has been stopped
 
-    def to_come(self) -> int:
-        return self.left
-
     def advance(self) -> None:
         super().advance()
         while self.left > 0 and len(self.trials) < self.workers.jobs:

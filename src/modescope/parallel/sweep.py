@@ -194,9 +194,6 @@ class Sweep(Driver):
     def has_more(self) -> bool:
         return bool(self.grid) or not all(point.closed for point in self.points.values())
 
-    def to_come(self) -> int:
-        return len(self.grid)
-
     def advance(self) -> None:
         """Enter one more point while stages of earlier ones run, and all those of which nothing needs to run."""
         super().advance()
