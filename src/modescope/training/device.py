@@ -45,7 +45,7 @@ def training_device() -> torch.device:
 
 
 def usable_precision(precision: str, device_type: str) -> str:
-    """`precision` on CUDA; fp32 on a CPU: none has tf32, and those without AMX lose by bf16 (docs/performance.md)."""
+    """`precision` on CUDA; fp32 on a CPU, which has no tf32 and may lose by bf16 (docs/performance.md)."""
     return precision if device_type == "cuda" else "fp32"
 
 
