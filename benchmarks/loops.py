@@ -5,6 +5,7 @@ from functools import cached_property, partial
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from benchmarks.measure import Run
 from benchmarks.plain_cgan import PlainCgan
@@ -143,11 +144,7 @@ def _study2(params: Params, data: Data, device: torch.device) -> list[Loop]:
     def ours(kind: str) -> Run:
         values = {name: getattr(params, name) for name in GANConfig.model_fields}
         chosen = GANConfig(**values | PUBLISHED | {"n_gen": 1} | ARCHITECTURES[kind])
-        generator, _ = adapted_generator(chosen, start(), data.ready[0])
-        guidance = ClassGuidance(guide, chosen.ce_loss_weight)
-        return steps_of(
-            stage2_training(chosen, start()._replace(generator=generator), guidance, data.ready), params.precision
-        )
+        return steps_of(stage2_from_new(chosen, guide, data.ready), params.precision)
 
     def plain(kind: str) -> Run:
         return PlainStage2(data.pictures, device, kind, guide, params.sft_conv_hidden).run
@@ -171,6 +168,14 @@ def _study2(params: Params, data: Data, device: torch.device) -> list[Loop]:
         ),
         *(Loop(f"stage2-{kind}", size, partial(ours, kind), partial(plain, kind)) for kind in ARCHITECTURES),
     ]
+
+
+def stage2_from_new(config: GANConfig, guide: Classifier, data: tuple[Tensor, Tensor]) -> Training:
+    """Stage 2 from a stage 1 that is not trained."""
+    start = new_stage1(config, channels=3, num_classes=NUM_CLASSES)
+    generator, _ = adapted_generator(config, start, data[0])
+    guidance = ClassGuidance(guide, config.ce_loss_weight)
+    return stage2_training(config, start._replace(generator=generator), guidance, data)
 
 
 def untrained_guide(params: Params) -> Classifier:

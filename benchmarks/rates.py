@@ -19,17 +19,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modescope.files import write_json
-from modescope.threads import COUNTS, WAITING
+from modescope.threads import COUNTS, WAITING, tell_torch
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from modescope.config import Params
     from modescope.training.objective import Training
 
 RATES = Path("reports/rates.json")
 WAYS = {"one of two threads": (1, 2), "two of one thread": (2, 1)}  # way -> runs at once, threads of each
-CODE = "from benchmarks.rates import print_rates; print_rates({threads}, {seconds})"
+CODE = "from benchmarks.rates import print_rates; print_rates({seconds})"
 FIRST, _ = WAYS
 STAGE2 = {"stage2-a": "a-0.5-n1", "stage2-b": "b-ff-0.5", "stage2-c": "c-conv-0.5", "stage2-d": "d-ff-0.5"}
 STAGE2 |= {f"stage2-ours-{kind}": f"ours-{kind}" for kind in "abcd"}
@@ -52,20 +49,18 @@ def together(runs: int, threads: int, seconds: float) -> dict[str, float]:
     """Steps a second of so many processes at once, added up by loop."""
     environment = {name: value for name, value in os.environ.items() if name not in WAITING}
     environment |= dict.fromkeys(COUNTS, str(threads))
-    command = [sys.executable, "-c", CODE.format(threads=threads, seconds=seconds)]
+    command = [sys.executable, "-c", CODE.format(seconds=seconds)]
     running = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) for _ in range(runs)]
     measured = [json.loads(each.communicate()[0]) for each in running]
     return {name: sum(each[name] for each in measured) for name in measured[0]}
 
 
-def print_rates(threads: int, seconds: float) -> None:
+def print_rates(seconds: float) -> None:
     """Print every loop's steps a second, on noise, as JSON."""
-    import torch
-
     from benchmarks.loops import steps_of
     from modescope.process import keep_freed_memory
 
-    torch.set_num_threads(threads)
+    tell_torch()
     keep_freed_memory()
     rates = {name: rate(steps_of(make(), "fp32"), seconds) for name, make in trainings("standard").items()}
     print(json.dumps(rates))
@@ -75,6 +70,7 @@ def trainings(profile: str) -> dict[str, Callable[[], "Training"]]:
     """What makes a profile's training runs on noise, by loop: those of study 1, stage 1, studies 2 and 3."""
     import torch
 
+    from benchmarks.loops import stage2_from_new, untrained_guide
     from modescope.config import parse_params, profile_values
     from modescope.models.vae import build_vae
     from modescope.training.cgan import cgan_training
@@ -95,6 +91,10 @@ def trainings(profile: str) -> dict[str, Callable[[], "Training"]]:
         config = params.stage1_config(name)
         return stage1_training(config, new_stage1(config, 3, 10), (colour, labels))
 
+    def stage2(row: str) -> "Training":
+        config = params.stage2_config(row).model_copy(update={"n_gen": 1})
+        return stage2_from_new(config, untrained_guide(params), (colour, labels))
+
     def cgan(name: str) -> "Training":
         return cgan_training(params.cgan.config(name), grey, labels, 10, seed)
 
@@ -105,23 +105,10 @@ def trainings(profile: str) -> dict[str, Callable[[], "Training"]]:
         "hybrid": hybrid,
         "dcgan": lambda: stage1("stage1"),
         "stage1-ours": lambda: stage1("stage1-ours"),
-        **{loop: partial(stage2, params, row, (colour, labels)) for loop, row in STAGE2.items()},
+        **{loop: partial(stage2, row) for loop, row in STAGE2.items()},
         "cgan-bce": lambda: cgan("cgan-bce"),
         "cgan-wgan-gp": lambda: cgan("cgan-wgan-gp"),
     }
-
-
-def stage2(params: "Params", row: str, data: tuple["Tensor", "Tensor"]) -> "Training":
-    """A row's training run with one step of the generator an iteration; the guide is not trained."""
-    from benchmarks.loops import untrained_guide
-    from modescope.training.guidance import ClassGuidance
-    from modescope.training.two_stage import adapted_generator, new_stage1, stage2_training
-
-    config = params.stage2_config(row).model_copy(update={"n_gen": 1})
-    start = new_stage1(config, 3, 10)
-    generator, _ = adapted_generator(config, start, data[0])
-    guidance = ClassGuidance(untrained_guide(params), config.ce_loss_weight)
-    return stage2_training(config, start._replace(generator=generator), guidance, data)
 
 
 def rate(run: Callable[[int], None], seconds: float) -> float:

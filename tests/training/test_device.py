@@ -8,6 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from modescope.errors import UserError, seconds_of
+from modescope.training import device
 from modescope.training.device import arithmetic, autocast, choose_kernels, fused, training_device, usable_precision
 
 
@@ -55,6 +56,13 @@ def test_mkl_has_chosen_the_kernels_of_all_its_functions():
         choose_kernels.__wrapped__()
     missing = {(name, dtype, 1) for name in named for dtype in (torch.float32, torch.float64)} - {*called}
     assert len(named) > 10 and missing == set()
+
+
+def test_who_asks_for_the_device_finds_them_chosen(monkeypatch):
+    asked = []
+    monkeypatch.setattr(device, "choose_kernels", lambda: asked.append(True))
+    training_device()
+    assert asked
 
 
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
