@@ -270,11 +270,9 @@ def _places(point: NDArray[np.float64], size: NDArray[np.float64], scale: float)
 def image_sheet(
     cells: Sequence[Sequence[NDArray[np.uint8] | None]], rows: Sequence[str], columns: Sequence[str], scale: int = 2
 ) -> bytes:
-    """Pictures (H, W) or (H, W, 3) uint8, all of the first one's size, as a labelled sheet; None leaves a place empty.
-    A pixel becomes `scale` x `scale`, more where a column's title needs the room.
-    """
+    """Pictures (H, W) or (H, W, 3) uint8 of one size as a labelled sheet, `scale` times as large; None: empty."""
     gap, letter = 14, 13  # pixels, the latter for a letter of a title
-    scale = max(scale, -(-(letter * max(map(len, columns)) - gap) // cells[0][0].shape[1]))
+    scale = max(scale, -(-(letter * max(map(len, columns)) - gap) // cells[0][0].shape[1]))  # room for titles
     cell_height, cell_width = (side * scale for side in cells[0][0].shape[:2])
     left, top = 30 + letter * max(map(len, rows)), 44 if any(columns) else 4
     width = left + len(cells[0]) * (cell_width + gap)
