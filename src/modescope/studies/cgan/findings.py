@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from modescope.report.claims import CONSISTENCY, FID, RECALL, Metric, leaders, ranking
+from modescope.report.claims import CONSISTENCY, FID, RECALL, Claim, Metric, leaders, ranking
 from modescope.report.inside import name_of
 from modescope.report.page import Finding
 from modescope.report.wording import listing, span
@@ -102,61 +102,40 @@ def _ablation(results: CganRows) -> Finding:
 
 
 def _labels(results: CganRows) -> Finding:
-    """Every loss with labels against the same without, by the judge's FID."""
+    """Every loss with labels against the same without, by the judge's FID, and over seeds where there are several."""
     pairs = list(zip(*(results.published(mode) for mode in MODES), strict=True))
-    groups: dict[int, list[str]] = {1: [], 0: [], -1: []}
-    for row, other in pairs:
-        both = f"{JUDGES_FID.text(row.run)} against {JUDGES_FID.text(other.run)}"
-        higher = -JUDGES_FID.gain(row.run, other.run)
-        texts = {1: f"{row.label} {both}", 0: f"{row.label} ({both})", -1: f"{row.label} ({both}, {higher:.3f} higher)"}
-        verdict = JUDGES_FID.verdict(row.run, other.run, results.floor)
-        groups[verdict].append(texts[verdict])
-    return TEXTS.finding(
-        "labels",
-        reported=_printed_labels(pairs),
-        count=len(groups[1]),
-        total=len(pairs),
-        lower=f": {listing(groups[1])}" if groups[1] else "",
-        higher=f" It is not for {listing(groups[-1])}." if groups[-1] else "",
-        alike=f" The difference is within the margin for {listing(groups[0])}." if groups[0] else "",
-        seeds=_repeated_labels(results, pairs),
-    )
-
-
-def _repeated_labels(results: CganRows, pairs: list[tuple[Row, Row]]) -> str:
-    """The FIDs of all seeds, of the losses that were trained with several in both modes."""
-    parts, names = [], results.seeds.names
-    for pair in pairs:
-        if all(row.name in names for row in pair):
-            spans = [JUDGES_FID.spans([results.runs[name] for name in names[row.name].values()]) for row in pair]
-            parts.append(f"{pair[0].label} {spans[0]} with labels and {spans[1]} without")
-    seeds = (results.params.seed, *results.params.seeds.more)
-    return f" With seeds {listing(list(map(str, seeds)))}: {'; '.join(parts)}." if parts else ""
+    claim = Claim(JUDGES_FID, [(row.run, other.run, results.floor) for row, other in pairs])
+    names, runs = results.seeds.names, results.runs
+    repeated = [pair for pair in pairs if all(row.name in names for row in pair)]
+    every = [
+        (runs[run], runs[names[other.name][seed]], results.floor)
+        for row, other in repeated
+        for seed, run in names[row.name].items()
+    ]
+    losses = listing([row.label for row, _ in repeated])
+    seeds = f" Of {losses}, with every seed, its {Claim(JUDGES_FID, every).text('pairs')}." if every else ""
+    return TEXTS.finding("labels", reported=_printed_labels(pairs), claim=claim.text("losses"), seeds=seeds)
 
 
 def _printed_labels(pairs: list[tuple[Row, Row]]) -> str:
     """For which losses report 2 has a lower FID with labels."""
     fids = {row.config.loss: [of.printed().get("fid") for of in (row, other)] for row, other in pairs}
-    fids = {loss: both for loss, both in fids.items() if all(both)}
-    if not fids:
-        return ""
-    lower = [loss for loss, both in fids.items() if both[0] < both[1]]
-    others = [loss for loss in fids if loss not in lower]
-    rest = f", and a higher one for {listing(others)}" if others else ""
-    return f"Report 2 has a lower FID with labels for {listing(lower) or 'no loss'}{rest}. "
+    known = {loss: both for loss, both in fids.items() if all(both)}
+    lower = listing([loss for loss, (one, other) in known.items() if one < other])
+    return f"Report 2 has a lower FID with labels for {lower or 'no loss'} of {listing(list(known))}. " if known else ""
 
 
 def _diversity(results: CganRows) -> Finding:
     """Whether pixel_std, the report's measure, distinguishes rows as recall within a class does."""
     rows, real, facts = {row.label: row.run for row in results.shown}, results.floor, {}
-    spreads = {}
-    for metric in (PIXEL_STD, RECALL_WITHIN, MS_SSIM):
+    spreads, images = {}, results.params.cgan.per_class_samples * len(real.classes)
+    for metric in (PIXEL_STD, replace(RECALL_WITHIN, images=images), MS_SSIM):
         values = [metric.value(run) for run in rows.values()]
-        spreads[metric] = (max(values) - min(values)) / metric.value(real)
+        spreads[metric.key] = (max(values) - min(values)) / metric.value(real)
         first = listing(leaders(metric, rows, real))
         facts |= {metric.key: metric.spans(list(rows.values())), f"real_{metric.key}": metric.text(real)}
         facts |= {f"first_{metric.key}": first}
-    pixels, recalls = spreads[PIXEL_STD], spreads[RECALL_WITHIN]
+    pixels, recalls = spreads[PIXEL_STD.key], spreads[RECALL_WITHIN.key]
     verdict = ", pixel_std less" if recalls > pixels else " no more than pixel_std does"
     return TEXTS.finding("diversity", **facts, pixels=pixels, recalls=recalls, verdict=verdict)
 

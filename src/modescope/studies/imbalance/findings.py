@@ -1,6 +1,6 @@
 """What study 1 found: the numbers that fill the sentences of texts.yaml."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 
@@ -8,7 +8,7 @@ from modescope.data.splits import frequency_groups
 from modescope.report.claims import FID, PRECISION, RECALL, TV, Claim
 from modescope.report.page import Finding
 from modescope.report.wording import listing
-from modescope.studies.imbalance.rows import LOOKS, REAL, TEXTS, ImbalanceRows
+from modescope.studies.imbalance.rows import LOOKS, REAL, TEXTS, WITH_LABELS, ImbalanceRows
 
 LOST = 0.1  # a class is called lost when it has less than this part of its training share
 
@@ -73,20 +73,27 @@ def _rarest_class(results: ImbalanceRows) -> Finding:
     name, split = max(results.imbalanced.items(), key=lambda item: item[1].ratio)
     rare = [label for label, count in zip(split.classes, split.counts, strict=True) if count == min(split.counts)]
     indices = [results.classes.index(label) for label in rare]
-
-    def part(share: list[float]) -> str:
-        return f"{sum(share[index] for index in indices):.1%}"
-
     return TEXTS.finding(
         "rarest_class",
         split=name,
         ratio=split.ratio,
         classes=" and ".join(rare),
         verb="is" if len(rare) == 1 else "are together",
-        trained=part(results.training_share(name)),
-        seen=", ".join(
-            f"{label} {part(results.class_share(model, name))}" for label, model in results.shown(name).items()
-        ),
+        trained=_part(results.training_share(name), indices),
+        seen=_seen(results, name, indices),
+    )
+
+
+def _part(share: Sequence[float], classes: Sequence[int]) -> str:
+    """What these classes have together."""
+    return f"{sum(share[index] for index in classes):.1%}"
+
+
+def _seen(results: ImbalanceRows, split: str, classes: Sequence[int]) -> str:
+    """The same of every model's images and of real ones, as the judge sees them."""
+    return ", ".join(
+        f"{label} {_part(results.class_share(model, split), classes)}"
+        for label, model in results.shown(split).items()
     )
 
 
@@ -111,12 +118,14 @@ def _long_tail(results: ImbalanceRows, name: str) -> Finding:
     """What is left of the rarest classes, against the balanced set."""
     few = frequency_groups(torch.tensor(results.training_counts(name)))["few"].tolist()
     measured = {label: results.run(model, name).values for label, model in results.shown(name).items()}
+    labelled = [LOOKS[model].label for model in results.on(name) if model in WITH_LABELS]
     return TEXTS.finding(
         "long_tail",
         split=name,
         ratio=results.splits[name].ratio,
         count=len(few),
-        trained=sum(results.training_share(name)[index] for index in few),
-        shares=", ".join(f"{label} {v['num_few'] / v['num_samples']:.1%}" for label, v in measured.items()),
+        trained=_part(results.training_share(name), few),
+        seen=_seen(results, name, few),
         recalls=", ".join(f"{of} {v['recall_many']:.3f} and {v['recall_few']:.3f}" for of, v in measured.items()),
+        sorted=f", those of {listing(labelled)} sorted by the label that they were drawn for" if labelled else "",
     )

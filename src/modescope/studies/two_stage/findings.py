@@ -1,12 +1,13 @@
 """What studies 1b and 2 found: the numbers that fill the sentences of texts.yaml."""
 
-from modescope.report.claims import CONSISTENCY, FID, RECALL, Claim, Metric, grouped
+from modescope.report.claims import CONSISTENCY, FID, RECALL, Claim, Metric, grouped, ranking
 from modescope.report.page import Finding
 from modescope.report.wording import listing, span
 from modescope.studies.two_stage.rows import HYBRID, STAGE1, TEXTS, Row, TwoStageRows, most_consistent, nearest
 from modescope.training.collapse import POINTS
 
 LEVEL = 0.05  # of the tests of the hybrid's codes
+WIDE = 0.1  # recall: a control with less has few modes left that guidance could keep
 LEAST = 0.5  # of its stage 1's variety within a class: a guided row with less has lost it
 MOMENTS = {"untrained": "before training", "vae": "after training the VAE alone", "joint": "after joint training"}
 GUIDES_VIEW = Metric("guide_consistency", "the guide's view", lower=False, kind="share", digits=0, scale=100)
@@ -63,41 +64,44 @@ def _change(row: Row) -> str:
 
 
 def _seeds(results: TwoStageRows) -> Finding:
-    """The gains of rows that were trained with more than one seed."""
-    parts = []
-    for rows in results.repeats():
-        gains = [(row, *(metric.gain(row.run, row.start_run) for metric in (CONSISTENCY, FID))) for row in rows]
-        texts = [
-            f"{100 * more:+.1f} points and FID {-lower:+.2f} ({row.name}, seed {row.settings.seed})"
-            for row, more, lower in gains
-        ]
-        parts.append(listing(texts))
-    return TEXTS.finding("seeds", gains="; ".join(parts))
+    """What guidance does with every seed, against the stage 1 that each row starts from."""
+    repeated = results.repeats()
+    counts = {}
+    for metric, name in ((CONSISTENCY, "consistent"), (FID, "near")):
+        pairs = [[(row.run, row.start_run, results.floor) for row in rows] for rows in repeated]
+        verdicts = [set(Claim(metric, every).verdicts) for every in pairs]
+        counts |= {f"{name}_better": verdicts.count({1}), f"{name}_worse": verdicts.count({-1})}
+    return TEXTS.finding("seeds", total=len(repeated), **counts)
 
 
 def _unguided(results: TwoStageRows) -> Finding:
     """What stage 2 does to the stage 1 that it starts from where no guide steers it."""
-    parts, controls = [], [control for control, _ in results.controlled]
-    near = Claim(FID, [(row.run, row.start_run, results.floor) for row in controls])
-    for row in controls:
-        scores = [f"{metric.text(row.start_run)} to {metric.text(row.run)}" for metric in (FID, RECALL, CONSISTENCY)]
-        parts.append(f"{row.name} (n_gen {row.stage2.n_gen}) {', '.join(scores)}")
-    return TEXTS.finding("unguided", near=near, total=len(controls), rows="; ".join(parts))
+    controls = [control for control, _ in results.controlled]
+    pairs = [(row.run, row.start_run, results.floor) for row in controls]
+    parts = [Claim(metric, pairs).text("rows") for metric in (FID, RECALL)]
+    return TEXTS.finding("unguided", claims="; ".join(parts))
 
 
 def _controls(results: TwoStageRows) -> Finding:
     """Guided rows against stage 2 without a guide: class consistency, and recall, by which modes are counted."""
-
-    def scores(row: Row) -> str:
-        return f"{CONSISTENCY.text(row.run)} at FID {FID.text(row.run)} and recall {RECALL.text(row.run)}"
-
-    parts, pairs = [], []
-    for control, rows in results.controlled:
-        best = most_consistent(rows)
-        parts.append(f"{control.name} {scores(control)}, {', '.join(f'{row.title} {scores(row)}' for row in best)}")
-        pairs += [(row.run, control.run, results.floor) for row in rows]
+    controlled = [(row, control) for control, rows in results.controlled for row in rows]
+    pairs = [(row.run, control.run, results.floor) for row, control in controlled]
     consistent, recall = Claim(CONSISTENCY, pairs), Claim(RECALL, pairs)
-    return TEXTS.finding("controls", total=len(pairs), consistent=consistent, recall=recall, rows="; ".join(parts))
+    verdicts = zip(controlled, consistent.verdicts, recall.verdicts, strict=True)
+    free = [both for both, more, wide in verdicts if more == 1 and wide >= 0 and RECALL.value(both[1].run) >= WIDE]
+    kept = [f"{row.name} ({_scores(row)}; {control.name} {_scores(control)})" for row, control in free]
+    return TEXTS.finding(
+        "controls",
+        total=len(pairs),
+        consistent=consistent,
+        recall=recall,
+        wide=WIDE,
+        kept=f"{len(kept)}{': ' * bool(kept)}{', '.join(kept)}",
+    )
+
+
+def _scores(row: Row) -> str:
+    return f"{CONSISTENCY.text(row.run)} at FID {FID.text(row.run)} and recall {RECALL.text(row.run)}"
 
 
 def _trained(row: Row) -> str:
@@ -169,16 +173,10 @@ def _gradients(results: TwoStageRows) -> Finding:
 
 
 def _priors(results: TwoStageRows) -> Finding:
-    """Class consistency, FID and recall of every prior, at stage 1 and after stage 2."""
-    parts = []
-    for prior, rows in results.placements().items():
-        shown = [
-            f"{CONSISTENCY.text(row.run) + ', ' if row.has_classes else ''}{FID.text(row.run)}, {RECALL.text(row.run)} "
-            f"({row.name})"
-            for row in rows
-        ]
-        parts.append(f"{prior} {', then '.join(shown)}")
-    return TEXTS.finding("priors", priors="; ".join(parts))
+    """Every prior's first stage 1, by FID and by recall."""
+    runs = {prior: rows[0].run for prior, rows in results.placements().items()}
+    nearest_first, widest_first = (ranking(metric, runs, results.floor) for metric in (FID, RECALL))
+    return TEXTS.finding("priors", fids=nearest_first, recalls=widest_first)
 
 
 def _hybrid(results: TwoStageRows) -> Finding:

@@ -220,7 +220,7 @@ class TwoStageRows(Results):
         return found
 
     def repeats(self) -> list[list[Row]]:
-        """Guided rows that differ in nothing but the seed."""
+        """Guided rows whose settings differ in nothing but the seed; their stages 1 may differ in theirs."""
         alike = grouped(self.guided, lambda row: str(row.all_but("seed")))
         return [rows for rows in alike.values() if len(rows) > 1]
 

@@ -101,7 +101,8 @@ def over_seeds(results: TwoStageRows) -> list[Table]:
     """Rows that differ in their seed alone; none where there are none."""
     rows = [Repeated(rows[0].name, {row.settings.seed: row.run for row in rows}) for rows in results.repeats()]
     metrics = columns("fid_classifier", "class_consistency", "guide_consistency")
-    return [spreads("seeds_two_stage", results, rows, metrics)] if rows else []
+    note = "Every seed is a row of the other tables. Some rows start from a stage 1 of another seed, too."
+    return [spreads("seeds_two_stage", results, rows, metrics, note)] if rows else []
 
 
 def timings(results: TwoStageRows) -> Table:
