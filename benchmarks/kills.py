@@ -151,7 +151,7 @@ def finish(folder: Path, attempt: Try, expected: dict[str, Any]) -> None:
     """What the user does: `dvc repro`, first `modescope doctor --mend` if an experiment was killed, or DVC refuses."""
     if attempt.command == EXPERIMENT:
         attempt.found = mend(folder)
-    began, options = time.monotonic(), {"cwd": folder, "env": environment(folder, **OFTEN), "text": True}
+    began, options = time.monotonic(), {"cwd": folder, "env": environment(folder, **OFTEN), "encoding": "utf-8"}
     ended = subprocess.run(REPRO.split(), capture_output=True, **options)
     if ended.returncode != 0:
         print(ended.stdout[-2000:], ended.stderr[-2000:], file=sys.stderr)

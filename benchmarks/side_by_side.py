@@ -179,8 +179,7 @@ def queue(folder: Path, demo: Path) -> None:
                 time.sleep(0.5)
         print(f"{name}, load before {load:.1f}: {time.monotonic() - began:.1f} s", flush=True)
         found[name] = sorted(recorded(place, commit) for commit in experiments(place).values())
-        trained = {key: states for key, states in stored_runs(place).items() if len(states)}
-        print(f"  {len(found[name])} experiments; MLflow: {[*trained.values()]}")
+        print(f"  {len(found[name])} experiments; MLflow: {[*stored_runs(place).values()]}")
     print(f"the same files, parameters and metrics: {found['sweep'] == found['queue']}")
 
 

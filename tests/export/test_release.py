@@ -11,6 +11,7 @@ from modescope import cli
 from modescope.errors import UserError
 from modescope.evaluation.loaders import load_sampler
 from modescope.export import release as releasing
+from modescope.export.folder import export_weights
 from modescope.export.release import LARGEST, TOGETHER, release
 from modescope.files import read_json
 from modescope.runs.folder import WEIGHTS_FILE
@@ -67,6 +68,8 @@ def test_a_large_run_is_released_as_float16_and_the_card_says_what_that_costs(fo
     assert "Weights are float16: of 256 images " in (halved.parent / "README.md").read_text(encoding="utf-8")
     info = read_json(halved.parent / "run.json")
     assert info["trained_sha256"] == read_json(run / "run.json")["weights_sha256"] != info["weights_sha256"]
+    export_weights(halved.parent, Path("exported"))
+    assert read_json(Path("exported/run.json"))["trained_sha256"] == info["trained_sha256"]
     monkeypatch.setattr(releasing, "LARGEST", 1000)
     with pytest.raises(UserError, match="stage2-b-ff takes .* MB in float16, and .* is the most"):
         release(run)

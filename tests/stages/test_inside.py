@@ -61,3 +61,13 @@ def test_the_command_looks_inside_any_run(project, capsys):
 def test_a_run_of_the_pipelines_is_left_to_its_stage(project):
     with pytest.raises(UserError, match="dvc repro"):
         cli.inside("gan-split1")
+
+
+def test_stacked_digits_are_no_images_for_the_judge(project):
+    run = small_runs.write_run("cgan-ours")
+    info = read_run(run)
+    stacked = run.with_name("stacked-bce")
+    run.rename(stacked)
+    write_json(stacked / "run.json", info | {"run": "stacked-bce", "model": "stacked"})
+    with pytest.raises(UserError, match="stacked-bce draws digits in three channels, of which the judge sees one"):
+        cli.inside("stacked-bce")

@@ -82,9 +82,10 @@ def export_weights(run: Path, out: Path, half: bool = False) -> Path:
 
 
 def exported_record(info: Mapping[str, Any], weights_sha256: str) -> dict[str, Any]:
-    """run.json of an exported run: with the digest of its own weights, and without who trained it."""
+    """run.json of an exported run: with the digests of its weights and of the trained ones, without who trained it."""
     origin = {name: value for name, value in info.get("origin", {}).items() if name != "user"}
-    return {**info, "origin": origin, "trained_sha256": info.get("weights_sha256"), "weights_sha256": weights_sha256}
+    trained = info.get("trained_sha256", info.get("weights_sha256"))
+    return {**info, "origin": origin, "trained_sha256": trained, "weights_sha256": weights_sha256}
 
 
 def needed_weights(tensors: Mapping[str, Tensor], model: str, half: bool) -> dict[str, Tensor]:

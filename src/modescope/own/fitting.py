@@ -23,7 +23,7 @@ def fit(values: Values, slots: Mapping[str, Values], train: Counts, test: Counts
     Raises UserError for too few images.
     """
     refuse_few(values, train, test)
-    values, evaluation = deepcopy(values), values["evaluation"]
+    values = deepcopy(values)
     values["datasets"] |= slots
     fewest = min(sum(train.values()), sum(test.values()))
     for name, classifier in values["classifiers"].items():

@@ -88,15 +88,8 @@ def matching_runs(patterns: list[str]) -> list[Path]:
 
 def refuse_unfinished(run: str) -> None:
     """Raises UserError if a run of that name is being trained, or was, and none is finished."""
-    if list(Path("models").glob(f"*/{run}/{RUN_FILE}")):
+    if any(MODELS.glob(f"*/{run}/{RUN_FILE}")):
         return
-    status = next(
-        (
-            info["status"]
-            for info in (read_json(file, run=str, status=str) for file in _work_files())
-            if info["run"] == run
-        ),
-        None,
-    )
-    if status is not None:
-        raise UserError(f"run {run} is {status}, not finished: `dvc repro` finishes it")
+    for info in (read_json(file, run=str, status=str) for file in _work_files()):
+        if info["run"] == run:
+            raise UserError(f"run {run} is {info['status']}, not finished: `dvc repro` finishes it")

@@ -1,7 +1,7 @@
 """Where images are measured: the judge, the reference and the rows of a study, as dvc.yaml measures those."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from modescope.config import Params, results_folder
@@ -54,7 +54,7 @@ def find_place(name: str, params: Params) -> Place:
 
 
 @dataclass(frozen=True)
-class Look:
+class Inside:
     """A look inside a run, where dvc.yaml has the likes of it: its own folder, its metrics, its judge."""
 
     study: str
@@ -75,19 +75,17 @@ class Look:
         from modescope.report.inside import write_page
 
         folders = Folders(results_folder(Path()) / "metrics", MODELS, Path("data"))
-        judge, found = (
-            Run(file.parent.name, folder.name, folder, read_run(folder), read_json(file))
-            for folder, file in (
-                (self.judge, folders.metrics_file("classifiers", self.judge.name)),
-                (self.folder, self.metrics),
-            )
-        )
-        found = replace(found, name=found.info["run"])
-        return write_page(found, Results(params, folders, {judge.name: judge}), judge.name, self.slot, out)
+        info, name = read_run(self.folder), self.judge.name
+        accuracy = folders.metrics_file("classifiers", name)
+        found = Run(self.study, info["run"], self.folder, info, read_json(self.metrics))
+        judge = Run("classifiers", name, self.judge, read_run(self.judge), read_json(accuracy))
+        return write_page(found, Results(params, folders, {name: judge}), name, self.slot, out)
 
 
-def looked_at(run: Path) -> Look:
-    """The look inside the run of the folder `run`."""
+def looked_at(run: Path) -> Inside:
+    """The look inside the run of the folder `run`. Raises UserError for one whose images the judge cannot see."""
+    if read_run(run)["model"] == "stacked":
+        raise UserError(f"{run.name} draws digits in three channels, of which the judge sees one: take another run")
     study, slot = run.parent.name, "grey" if run.parent.name == "cgan" else "rgb"
     folder, metrics = INSIDE / study / run.name, metrics_file(study, f"inside-{run.name}")
-    return Look(study, slot, folder, metrics, MODELS / "classifiers" / f"{slot}-judge")
+    return Inside(study, slot, folder, metrics, MODELS / "classifiers" / f"{slot}-judge")

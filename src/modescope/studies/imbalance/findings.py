@@ -92,8 +92,7 @@ def _part(share: Sequence[float], classes: Sequence[int]) -> str:
 def _seen(results: ImbalanceRows, split: str, classes: Sequence[int]) -> str:
     """The same of every model's images and of real ones, as the judge sees them."""
     return ", ".join(
-        f"{label} {_part(results.class_share(model, split), classes)}"
-        for label, model in results.shown(split).items()
+        f"{label} {_part(results.class_share(model, split), classes)}" for label, model in results.shown(split).items()
     )
 
 
