@@ -14,7 +14,6 @@ from modescope.files import PARAMS, put_aside
 
 CODE = Path("data/code")
 SMALL = 65_536  # bytes: a file up to here is compared by its content, a larger one by its size and time
-NOTHING = "(none)"
 
 _noted: dict[Path, Any] = {}  # file -> what it was like when the stage began
 _places: list[Path] = []
@@ -86,23 +85,9 @@ def _described(path: Path, now: Any, declared: Declared | None) -> str | None:
         return f"{path} changed" if counts else None
     if declared is None or now is None:
         return f"{path} changed"
+    from modescope.config.profiles import differences
     from modescope.config.reading import parse_yaml
 
-    before, after = (parse_yaml(text.decode(), str(PARAMS)) for text in (_noted[PARAMS], now))
-    values = {key: (_value(before, key), _value(after, key)) for key in declared.keys}
-    differs = next((key for key, (old, new) in values.items() if old != new), None)
-    return differs and f"{path}: {differs} changed ({_shown(*values[differs])})"
-
-
-def _value(values: Any, key: str) -> Any:
-    for name in key.split("."):
-        values = values.get(name, NOTHING) if isinstance(values, dict) else NOTHING
-    return values
-
-
-def _shown(old: Any, new: Any) -> str:
-    """`epochs 10 -> 1`: of two sections the first value that differs."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        name = next(name for name in old | new if old.get(name, NOTHING) != new.get(name, NOTHING))
-        return f"{name}: {_shown(old.get(name, NOTHING), new.get(name, NOTHING))}"
-    return f"{old} -> {new}"
+    changes = differences(*(parse_yaml(text.decode(), str(PARAMS)) for text in (_noted[PARAMS], now)))
+    starts = tuple(f"{key}{end}" for key in declared.keys for end in ".:")
+    return next((f"{path} changed ({change})" for change in changes if change.startswith(starts)), None)

@@ -8,7 +8,7 @@ import pytest
 from dvc.repo import Repo
 
 from modescope.errors import UserError
-from modescope.parallel.sweep import sweep
+from modescope.parallel.sweep import Sweep, sweep
 from small_pipelines import GRID, SWEPT, begin, content, experiments, git, left_behind, output, wait_for
 
 
@@ -62,6 +62,21 @@ def test_a_point_that_dvc_cannot_record(swept, monkeypatch, capfd):
     monkeypatch.undo()
     monkeypatch.chdir(folder)
     assert sweep(["lr=0.1,0.2"]) == 0 and len(experiments(folder)) == 2
+
+
+def test_a_tree_that_changes_under_a_sweep_is_refused(swept, monkeypatch):
+    """All points' stages run in one copy of it."""
+    folder, begun = swept(), Sweep.started
+
+    def started(self, task):
+        with open(folder / "dvc.yaml", "a", encoding="utf-8") as file:
+            file.write("# later\n")
+        return begun(self, task)
+
+    monkeypatch.setattr(Sweep, "started", started)
+    with pytest.raises(UserError, match="dvc.yaml or params.yaml changed while the sweep ran: run it again"):
+        sweep(["lr=0.1,0.2"])
+    assert not left_behind(folder)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from modescope.doctor.commits import detached_head, execution_refs, git_locks, packed_arguments
@@ -49,33 +49,17 @@ def examine(mend: bool = False) -> bool:
         print(f"{busy} is at work here: its files are not looked at")
     for check in (*ALWAYS, *(() if busy else AT_REST)):
         findings = list(check(folder))
-        found += len(findings)
-        left += treat(findings, check, folder) if mend else say(findings)
+        notes = {str(each): _mend(each) if mend else "" for each in findings}
+        remaining = [str(each) for each in (check(folder) if mend and findings else findings)]
+        mended = [f"mended: {each.what}{notes[str(each)]}" for each in findings if str(each) not in remaining]
+        for line in (*mended, *(f"{each}{notes.get(each, '')}" for each in remaining)):
+            print(line, flush=True)
+        found, left = found + len(findings), left + len(remaining)
     if not found:
         print("nothing to mend")
     elif left and not mend:
         print("`modescope doctor --mend` does what can be done without losing work")
     return left == 0
-
-
-def say(findings: Sequence[Finding]) -> int:
-    """Print a line each; return how many they are."""
-    for finding in findings:
-        print(f"{finding.what}: {finding.command}", flush=True)
-    return len(findings)
-
-
-def treat(findings: Sequence[Finding], check: Check, folder: Path) -> int:
-    """Mend what can be mended, look again, and print what became of each; return how many are left."""
-    outcomes = {finding.what: _mend(finding) for finding in findings}
-    remaining = {finding.what: finding for finding in check(folder)} if findings else {}
-    for finding in findings:
-        if finding.what in remaining:
-            print(f"{finding.what}: {finding.command}{outcomes[finding.what]}", flush=True)
-        else:
-            print(f"mended: {finding.what}{outcomes[finding.what]}", flush=True)
-    news = [finding for what, finding in remaining.items() if what not in outcomes]
-    return say(news) + len(outcomes.keys() & remaining.keys())
 
 
 def _mend(finding: Finding) -> str:
@@ -87,6 +71,3 @@ def _mend(finding: Finding) -> str:
     except (OSError, UserError, subprocess.CalledProcessError) as error:
         return f" (failed: {' '.join((getattr(error, 'stderr', None) or str(error)).split())})"
     return "".join(f" (kept as {os.path.relpath(place, root())})" for place in (done if isinstance(done, list) else ()))
-
-
-__all__ = ["Finding", "examine"]

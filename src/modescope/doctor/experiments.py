@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from modescope.doctor.finding import Finding, leftover
-from modescope.doctor.processes import dvc_processes
 from modescope.files import write_json
 from modescope.runs.git import own_environment
-from modescope.runs.locks import lock
 
 EXPERIMENTS = Path(".dvc/tmp/exps")
 RECORDS, TEMPORARY_RECORDS = EXPERIMENTS / "run", EXPERIMENTS / "standalone" / "run"
@@ -49,40 +47,16 @@ def temporary_workspaces(folder: Path) -> Iterator[Finding]:
 
 
 def read_write_locks(folder: Path) -> Iterator[Finding]:
-    """Entries of processes that are gone, whose numbers another process may have got since."""
-    living = dvc_processes()
+    """What DVC's processes held when they were killed: none is at work here, or this would not be looked at."""
     for file in (folder / name for name in LOCKS):
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            held = any(json.loads(file.read_text(encoding="utf-8")).values())
         except FileNotFoundError:
             continue
-        except ValueError:
-            yield leftover(folder, "DVC was killed while it wrote its lock file", file)
-            continue
-        dead = sorted({entry["pid"] for entry in _entries(content)} - living)
-        if dead:
-            name, numbers = file.relative_to(folder), ", ".join(map(str, dead))
-            yield Finding(
-                f"{name} has locks of DVC processes that are gone ({numbers})", f"rm {name}", partial(_unlock, file)
-            )
-
-
-def _entries(content: dict[str, Any]) -> list[dict[str, Any]]:
-    """Who holds what: `write` has an entry per path, `read` a list."""
-    return [
-        *content.get("write", {}).values(),
-        *(entry for entries in content.get("read", {}).values() for entry in entries),
-    ]
-
-
-def _unlock(file: Path) -> None:
-    """Keep the entries of living processes."""
-    with lock(file.with_name(f"{file.name}.lock")):
-        content, living = json.loads(file.read_text(encoding="utf-8")), dvc_processes()
-        write, read = content.get("write", {}), content.get("read", {})
-        write = {path: entry for path, entry in write.items() if entry["pid"] in living}
-        read = {path: [entry for entry in entries if entry["pid"] in living] for path, entries in read.items()}
-        write_json(file, {"write": write, "read": {path: entries for path, entries in read.items() if entries}})
+        except ValueError:  # it was cut off
+            held = True
+        if held:
+            yield leftover(folder, f"{file.relative_to(folder)} has locks of DVC processes that are gone", file)
 
 
 def _fail(folder: Path, file: Path, name: str) -> None:

@@ -24,6 +24,9 @@ class Finding:
     command: str
     mend: Callable[[], object] | None = None
 
+    def __str__(self) -> str:
+        return f"{self.what}: {self.command}"
+
 
 def leftover(folder: Path, what: str, *places: Path) -> Finding:
     """Files or folders that should not be there: the user may remove them, the doctor moves them out of the way."""

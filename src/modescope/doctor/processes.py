@@ -25,10 +25,10 @@ def at_work(folder: Path) -> str | None:
 
 
 def pipeline_at_work(folder: Path) -> str | None:
-    """A `dvc repro`, a `dvc exp run` or a stage that reads the params.yaml of `folder` itself, in words."""
+    """A `dvc repro`, `dvc exp run`, `modescope sweep` or stage that reads the params.yaml of `folder`, in words."""
     for process in _inside(folder):
         command = process.info["cmdline"]
-        runs = "repro" in command or {"exp", "run"} <= set(command)
+        runs = bool({"repro", "sweep"} & set(command)) or {"exp", "run"} <= set(command)
         if Path(process.info["cwd"]) == folder and (
             _is_stage(command) or runs and (is_dvc(command) or is_ours(command))
         ):
@@ -67,11 +67,6 @@ def is_ours(command: Sequence[str]) -> bool:
 def starts_stages(command: Sequence[str]) -> bool:
     """DVC, `modescope repro`, or a worker of Ray."""
     return is_dvc(command) or is_ours(command) or command[0].startswith("ray::")
-
-
-def dvc_processes() -> set[int]:
-    """Ids of all that live on this machine."""
-    return {process.pid for process in psutil.process_iter(["cmdline"]) if is_dvc(process.info["cmdline"] or [])}
 
 
 def runs_git(folder: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +24,11 @@ def other_parameters(folder: Path) -> Iterator[Finding]:
     for stage, entry in YAML(typ="safe").load(file)["stages"].items():
         recorded = dotted(entry.get("params", {}).get(str(PARAMS), {}))
         for out in entry.get("outs", []) if recorded else ():
-            run = read_record_of(folder / out["path"])
-            different = differences(recorded, run) if run else []
-            if different:
-                what = f"{out['path']} was made with {different[0]}: params.yaml changed at the last moment"
-                yield Finding(what, f"dvc repro --force --single-item {stage}")
-
-
-def read_record_of(out: Path) -> dict[str, Any]:
-    """A run's record; nothing where there is none, or none that can be read."""
-    try:
-        return read_json(out / RUN_FILE) if (out / RUN_FILE).exists() else {}
-    except UserError:
-        return {}
+            with suppress(UserError, FileNotFoundError):  # no run, or none that can be read
+                run = read_json(folder / out["path"] / RUN_FILE, run=str, params=dict)
+                for different in differences(recorded, run)[:1]:
+                    what = f"{out['path']} was made with {different}: params.yaml changed at the last moment"
+                    yield Finding(what, f"dvc repro --force --single-item {stage}")
 
 
 def differences(recorded: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:

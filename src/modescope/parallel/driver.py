@@ -3,7 +3,6 @@
 import contextlib
 import importlib.util
 import logging
-import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -65,7 +64,7 @@ def alone(folder: Path, jobs: int | None = None) -> Iterator[Path]:
 def executor(home: Home, repo: Repo, jobs: int | None, on: str | None) -> Executor:
     """The executor that `--on` names."""
     if on is None:
-        return Local(home, jobs or os.cpu_count() or 1, repo.cache.legacy.path)
+        return Local(home, jobs, repo.cache.legacy.path)
     if on != "ray" and not re.fullmatch(r"ray://[^/:]+:\d+", on):
         raise UserError(f"--on {on}: it is ray, or ray://HOST:PORT")
     if importlib.util.find_spec("ray") is None:

@@ -121,9 +121,10 @@ class Local:
 
     remote = False
 
-    def __init__(self, home: Home, jobs: int, cache: str):
-        self.home, self.jobs, self.cache = home, jobs, cache
+    def __init__(self, home: Home, jobs: int | None, cache: str):
+        self.home, self.cache = home, cache
         self.all, self.free = Machine.here(), Machine.here()
+        self.jobs = jobs or max(1, int(self.all.cpus))
         self._forks = warm.Forks(home.folder)
         self._jobs: dict[str, _Job] = {}
 
@@ -151,8 +152,6 @@ class Local:
 
     def finished(self, seconds: float) -> list[Outcome]:
         by_sentinel = {job.process.sentinel: job for job in self._jobs.values()}
-        if not by_sentinel:
-            time.sleep(seconds)
         ended = [by_sentinel[each] for each in connection.wait(by_sentinel, seconds)]
         return [outcome for job in ended if (outcome := self._end(job)) is not None]
 

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import networkx
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
@@ -63,7 +62,7 @@ class Plan:
     A sweep has a plan of the tasks of all points, each of which has a workspace and its repository of its own.
 
     Attributes:
-        tasks: by their ids.
+        tasks: by their ids, each after all that it depends on.
         first: key -> the task that has started; tasks of the same key take what it makes.
         remote: results come through DVC's default remote.
     """
@@ -94,10 +93,10 @@ class Plan:
 
     def look_ahead(self, seconds: Mapping[str, float]) -> None:
         """Find out how long the chains of tasks are, of which each takes so long."""
-        graph = self.dependencies()
-        for each in reversed([*networkx.topological_sort(graph)]):
-            after = max((self.tasks[other].chain for other in graph.successors(each)), default=0.0)
-            self.tasks[each].chain = seconds[each] + after
+        after = dict.fromkeys(self.tasks, 0.0)  # seconds of the longest chain of what depends on it
+        for task in reversed(self.tasks.values()):
+            task.chain = seconds[task.id] + after[task.id]
+            after |= {each: max(after[each], task.chain) for each in task.upstream}
 
     def ready(self) -> list[Task]:
         """Waiting tasks that have all they depend on; those first with which the longest chain begins."""
@@ -200,17 +199,10 @@ class Plan:
     def critical_path(self) -> tuple[float, list[str]]:
         """The chain of stages that took longest: its seconds and their ids, first to last."""
         ends: dict[str, tuple[float, list[str]]] = {}
-        for task in networkx.topological_sort(self.dependencies()):
-            chain = max((ends[each] for each in self.tasks[task].upstream), default=(0.0, []))
-            ends[task] = chain[0] + self.tasks[task].seconds, [*chain[1], task]
+        for task in self.tasks.values():
+            seconds, chain = max((ends[each] for each in task.upstream), default=(0.0, []))
+            ends[task.id] = seconds + task.seconds, [*chain, task.id]
         return max(ends.values(), default=(0.0, []))
-
-    def dependencies(self) -> networkx.DiGraph:
-        """An edge from each stage to those that depend on it."""
-        graph = networkx.DiGraph()
-        graph.add_nodes_from(self.tasks)
-        graph.add_edges_from((each, task.id) for task in self.tasks.values() for each in task.upstream)
-        return graph
 
 
 @contextlib.contextmanager

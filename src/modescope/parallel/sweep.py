@@ -26,7 +26,7 @@ from dvc.utils.cli_parse import to_path_overrides
 from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
 
 from modescope.errors import UserError
-from modescope.files import read_json, write_json
+from modescope.files import PARAMS, read_json, write_json
 from modescope.mlflow.filing import sync
 from modescope.parallel.driver import Driver
 from modescope.parallel.graph import DONE, RUNNING, WAITING, Plan, Task, record, refusals
@@ -35,6 +35,7 @@ from modescope.process import exit_readably
 from modescope.runs.git import git
 
 NAMES = Path(".dvc/tmp/sweep.json")  # digest of a point -> name of its experiment
+BASIS = ("src", "dvc.yaml", str(PARAMS))  # what all points of a sweep must have in common, but for their settings
 RANGE = re.compile(r"([^=]+)=(-?[\d.]+?(?:e-?\d+)?)\.\.(-?[\d.]+?(?:e-?\d+)?)(:log)?")  # NAME=A..B or NAME=A..B:log
 Overrides = Mapping[str, list[str]]  # file -> what `-S` says of it
 
@@ -163,9 +164,9 @@ class Sweep(Driver):
     """A driver that records a point once nothing of it is left to do."""
 
     def __init__(self, repo: Repo, *of_driver: Any, targets: Sequence[str]):
-        repo.experiments.scm.get_rev()  # DVC refuses a folder without git or commits
         super().__init__(repo, *of_driver)
-        self.targets = targets
+        self.targets, self.began_at = targets, repo.experiments.scm.get_rev()
+        self.basis = self.read_basis()
         self.grid: list[Overrides] = []  # points that are yet to be entered
         self.points: dict[str, Point] = {}
 
@@ -173,7 +174,13 @@ class Sweep(Driver):
         """Admit a point's stages, unless it is recorded already; return its name.
 
         That is one of DVC's random names, the same one whenever this point of this working tree is asked for.
+
+        Raises UserError where the code or the parameters have changed since the sweep began: the stages of all points
+        run in one copy of them.
         """
+        if self.read_basis() != self.basis:
+            what = ", ".join(BASIS[:-1])
+            raise UserError(f"{what} or {PARAMS} changed while the sweep ran: run it again, what is recorded stays")
         repo, digest = self.plan.repo, digest_of(dict(overrides), [*self.targets])
         names = read_json(NAMES) if NAMES.exists() else {}
         name = names.setdefault(digest, get_random_exp_name(repo.scm, repo.experiments.scm.get_rev()))
@@ -185,6 +192,10 @@ class Sweep(Driver):
             self.admit(point.plan)
             self.points[name] = point
         return name
+
+    def read_basis(self) -> str:
+        """How the working tree's code and parameters differ from the commit at which the sweep began."""
+        return git(Path(), "diff", "--no-ext-diff", "--binary", self.began_at, "--", *BASIS)
 
     def ref(self, name: str) -> str | None:
         """The commit of an experiment; None where there is none."""
@@ -236,6 +247,7 @@ class Sweep(Driver):
             self.faults.append(f"DVC cannot record {point.name}, for the reason above")
         elif point.recorder is not None:
             self.board.say(f"{point.name}: recorded, {shown(point.overrides)}")
+        shutil.rmtree(point.workspace.root_dir, ignore_errors=True)
 
     def end(self) -> None:
         """Let what is being recorded come to its end: the workspaces go next."""

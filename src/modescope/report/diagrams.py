@@ -128,7 +128,7 @@ def _line(blocks: Sequence[Block], critics: Sequence[tuple[str, int, str]], entr
             parts.append(box("\n".join([title, *steps]), kind(own), f"{count(total(own))} · {kind(own)}"))
             shapes.append(own[-1].shape)
     judged = [box(name, what, f"{count(number)} · {what}") for name, number, what in critics]
-    losses = [box(term, PLAIN) for term in ("BCE(D(x′), 1)", "λ · CE(C(x′), k)")]
+    losses = [box(term, PLAIN) for term in ("adversarial loss of D(x′)", "λ · CE(C(x′), k)")]
     parts.append(below([chain(pair, [""]) for pair in zip(judged, losses, strict=True)]))
     return chain(parts, [*map(shape_text, shapes)])
 

@@ -38,7 +38,7 @@ def _guidance(results: TwoStageRows) -> Finding:
         return f"{CONSISTENCY.text(row.run)} at FID {FID.text(row.run)}"
 
     rows, first = results.guided, results.representatives[STAGE1]
-    pairs = [(row.run, row.start_run, results.floor) for row in rows]
+    pairs = [(row.run, row.start_row.run, results.floor) for row in rows]
     consistent, near = Claim(CONSISTENCY, pairs), Claim(FID, pairs)
     verdicts = zip(rows, consistent.verdicts, near.verdicts, strict=True)
     both = [row for row, *gains in verdicts if gains == [1, 1]]
@@ -58,7 +58,7 @@ def _guidance(results: TwoStageRows) -> Finding:
 def _change(row: Row) -> str:
     """What stage 2 did to the stage 1 that it starts from."""
     more, near, wide = (
-        f"{metric.text(row.start_run)} to {metric.text(row.run)}" for metric in (CONSISTENCY, FID, RECALL)
+        f"{metric.text(row.start_row.run)} to {metric.text(row.run)}" for metric in (CONSISTENCY, FID, RECALL)
     )
     return f"{row.name} from {more} at FID {near} and recall {wide}"
 
@@ -68,7 +68,7 @@ def _seeds(results: TwoStageRows) -> Finding:
     repeated = results.repeats()
     counts = {}
     for metric, name in ((CONSISTENCY, "consistent"), (FID, "near")):
-        pairs = [[(row.run, row.start_run, results.floor) for row in rows] for rows in repeated]
+        pairs = [[(row.run, row.start_row.run, results.floor) for row in rows] for rows in repeated]
         verdicts = [set(Claim(metric, every).verdicts) for every in pairs]
         counts |= {f"{name}_better": verdicts.count({1}), f"{name}_worse": verdicts.count({-1})}
     return TEXTS.finding("seeds", total=len(repeated), **counts)
@@ -77,7 +77,7 @@ def _seeds(results: TwoStageRows) -> Finding:
 def _unguided(results: TwoStageRows) -> Finding:
     """What stage 2 does to the stage 1 that it starts from where no guide steers it."""
     controls = [control for control, _ in results.controlled]
-    pairs = [(row.run, row.start_run, results.floor) for row in controls]
+    pairs = [(row.run, row.start_row.run, results.floor) for row in controls]
     parts = [Claim(metric, pairs).text("rows") for metric in (FID, RECALL)]
     return TEXTS.finding("unguided", claims="; ".join(parts))
 

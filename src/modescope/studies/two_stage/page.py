@@ -36,10 +36,15 @@ def content(results: TwoStageRows) -> list[Table | Picture]:
 
 
 def architectures(results: TwoStageRows) -> list[Picture]:
-    """Figures 3 to 10: what each architecture's row builds, drawn from the modules that it builds."""
+    """Figures 3 to 10: what each architecture's row builds, drawn from the modules that it builds.
+
+    None where one builds residual networks, which are no chain of boxes.
+    """
     from modescope.models.classifiers import build_classifier  # imports torchvision, which no other page needs
 
     rows = [row.settings for group, row in results.representatives.items() if group != STAGE1]
+    if any(row.network != "dcgan" for row in rows):
+        return []
     generators = {row.architecture: adapt(DCGANGenerator(row.latent_dim, row.ngf), row, 3, 32) for row in rows}
     guide = results.params.classifiers[GUIDE]
     network = build_classifier(guide.network, guide.widths, len(results.runs[GUIDE].classes), 3, guide.role)

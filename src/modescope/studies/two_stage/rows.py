@@ -94,11 +94,6 @@ class Row:
         return next(row for row in self.results.stage1_rows if row.name == self.start)
 
     @property
-    def start_run(self) -> Run:
-        """The run of the stage 1 that it starts from."""
-        return self.results.runs[self.start]
-
-    @property
     def values(self) -> Mapping[str, Any]:
         """What is measured of it."""
         return self.run.values
