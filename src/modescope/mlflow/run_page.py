@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modescope.config.studies import STUDIES
+from modescope.runs.folder import WEIGHTS_FILE
 
 SHOWN_DIGITS = 16  # of a digest; all of them are in the tags
 GIVEN = "given"  # the model of images that somebody brought (`modescope score`)
@@ -20,31 +21,23 @@ def describe(info: Mapping[str, Any], has_difference: bool) -> str:
         info: content of run.json.
         has_difference: whether the run's folder holds what was not committed.
     """
+    study, run, origin, model = info["study"], info["run"], info.get("origin", {}), info["model"]
+    weights, commit = info.get("weights_sha256", "")[:SHOWN_DIGITS], origin.get("git.commit")
+    torch, changes = info.get("versions", {}).get("torch"), " with changes that were not committed (`code.diff`)"
+    is_sampled = not {model, study} & set(NOT_SAMPLED)
     lines = {
         "data": _data(info["data"]),
-        "weights": _weights(info),
-        "code": _code(info.get("origin", {}), has_difference),
+        "weights": weights and f"`models/{study}/{run}/{WEIGHTS_FILE}`, sha256 `{weights}…`",
+        "code": commit and f"commit `{commit}`{changes if has_difference else ''}",
         "origin": _stage(info),
-        "device": ", ".join(
-            [
-                info["device"],
-                info["precision"],
-                *(f"torch {version}" for name, version in info.get("versions", {}).items() if name == "torch"),
-            ]
-        ),
-        "sample": None
-        if {info["model"], info["study"]} & set(NOT_SAMPLED)
-        else f"`modescope sample {info['run']} --grid --out {info['run']}.png`",
-        "report": None if info["model"] == GIVEN else f"`{_page(info)}`",
+        "device": ", ".join([info["device"], info["precision"], *([f"torch {torch}"] if torch else [])]),
+        "sample": is_sampled and f"`modescope sample {run} --grid --out {run}.png`",
+        "report": model != GIVEN and f"`{origin.get('results', '')}reports/{study}/index.html#{run}`",
         "failed": info.get("error"),
     }
     table = "".join(f"| {name} | {text} |\n" for name, text in lines.items() if text)
-    title = f"**{info['run']}** of the study *{info['study']}*: {STUDIES.get(info['study'], '')}"
+    title = f"**{run}** of the study *{study}*: {STUDIES.get(study, '')}"
     return f"{title}\n\n| | |\n| :-- | :-- |\n{table}"
-
-
-def _page(info: Mapping[str, Any]) -> str:
-    return f"{info.get('origin', {}).get('results', '')}reports/{info['study']}/index.html#{info['run']}"
 
 
 def _data(data: Mapping[str, Any]) -> str:
@@ -54,22 +47,6 @@ def _data(data: Mapping[str, Any]) -> str:
         f"{data['images']:,} training images" if "images" in data else None,
     ]
     return ", ".join([*(part for part in parts if part), f"digest `{data['digest'][:SHOWN_DIGITS]}…`"])
-
-
-def _weights(info: Mapping[str, Any]) -> str | None:
-    if "weights_sha256" not in info:
-        return None
-    return (
-        f"`models/{info['study']}/{info['run']}/model.safetensors`, sha256 `{info['weights_sha256'][:SHOWN_DIGITS]}…`"
-    )
-
-
-def _code(origin: Mapping[str, str], has_difference: bool) -> str | None:
-    if "git.commit" not in origin:
-        return None
-    return f"commit `{origin['git.commit']}`" + (
-        " with changes that were not committed (`code.diff`)" if has_difference else ""
-    )
 
 
 def _stage(info: Mapping[str, Any]) -> str:

@@ -2,9 +2,8 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from modescope.mlflow.record import PASSING, Record
 from modescope.mlflow.store import NOTE, Store
@@ -15,11 +14,8 @@ with uncollected():
     from mlflow import MlflowClient
     from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 
-METRICS_PER_BATCH, PARAMS_PER_BATCH = 1000, 100  # MLflow's limits
 DIGEST_LENGTH = 32  # MLflow takes 36 characters at most
 NOTES_BELOW = "\nWhat you write below this line stays.\n\n---\n"
-
-Item = TypeVar("Item")
 
 
 def send(store: Store, record: Record, source: str) -> tuple[Run, list[str]]:
@@ -57,10 +53,7 @@ def _send_values(client: MlflowClient, run: Run, record: Record) -> bool:
     tags = [RunTag(name, value) for name, value in wanted.items() if stored.get(name) != value]
     gone = [name for name in PASSING if name in stored and name not in wanted]
     renamed = run.info.run_name != record.name and run.info.run_name.partition(" (")[0] == record.run
-    for batch in _batches(params, PARAMS_PER_BATCH):
-        client.log_batch(number, params=batch, synchronous=True)
-    if tags:
-        client.log_batch(number, tags=tags, synchronous=True)
+    client.log_batch(number, params=params, tags=tags, synchronous=True)  # in batches that the store takes
     for name in gone:
         client.delete_tag(number, name)
     if renamed:
@@ -80,8 +73,7 @@ def _send_metrics(client: MlflowClient, run: Run, record: Record) -> bool:
         metrics += _spread(name, [point for point in points if point[0] > last_step], last_time, ended)
     changed = {name: value for name, value in record.finals.items() if run.data.metrics.get(name) != value}
     metrics += [Metric(name, value, now, 0) for name, value in changed.items()]
-    for batch in _batches(metrics, METRICS_PER_BATCH):
-        client.log_batch(run.info.run_id, metrics=batch, synchronous=True)
+    client.log_batch(run.info.run_id, metrics=metrics, synchronous=True)
     return bool(metrics)
 
 
@@ -139,8 +131,3 @@ def _dataset_input(record: Record) -> DatasetInput:
     profile = None if record.num_images is None else json.dumps({"num_rows": record.num_images})
     dataset = Dataset(name=name, digest=digest[:DIGEST_LENGTH], source_type="local", source="{}", profile=profile)
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
-
-
-def _batches(items: Sequence[Item], size: int) -> Iterable[Sequence[Item]]:
-    """Consecutive parts of at most `size`."""
-    return (items[start : start + size] for start in range(0, len(items), size))
