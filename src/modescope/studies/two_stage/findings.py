@@ -79,7 +79,7 @@ def _unguided(results: TwoStageRows) -> Finding:
     controls = [control for control, _ in results.controlled]
     pairs = [(row.run, row.start_row.run, results.floor) for row in controls]
     parts = [Claim(metric, pairs).text("rows") for metric in (FID, RECALL)]
-    return TEXTS.finding("unguided", claims="; ".join(parts))
+    return TEXTS.finding("unguided", claims="; its ".join(parts))
 
 
 def _controls(results: TwoStageRows) -> Finding:
