@@ -34,7 +34,7 @@ def sweep(
     if targets:
         raise UserError(f"--optuna runs what the score needs: leave {', '.join(targets)} out")
     if importlib.util.find_spec("optuna") is None:
-        raise UserError("--optuna: Optuna is not installed, `pip install 'modescope[optuna]'` installs it")
+        raise UserError("--optuna: Optuna is not installed, `pip install -e '.[optuna]'` installs it")
     from modescope.parallel.search import Goal, search
 
     raise typer.Exit(search(settings, trials, Goal.read(minimize, maximize, prune), jobs, on))

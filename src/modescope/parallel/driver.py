@@ -68,7 +68,7 @@ def executor(home: Home, repo: Repo, jobs: int | None, on: str | None) -> Execut
     if on != "ray" and not re.fullmatch(r"ray://[^/:]+:\d+", on):
         raise UserError(f"--on {on}: it is ray, or ray://HOST:PORT")
     if importlib.util.find_spec("ray") is None:
-        raise UserError("--on ray: Ray is not installed, `pip install 'modescope[ray]'` installs it")
+        raise UserError("--on ray: Ray is not installed, `pip install -e '.[ray]'` installs it")
     from modescope.parallel.on_ray import Ray
 
     return Ray(home, jobs, repo, on)

@@ -175,8 +175,10 @@ def paths(results: Results, runs: Sequence[Run], slot: str) -> Picture:
         images = previews(results, found, "paths", slot=slot)
         points = len(images) // number // (1 + ("changes_labels" in found.values))
         strips = [mosaic(block, points) for block in images.reshape(-1, number * points, *images.shape[1:])]
-        rows[name_of(found)] = [*strips, np.full_like(strips[0], 255)][: len(PATHS)]
-    return SHARED("inside_strips").sheet(rows, [f"between {title}" for title in PATHS.values()])
+        rows[name_of(found)] = strips
+    shown = max(len(strips) for strips in rows.values())
+    rows = {name: [*strips, None][:shown] for name, strips in rows.items()}
+    return SHARED("inside_strips").sheet(rows, [f"between {title}" for title in PATHS.values()][:shown])
 
 
 def _blocks(results: Results, found: Run, kind: str, slot: str, count: int) -> list[list[NDArray[np.uint8]]]:

@@ -2,8 +2,8 @@
 
 `python -m modescope.studies.documents README.md docs/results.md` writes anew what lies between
 
-    <!-- results: STUDY table -->        <!-- results: STUDY findings -->
-    <!-- end -->                         <!-- end -->
+    <!-- results: STUDY answer -->       <!-- results: STUDY table -->        <!-- results: STUDY findings -->
+    <!-- end -->                         <!-- end -->                         <!-- end -->
 """
 
 import re
@@ -26,6 +26,7 @@ def blocks(reports: Path) -> dict[str, str]:
         found, table = read_json(reports / study / FINDINGS), reports / study / "tables" / f"{GLANCE}.md"
         made[f"{study} table"] = table.read_text(encoding="utf-8")
         sentences = [f"- **{finding['head']}.** {finding['text']}\n" for finding in found["findings"]]
+        made[f"{study} answer"] = sentences[0].removeprefix("- ")
         made[f"{study} findings"] = f"{''.join(sentences)}\n[Tables and figures](../{reports}/{study}/{PAGE})\n"
     return made
 

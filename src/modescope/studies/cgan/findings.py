@@ -19,7 +19,7 @@ MODES_COVERED = Metric("modes_covered", "modes", lower=False, kind="share", digi
 def findings(results: CganRows) -> list[Finding]:
     """From losses and their start to stacked digits and speed: those that the profile has rows for."""
     found = [_losses]
-    found += [_initialization] if _started(results) else []
+    found += [_initialization] if results.started else []
     found += [_consistency] if results.shown else []
     found += [_ablation] if _variants(results) else []
     found += [_labels] if set(MODES) <= set(results.params.cgan.modes) else []
@@ -46,13 +46,6 @@ def _losses(results: CganRows) -> Finding:
     return TEXTS.finding("losses", reported=reported, orders="; ".join(parts), alike=alike)
 
 
-def _started(results: CganRows) -> list[tuple[Row, Row]]:
-    """Rows that start as report 2's text says, each with its loss's published row, which starts as the code does."""
-    published = {row.config.loss: row for row in results.published(LABELLED)}
-    texts = [row for row in results.labelled if row.is_ours and row.config.initialization == "text"]
-    return [(row, published[row.config.loss]) for row in texts if row.config.loss in published]
-
-
 def _scores(row: Row) -> str:
     recall, consistency = RECALL.text(row.run), PERCENT.text(row.run)
     return f"FID {JUDGES_FID.text(row.run)}, recall {recall} and class consistency {consistency}"
@@ -60,7 +53,7 @@ def _scores(row: Row) -> str:
 
 def _initialization(results: CganRows) -> Finding:
     """What the start of the weights does, all else equal."""
-    parts = [f"{code.label} has {_scores(code)}, with the text's {_scores(text)}" for text, code in _started(results)]
+    parts = [f"{code.label} has {_scores(code)}, with the text's {_scores(text)}" for text, code in results.started]
     return TEXTS.finding("initialization", rows="; ".join(parts))
 
 

@@ -118,6 +118,13 @@ class CganRows(Results):
         return self.published(LABELLED) + ([self.best] if self.best else [])
 
     @property
+    def started(self) -> list[tuple[Row, Row]]:
+        """Rows that start as report 2's text says, each with its loss's published row, which does not."""
+        published = {row.config.loss: row for row in self.published(LABELLED)}
+        texts = [row for row in self.labelled if row.is_ours and row.config.initialization == "text"]
+        return [(row, published[row.config.loss]) for row in texts if row.config.loss in published]
+
+    @property
     def stacked(self) -> dict[str, Run]:
         """Loss -> its run on stacked digits."""
         return {loss: self.runs[f"stacked-{loss}"] for loss in self.params.stacked.losses}

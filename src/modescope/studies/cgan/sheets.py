@@ -35,7 +35,8 @@ def per_class(results: CganRows) -> Picture:
 
 def fixed_z(results: CganRows) -> Picture:
     """Figure 8.3: a line of images shares its z, a column its label."""
-    rows = {row.label: [mosaic(i, 1) for i in _by_digit(results, row, "fixed_z")] for row in results.shown}
+    shown = [*results.shown, *(text for text, _ in results.started)]
+    rows = {row.label: [mosaic(i, 1) for i in _by_digit(results, row, "fixed_z")] for row in shown}
     return TEXTS("fixed_z").sheet(rows, results.digits)
 
 

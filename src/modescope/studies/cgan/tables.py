@@ -18,7 +18,7 @@ WITHIN = {"ms_ssim": "MS-SSIM ↓", "recall_per_class": "recall ↑", "coverage_
 
 
 def summary(results: CganRows) -> Table:
-    """A line per loss: the judge's FID with and without labels, class consistency, training time; ours; the floor."""
+    """A line per loss: the judge's FID with and without labels, class consistency, steps; ours; the floor."""
     return replace(glance(results), name="cgan_summary", facts=_facts(results))
 
 
@@ -28,7 +28,8 @@ def glance(results: CganRows) -> Table:
     modes = [mode for mode in MODES if mode in params.cgan.modes or (mode == LABELLED and best)]
 
     def cells(found: Run, modes: Sequence[str]) -> dict[str, Value]:
-        return found.cells | {f"fid/{mode}": found.values["fid_classifier"] for mode in modes}
+        fids = {f"fid/{mode}": found.values["fid_classifier"] for mode in modes}
+        return found.cells | fids | {"steps": found.info.get("steps")}
 
     lines: dict[str, dict[str, Value]] = {loss: {"row": loss} for loss in params.cgan.losses}
     for mode in reversed(modes):  # the cells of a row with labels replace those of one without
@@ -43,7 +44,7 @@ def glance(results: CganRows) -> Table:
     columns = [Column(f"fid/{mode}", MODES[mode].label, "FID ↓, judge", digits=3) for mode in modes]
     columns += [replace(PERCENT, group="")] if LABELLED in modes else []
     text = TEXTS(GLANCE, note=" Of our rows the most consistent one." if best else "")
-    return text.table(rows, {"profile": results.profile}, [*columns, column("seconds", group="")])
+    return text.table(rows, {"profile": results.profile}, [*columns, column("steps")])
 
 
 def scores(results: CganRows) -> Table:

@@ -192,5 +192,6 @@ def _share_panel(axes: Axes, results: ImbalanceRows, name: str) -> None:
     bars_on_target(axes, groups, shown(results.training_share(name)), series)
     distances = [f"{of} {results.run(model, name).values['class_share_tv']:.2f}" for of, model in models.items()]
     axes.set_title(f"{name}, IR {split.ratio:.2f}")
-    axes.set_xlabel("TV: " + "  ·  ".join(distances), fontsize=7.5)
+    basis = "TV from the balanced set: " if split.rho is not None else "TV: "
+    axes.set_xlabel(basis + "  ·  ".join(distances), fontsize=7.5)
     axes.set_ylabel("share, %")
