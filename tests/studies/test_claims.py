@@ -261,6 +261,12 @@ FLIPS = {
         (of("cgan", inside_cgan_bce={"clusters_lost": 21}), "cgan-bce 21; real test images 0."),
         (of("cgan", inside_cgan_bce={"clusters_lost": 0}), "cgan-bce 0; real test images 0."),
     ],
+    **{
+        (study, "Copies of training images"): [
+            ({(study, f"inside-{run}"): {"near_copies_judge": share}}, f"{run} {share:.1%}") for share in (0.01, 0.2)
+        ]
+        for study, run in {"imbalance": "gan-balanced", "two-stage": "stage1", "cgan": "cgan-ours"}.items()
+    },
     ("cgan", "Stacked digits"): [
         (
             {

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from modescope.pictures import mosaic
 from modescope.report.figures import FLOOR, Look, Picture, legend_above
-from modescope.report.page import GLANCE, PAGE, PROFILE, Page, Section, write_study
+from modescope.report.page import GLANCE, PAGE, PROFILE, Finding, Page, Section, write_study
 from modescope.report.results import INSIDE, Results, Run
 from modescope.report.scores import class_cells, class_columns, data_names, judge_fact
 from modescope.report.tables import Table, Value
 from modescope.report.texts import SHARED
 from modescope.report.trainings import previews
 from modescope.report.vector import name_series
+from modescope.report.wording import listing
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 SPACES = ("judge", "pixels")
@@ -92,6 +93,14 @@ def coverage(runs: Sequence[Run], facts: Mapping[str, str]) -> Table:
         cells = class_cells(classes, sum(every) / max(1, len(every)), known)
         rows.append({"row": name, "quiet": name == FLOOR.label} | cells)
     return SHARED("inside_coverage").table(rows, facts, class_columns(classes, "class"))
+
+
+def copies(results: Results, study: str) -> Finding:
+    """How many samples of a study's runs that are looked into lie as near to a training image as copies do."""
+    looks = [results.runs[name] for name in results.inside(study)]
+    real, planted = (looks[0].values[f"near_copies_{which}_judge"] for which in ("test", "planted"))
+    rows = listing([f"{name_of(found)} {found.values['near_copies_judge']:.1%}" for found in looks])
+    return SHARED.finding("copies", rows=rows, real=real, planted=planted)
 
 
 def clusters(runs: Sequence[Run]) -> Picture:

@@ -1,9 +1,10 @@
 """What study 3 found: the numbers that fill the sentences of texts.yaml."""
 
 from dataclasses import replace
+from functools import partial
 
 from modescope.report.claims import CONSISTENCY, FID, RECALL, Claim, Metric, leaders, ranking
-from modescope.report.inside import name_of
+from modescope.report.inside import copies, name_of
 from modescope.report.page import Finding
 from modescope.report.wording import listing, span
 from modescope.studies.cgan.rows import CRITIC, LABELLED, MODES, NAME, STACKED_REAL, TEXTS, CganRows, Row, extractors
@@ -24,7 +25,7 @@ def findings(results: CganRows) -> list[Finding]:
     found += [_ablation] if _variants(results) else []
     found += [_labels] if set(MODES) <= set(results.params.cgan.modes) else []
     found += [_diversity, _fixed_z] if results.shown else []
-    found += [_lost] if results.inside(NAME) else []
+    found += [_lost, partial(copies, study=NAME)] if results.inside(NAME) else []
     found += [_stacked]
     found += [_speed] if all(_speeds(results, mode) for mode in results.params.cgan.modes) else []
     return [find(results) for find in found]

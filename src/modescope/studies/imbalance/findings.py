@@ -6,9 +6,10 @@ import torch
 
 from modescope.data.splits import frequency_groups
 from modescope.report.claims import FID, PRECISION, RECALL, TV, Claim
+from modescope.report.inside import copies
 from modescope.report.page import Finding
 from modescope.report.wording import listing
-from modescope.studies.imbalance.rows import LOOKS, REAL, TEXTS, WITH_LABELS, ImbalanceRows
+from modescope.studies.imbalance.rows import LOOKS, NAME, REAL, TEXTS, WITH_LABELS, ImbalanceRows
 
 LOST = 0.1  # a class is called lost when it has less than this part of its training share
 
@@ -25,7 +26,8 @@ def findings(results: ImbalanceRows) -> list[Finding]:
         found.append(_quality(results, "gan-ours", "gan"))
     if {"vae", "vae-gmm"} <= set(results.models):
         found.append(_quality(results, "vae-gmm", "vae"))
-    return found + [_long_tail(results, name) for name in results.long_tailed]
+    found += [_long_tail(results, name) for name in results.long_tailed]
+    return found + ([copies(results, NAME)] if results.inside(NAME) else [])
 
 
 def _pairs(results: ImbalanceRows, model: str, other: str, splits: Iterable[str]) -> list:

@@ -1,9 +1,12 @@
 """What studies 1b and 2 found: the numbers that fill the sentences of texts.yaml."""
 
+from functools import partial
+
 from modescope.report.claims import CONSISTENCY, FID, RECALL, Claim, Metric, grouped, ranking
+from modescope.report.inside import copies
 from modescope.report.page import Finding
 from modescope.report.wording import listing, span
-from modescope.studies.two_stage.rows import HYBRID, STAGE1, TEXTS, Row, TwoStageRows, most_consistent, nearest
+from modescope.studies.two_stage.rows import HYBRID, NAME, STAGE1, TEXTS, Row, TwoStageRows, most_consistent, nearest
 from modescope.training.collapse import POINTS
 
 LEVEL = 0.05  # of the tests of the hybrid's codes
@@ -23,6 +26,7 @@ def findings(results: TwoStageRows) -> list[Finding]:
     found += [_variety] if results.watched else []
     found += [_claim, _gradients] if results.guided else []
     found += [_priors] if len(results.placements()) > 1 else []
+    found += [partial(copies, study=NAME)] if results.inside(NAME) else []
     return [find(results) for find in (*found, _hybrid)]
 
 
