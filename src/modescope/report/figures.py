@@ -195,12 +195,14 @@ def bars_on_target(
 
 
 def label_points(axes: Axes, points: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
-    """A name beside every point that hides neither a point nor another name; a line leads to one that is far.
+    """A name beside each point that has one, which hides neither a point nor a name; a line leads to one that is far.
 
     Where there is room, no line crosses a name. Call it last: it reads the layout of everything else.
     """
     axes.figure.draw_without_rendering()
     pixels, scale = axes.transData.transform(points), axes.figure.dpi / 72
+    marks = [Bbox.from_bounds(x - 5 * scale, y - 5 * scale, 10 * scale, 10 * scale) for x, y in pixels]
+    pixels, points, names = zip(*(each for each in zip(pixels, points, names, strict=True) if each[2]), strict=True)
     line = {"arrowstyle": "-", "color": SOFT_INK, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 4}
     style = {"textcoords": "offset points", "fontsize": 7.5, "ha": "center", "va": "center", "arrowprops": line}
     style["bbox"] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
@@ -209,8 +211,7 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float]], names: Seque
         [one for one in _places(pixel, np.array(label.get_window_extent().size), scale) if one.is_inside(axes.bbox)]
         for pixel, label in zip(pixels, labels, strict=True)
     ]
-    marks = [Bbox.from_bounds(x - 5 * scale, y - 5 * scale, 10 * scale, 10 * scale) for x, y in pixels]
-    order, tries = list(np.argsort(-pixels[:, 1], kind="stable")), []
+    order, tries = sorted(range(len(names)), key=lambda name: -pixels[name][1]), []
     while len(tries) < MOST_TRIES and (not tries or tries[-1][0]):
         places = _placed(every, marks, order)
         crossing = _crossing(places)

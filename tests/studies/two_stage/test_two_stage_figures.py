@@ -89,7 +89,7 @@ def test_no_starts_without_adapters(project):
 def test_scatter_has_every_row_with_classes_and_readable_names(results, drawn):
     (axes,) = drawn(figures, "consistency_against_fid", results).axes
     shown = {text.get_text() for text in axes.texts}
-    assert shown == {row.name for row in results.rows if row.has_classes}
+    assert shown == {row.name for row in results.at_a_glance if row.has_classes}
     points = [line.get_xydata()[0].tolist() for line in axes.lines if len(line.get_xydata()) == 1]
     values = results.runs["stage2-a-1.0-n50"].values
     assert [values["fid_classifier"], 100 * values["class_consistency"]] in points

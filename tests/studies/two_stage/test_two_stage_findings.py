@@ -207,4 +207,4 @@ def test_no_guidance_no_finding_of_it(tmp_path):
     project = build_project(tmp_path, splits=("balanced",))
     control = project.params.two_stage.rows["a-control"]
     project.change_params({"two_stage": {"stage1": {"stage1": {}}, "rows": {"a-control": control}}})
-    assert set(texts(project)) == {"VAE-GAN hybrid"}
+    assert set(texts(project)) == {"Copies of training images", "VAE-GAN hybrid"}

@@ -61,7 +61,7 @@ def test_scores_hold_every_row_beside_its_reported_line(results):
 
 def test_the_summary_has_the_best_rows(project):
     project.change("stage2-d-input-1.0-orthogonal", "two-stage", class_consistency=0.9)
-    project.change("stage2-a-0.5-n1-close", "two-stage", fid_classifier=0.5)
+    project.change("stage2-a-0.5-n1-close", "two-stage", class_consistency=0.8)
     rows = by_row(tables.summary(project.read("two-stage")))
     assert {
         "stage1",
@@ -73,6 +73,7 @@ def test_the_summary_has_the_best_rows(project):
         "d-input-1.0-orthogonal",
         "stage1-close",
         "a-0.5-n1-close",
+        "a-control-n1-close",
     } <= set(rows)
     assert rows["d-input-1.0-orthogonal"]["class_consistency"] == 0.9
     assert "class_consistency" not in rows["stage1-normal"]

@@ -75,7 +75,7 @@ def consistency_against_fid(results: TwoStageRows) -> Picture:
         axes.margins(0.08, 0.1)
         axes.set_ylim(bottom=0)
         legend_above(figure, [*(LOOKS[group] for group in results.representatives), CHANCE])
-        label_points(axes, points, [row.name for row in rows])
+        label_points(axes, points, [row.name if row in results.at_a_glance else "" for row in rows])
 
     return TEXTS("consistency_fid", floor=floor, real=real).chart(draw, 5.4)
 

@@ -205,6 +205,16 @@ class TwoStageRows(Results):
         chosen = [*most_consistent(self.guided), *nearest(self.guided)]
         return [row for row in self.guided if row in chosen]
 
+    @property
+    def at_a_glance(self) -> list[Row]:
+        """Of every architecture the row that stands for it and the most consistent one, with the stage 1 of each and
+        its training without a guide, and the stages 1 without classes.
+        """
+        chosen = [*self.representatives.values(), *most_consistent(self.guided)]
+        names = {name for row in chosen for name in (row.name, row.start)}
+        names |= {control.name for control, guided in self.controlled if names & {row.name for row in guided}}
+        return [row for row in self.rows if row.name in names or not row.has_classes]
+
     def placements(self) -> dict[str, list[Row]]:
         """Prior -> its first stage 1, and rows from there that differ from the last representative in it alone."""
         *_, last = self.representatives.values()

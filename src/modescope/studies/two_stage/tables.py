@@ -9,7 +9,7 @@ from modescope.report import trainings
 from modescope.report.page import GLANCE
 from modescope.report.seeds import Repeated, spreads
 from modescope.report.tables import Table, Value, columns
-from modescope.studies.two_stage.rows import HYBRID, STAGE1, TEXTS, Row, TwoStageRows, most_consistent
+from modescope.studies.two_stage.rows import HYBRID, STAGE1, TEXTS, Row, TwoStageRows
 
 MOMENTS = {"untrained": "codes, untrained", "vae": "codes, VAE trained alone", "joint": "codes, trained jointly"}
 
@@ -25,13 +25,7 @@ def glance(results: TwoStageRows) -> Table:
 
 
 def _summary_rows(results: TwoStageRows) -> list[Mapping[str, Value]]:
-    """Of every architecture the row that stands for it and the most consistent one, with the stage 1 of each and its
-    training without a guide.
-    """
-    chosen = [*results.representatives.values(), *most_consistent(results.guided)]
-    names = {name for row in chosen for name in (row.name, row.start)}
-    names |= {control.name for control, guided in results.controlled if names & {row.name for row in guided}}
-    rows = [_row(row) | row.run.cells for row in results.rows if row.name in names]
+    rows = [_row(row) | row.run.cells for row in results.at_a_glance]
     cells = results.floor.cells | results.floor_consistency | {"run": f"{results.floor.name} {shared.JUDGE}"}
     return [*rows, shared.floor_row("group", cells)]
 
