@@ -196,7 +196,11 @@ def test_labels_over_seeds(tmp_path):
     project.change_params({"seeds": {"rows": ["cgan-wgan-gp", "dcgan-wgan-gp"]}})
     folder, metrics = project.folders.models / "cgan/dcgan-wgan-gp-s43", {"fid_classifier": 7.0, "num_samples": 100}
     project.add_run("cgan", "dcgan-wgan-gp-s43", folder, metrics, "mnist")
-    assert texts(project)["With labels against without"].endswith(
+    found = texts(project)
+    assert found["Losses by FID, the lowest first"].endswith(
+        " Over the seeds 42 and 43: cgan-wgan-gp 1.50 ± 0.71, dcgan-wgan-gp 6.00 ± 1.41."
+    )
+    assert found["With labels against without"].endswith(
         " Of wgan-gp, with every seed, its FID of the judge's features is lower on 2 of 2 pairs "
         "(1.000 to 2.000 against 5.000 to 7.000)."
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from statistics import mean, stdev
 
 from modescope.report.claims import CONSISTENCY, FID, RECALL, Claim, Metric, leaders, ranking
 from modescope.report.inside import copies, name_of
@@ -44,7 +45,17 @@ def _losses(results: CganRows) -> Finding:
     order = ", ".join(f"{loss} {printed[loss]:.2f}" for loss in sorted(printed, key=printed.__getitem__))
     reported = f"Report 2 has, with labels, of Inception's features: {order}. " if printed else ""
     alike = " (≈: the difference is within the margin)" if any("≈" in part for part in parts) else ""
-    return TEXTS.finding("losses", reported=reported, orders="; ".join(parts), alike=alike)
+    return TEXTS.finding("losses", reported=reported, orders="; ".join(parts), alike=alike, seeds=_over_seeds(results))
+
+
+def _over_seeds(results: CganRows) -> str:
+    """The judge's FID of the rows that are trained with several seeds: what a place in the order is worth."""
+    parts = []
+    for row, named in results.seeds.names.items():
+        fids = [JUDGES_FID.value(results.runs[name]) for name in named.values()]
+        parts.append(f"{row} {mean(fids):.2f} ± {stdev(fids):.2f}")
+    seeds = (results.params.seed, *results.params.seeds.more)
+    return f" Over the seeds {listing(list(map(str, seeds)))}: {', '.join(parts)}." if parts else ""
 
 
 def _scores(row: Row) -> str:
