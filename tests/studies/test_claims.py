@@ -175,7 +175,7 @@ FLIPS = {
         (unguided(fid_classifier=99.0), "FID of the judge's features is higher on 5 of 5 rows"),
     ],
     ("two-stage", "Guidance against none"): [
-        (guided(class_consistency=1.0, recall=0.9), "more class-consistent and 0 less, and recall is higher"),
+        (guided(class_consistency=1.0, recall=0.9), "more class-consistent and 0 less, class shares are closer"),
         (guided(class_consistency=0.0, recall=0.0), "0 are more class-consistent and "),
     ],
     ("two-stage", "Guidance, seed by seed"): [

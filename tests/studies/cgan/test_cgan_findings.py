@@ -233,12 +233,13 @@ def test_classes_that_are_no_digits_are_not_called_so(tmp_path, monkeypatch):
                 "Diversity",
                 "Fixed z, every label",
                 "Lost modes",
+                "Copies of training images",
                 "Stacked digits",
             ],
         ),
         (
             {"modes": ["dcgan"], "ours": {}},
-            ["Losses by FID, the lowest first", "Lost modes", "Stacked digits", "Speed"],
+            ["Losses by FID, the lowest first", "Lost modes", "Copies of training images", "Stacked digits", "Speed"],
         ),
     ],
 )

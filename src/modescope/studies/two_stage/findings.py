@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from modescope.report.claims import CONSISTENCY, FID, RECALL, Claim, Metric, grouped, ranking
+from modescope.report.claims import CONSISTENCY, FID, RECALL, TV, Claim, Metric, grouped, ranking
 from modescope.report.inside import copies
 from modescope.report.page import Finding
 from modescope.report.wording import listing, span
@@ -90,7 +90,7 @@ def _controls(results: TwoStageRows) -> Finding:
     """Guided rows against stage 2 without a guide: class consistency, and recall, by which modes are counted."""
     controlled = [(row, control) for control, rows in results.controlled for row in rows]
     pairs = [(row.run, control.run, results.floor) for row, control in controlled]
-    consistent, recall = Claim(CONSISTENCY, pairs), Claim(RECALL, pairs)
+    consistent, recall, shares = (Claim(metric, pairs) for metric in (CONSISTENCY, RECALL, TV))
     verdicts = zip(controlled, consistent.verdicts, recall.verdicts, strict=True)
     free = [both for both, more, wide in verdicts if more == 1 and wide >= 0 and RECALL.value(both[1].run) >= WIDE]
     kept = [f"{row.name} ({_scores(row)}; {control.name} {_scores(control)})" for row, control in free]
@@ -99,6 +99,7 @@ def _controls(results: TwoStageRows) -> Finding:
         total=len(pairs),
         consistent=consistent,
         recall=recall,
+        shares=shares,
         wide=WIDE,
         kept=f"{len(kept)}{': ' * bool(kept)}{', '.join(kept)}",
     )
