@@ -97,11 +97,11 @@ class Project:
 
     def planned(self, study: str) -> Results:
         """A study's rows, nothing read."""
-        return STUDIES[study].planned(self.params, self.folders)
+        return STUDIES[study].rows(self.params, self.folders)
 
     def read(self, study: str) -> Results:
         """A study's rows with what this project holds of them."""
-        return STUDIES[study].read(self.params, self.folders, self.read_final)
+        return self.planned(study).read(self.read_final)
 
     def change_params(self, changes: dict) -> None:
         """Lay `changes` over params.yaml."""

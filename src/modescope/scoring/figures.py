@@ -23,7 +23,7 @@ def figures(
 
     found = find_study(study)
     folders = Folders(results_folder(Path()) / "metrics", Path("models"), Path("data"))
-    results = found.read(load_params(), folders, filing.read_final)
+    results = found.rows(load_params(), folders).read(filing.read_final)
     charts = [item for item in found.content(results) if isinstance(item, Picture) and item.pdf]
     pdf.mkdir(parents=True, exist_ok=True)
     for chart in charts:

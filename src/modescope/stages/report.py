@@ -17,7 +17,7 @@ from modescope.studies import find_study
 def main(study: str, metrics: Path, models: Path, out: Path, data: Path = Path("data")) -> None:
     """Write the page of STUDY to OUT from METRICS, MODELS and --data."""
     chosen, params, folders = find_study(study), load_params(), Folders(metrics, models, data)
-    planned, run = chosen.planned(params, folders), params.inside.explored(study)
+    planned, run = chosen.rows(params, folders), params.inside.explored(study)
     if run and not (models / study / run).is_dir():
         trained = sorted(folder.name for folder in (models / study).glob("*/"))
         raise UserError(
@@ -26,7 +26,7 @@ def main(study: str, metrics: Path, models: Path, out: Path, data: Path = Path("
     # Before the sync, which would take the files' word for it.
     planned.refuse_disagreement(filing.read_final, complete=False)
     filing.sync()
-    results = chosen.read(params, folders, filing.read_final)
+    results = planned.read(filing.read_final)
     inside = {EXPLORE: explorer(models / study / run)} if run else {}
     write_study(chosen.page(results), chosen.glance(results), out, inside)
     changes = since_the_commit(metrics / study, os.environ.get("DVC_EXP_BASELINE_REV") or "HEAD")

@@ -6,11 +6,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from modescope.config import Params
 from modescope.config.studies import STUDIES
 from modescope.report.figures import Picture
 from modescope.report.page import EXPLORE, GAME, PAGE, PROFILE, RUNS, Finding, Page, RunFiles, Section
-from modescope.report.results import Folders, Reader, Results, distinct
+from modescope.report.results import Results, distinct
 from modescope.report.tables import Table
 
 
@@ -35,14 +34,6 @@ class Study:
     content: Callable[[Any], Sequence[Table | Picture]]
     glance: Callable[[Any], Table]
     note: Callable[[Any], str] = lambda results: ""
-
-    def planned(self, params: Params, folders: Folders) -> Results:
-        """Its rows before anything is read."""
-        return self.rows(params, folders)
-
-    def read(self, params: Params, folders: Folders, read_final: Reader) -> Results:
-        """Its rows with all their runs. Raises UserError for a missing run, or where MLflow and files disagree."""
-        return self.planned(params, folders).read(read_final)
 
     def section(self, results: Results) -> Section:
         """All that its page holds."""

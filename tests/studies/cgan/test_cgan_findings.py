@@ -201,7 +201,7 @@ def test_labels_over_seeds(tmp_path):
         " Over the seeds 42 and 43: cgan-wgan-gp 1.50 ± 0.71, dcgan-wgan-gp 6.00 ± 1.41."
     )
     assert found["With labels against without"].endswith(
-        " Of wgan-gp, with every seed, its FID of the judge's features is lower on 2 of 2 pairs "
+        " With every seed of wgan-gp the FID of the judge's features is lower on 2 of 2 pairs "
         "(1.000 to 2.000 against 5.000 to 7.000)."
     )
 

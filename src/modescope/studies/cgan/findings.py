@@ -118,7 +118,7 @@ def _labels(results: CganRows) -> Finding:
         for seed, run in names[row.name].items()
     ]
     losses = listing([row.label for row, _ in repeated])
-    seeds = f" Of {losses}, with every seed, its {Claim(JUDGES_FID, every).text('pairs')}." if every else ""
+    seeds = f" With every seed of {losses} the {Claim(JUDGES_FID, every).text('pairs')}." if every else ""
     return TEXTS.finding("labels", reported=_printed_labels(pairs), claim=claim.text("losses"), seeds=seeds)
 
 

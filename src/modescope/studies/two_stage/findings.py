@@ -19,8 +19,9 @@ JUDGES_VIEW = Metric("class_consistency", "the judge's view", lower=False, kind=
 
 def findings(results: TwoStageRows) -> list[Finding]:
     """Whether guidance helps, what that says of the report's claim and its reason; then the priors and the hybrid."""
-    found = [_guidance] if results.guided else []
-    found += [_unguided, _controls] if results.controlled else []
+    found = [_controls] if results.controlled else []
+    found += [_guidance] if results.guided else []
+    found += [_unguided] if results.controlled else []
     found += [_seeds] if results.repeats() else []
     found += [_fooled] if results.guided else []
     found += [_variety] if results.watched else []
