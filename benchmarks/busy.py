@@ -100,11 +100,10 @@ def measure(said: str, keeps: bool, seconds: float) -> None:
 
 def made_loops() -> Iterator[tuple[str, Callable[[int], None]]]:
     """`LOOPS`, each `run(steps)`, on noise."""
-    from benchmarks.loops import steps_of
-    from benchmarks.rates import trainings
+    from benchmarks.loops import of_profile, steps_of
 
     for profile, loops in (("demo", LOOPS[:2]), ("standard", LOOPS[2:])):
-        makers = trainings(profile)
+        makers = of_profile(profile)
         for name in loops:
             yield name, steps_of(makers[name](), "fp32")
 

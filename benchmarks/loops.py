@@ -1,11 +1,10 @@
-"""The training loops that are measured: ours and plain ones of the same networks, at published settings, on noise."""
+"""The training loops that are measured, on noise: a profile's, and ours beside plain ones at published settings."""
 
 from collections.abc import Callable
 from functools import cached_property, partial
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from benchmarks.measure import Run
 from benchmarks.plain_cgan import PlainCgan
@@ -14,30 +13,28 @@ from benchmarks.plain_gan import PlainGan
 from benchmarks.plain_mixture import PlainMixture
 from benchmarks.plain_stage2 import PlainStage2
 from benchmarks.plain_vae import PlainVae
-from modescope.config import GANConfig, Params, parse_params, profile_values
+from modescope.config import Params, parse_params, profile_values
 from modescope.config.base import Section
 from modescope.data.batches import to_unit
 from modescope.models.classifiers import Classifier, build_classifier
+from modescope.models.vae import build_vae
 from modescope.training.cgan import cgan_training
 from modescope.training.gan import gan_training
 from modescope.training.guidance import ClassGuidance
+from modescope.training.hybrid import hybrid_training
 from modescope.training.loop import make_iteration, update
 from modescope.training.meter import Meter
 from modescope.training.objective import Batch, Training
 from modescope.training.priors import Prior
-from modescope.training.two_stage import Stage1, adapted_generator, new_stage1, stage1_training, stage2_training
+from modescope.training.two_stage import adapted_generator, new_stage1, stage1_training, stage2_training
 from modescope.training.vae import vae_training
 from modescope.vision import torchvision
 
 IMAGES = 4096
 NUM_CLASSES = 10
 PUBLISHED = {"ngf": 64, "ndf": 64}
-ARCHITECTURES = {  # of stage 2, with one step of each network, in place of the report's 20 of the generator
-    "a": {"add_stage2_input": False, "add_stage2_ff": False},
-    "b": {"add_stage2_input": False},
-    "c": {"add_stage2_input": False, "add_stage2_ff": False, "add_stage2_conv": True},
-    "d": {},
-}
+STAGE2 = {"stage2-a": "a-0.5-n1", "stage2-b": "b-ff-0.5", "stage2-c": "c-conv-0.5", "stage2-d": "d-ff-0.5"}
+STAGE2 |= {f"stage2-ours-{kind}": f"ours-{kind}" for kind in "abcd"}  # loop -> row
 
 
 class Loop(NamedTuple):
@@ -103,79 +100,45 @@ class Data:
         return [torchvision.transforms.functional.to_pil_image(image) for image in self.images]
 
 
-def all_loops(device: torch.device) -> list[Loop]:
-    """Every training loop."""
-    params = parse_params(profile_values("standard"), "standard")
-    colour, grey = Data(3, 32, device), Data(1, 28, device)
-    return [*_study1(params, colour, device), *_study2(params, colour, device), *_study3(params, grey, device)]
+def trainings(params: Params, colour: Data, grey: Data) -> dict[str, Callable[[], Training]]:
+    """What makes a profile's training runs on noise, by loop: those of study 1, stage 1, studies 2 and 3.
 
+    Stage 2 has one step of the generator an iteration, in place of the report's 20.
+    """
+    models, guide = params.imbalance, untrained_guide(params).to(colour.ready[0].device)
 
-def _study1(params: Params, data: Data, device: torch.device) -> list[Loop]:
-    def ours(make_training: Callable, settings: Section) -> Run:
-        return steps_of(make_training(settings, *data.ready, params.seed), params.precision)
+    def of_study1(make: Callable, settings: Section) -> Training:
+        return make(settings, *colour.ready, params.seed)
 
-    gan, vae = params.imbalance.gan, params.imbalance.vae
-    return [
-        Loop(
-            "imbalance-gan",
-            gan.batch_size,
-            partial(ours, gan_training, gan),
-            lambda: PlainGan(data.pictures, device).run,
-        ),
-        Loop(
-            "imbalance-vae",
-            vae.batch_size,
-            partial(ours, vae_training, vae),
-            lambda: PlainVae(to_unit(data.images), device).run,
-        ),
-    ]
+    def hybrid() -> Training:
+        vae = build_vae(models.vae.latent_dim)
+        return hybrid_training(params.hybrid, models.gan, models.vae, vae, *colour.ready, params.seed)
 
+    def stage1(name: str) -> Training:
+        config = params.stage1_config(name)
+        return stage1_training(config, new_stage1(config, 3, NUM_CLASSES), colour.ready)
 
-def _study2(params: Params, data: Data, device: torch.device) -> list[Loop]:
-    config = params.stage1_config("stage1").model_copy(update=PUBLISHED)
-    guide = untrained_guide(params).to(device)
+    def stage2(row: str) -> Training:
+        config = params.stage2_config(row).model_copy(update={"n_gen": 1})
+        start = new_stage1(config, 3, NUM_CLASSES)
+        generator, _ = adapted_generator(config, start, colour.ready[0])
+        guidance = ClassGuidance(guide, config.ce_loss_weight)
+        return stage2_training(config, start._replace(generator=generator), guidance, colour.ready)
 
-    def start() -> Stage1:
-        return new_stage1(config, channels=3, num_classes=NUM_CLASSES)
+    def cgan(name: str) -> Training:
+        return cgan_training(params.cgan.config(name), *grey.ready, NUM_CLASSES, params.seed)
 
-    def stage1() -> Training:
-        return stage1_training(config, start(), data.ready)
-
-    def ours(kind: str) -> Run:
-        values = {name: getattr(params, name) for name in GANConfig.model_fields}
-        chosen = GANConfig(**values | PUBLISHED | {"n_gen": 1} | ARCHITECTURES[kind])
-        return steps_of(stage2_from_new(chosen, guide, data.ready), params.precision)
-
-    def plain(kind: str) -> Run:
-        return PlainStage2(data.pictures, device, kind, guide, params.sft_conv_hidden).run
-
-    size, prior = config.batch_size, start().prior
-    return [
-        Loop(
-            "dcgan", size, lambda: steps_of(stage1(), params.precision), lambda: PlainDcgan(data.pictures, device).run
-        ),
-        Loop(
-            "dcgan-g-step",
-            size,
-            lambda: generator_steps(stage1(), params.precision),
-            lambda: PlainDcgan(data.pictures, device).generator_steps,
-        ),
-        Loop(
-            "mixture-draws",
-            size,
-            lambda: drawing(prior, size, device),
-            lambda: PlainMixture(prior.means.cpu().numpy(), prior.variance).run,
-        ),
-        *(Loop(f"stage2-{kind}", size, partial(ours, kind), partial(plain, kind)) for kind in ARCHITECTURES),
-    ]
-
-
-def stage2_from_new(config: GANConfig, guide: Classifier, data: tuple[Tensor, Tensor]) -> Training:
-    """Stage 2 from a stage 1 that is not trained."""
-    start = new_stage1(config, channels=3, num_classes=NUM_CLASSES)
-    generator, _ = adapted_generator(config, start, data[0])
-    guidance = ClassGuidance(guide, config.ce_loss_weight)
-    return stage2_training(config, start._replace(generator=generator), guidance, data)
+    return {
+        "imbalance-gan": partial(of_study1, gan_training, models.gan),
+        "imbalance-vae": partial(of_study1, vae_training, models.vae),
+        "gan-ours": partial(of_study1, gan_training, models.gan_ours),
+        "hybrid": hybrid,
+        "dcgan": partial(stage1, "stage1"),
+        "stage1-ours": partial(stage1, "stage1-ours"),
+        **{loop: partial(stage2, row) for loop, row in STAGE2.items()},
+        "cgan-bce": partial(cgan, "cgan-bce"),
+        "cgan-wgan-gp": partial(cgan, "cgan-wgan-gp"),
+    }
 
 
 def untrained_guide(params: Params) -> Classifier:
@@ -185,14 +148,47 @@ def untrained_guide(params: Params) -> Classifier:
     return build_classifier(settings.network, settings.widths, NUM_CLASSES, 3, "guide").eval().requires_grad_(False)
 
 
-def _study3(params: Params, data: Data, device: torch.device) -> list[Loop]:
-    def loop(loss: str) -> Loop:
-        config = params.cgan.config(f"cgan-{loss}").model_copy(update={"generator_width": 128, "critic_width": 64})
-        return Loop(
-            f"cgan-{loss}",
-            config.batch_size * config.n_critic,
-            lambda: steps_of(cgan_training(config, *data.ready, NUM_CLASSES, params.seed), params.precision),
-            lambda: PlainCgan(data.pictures, data.labels, device, loss).run,
-        )
+def of_profile(profile: str) -> dict[str, Callable[[], Training]]:
+    """`trainings` of a profile, on the CPU."""
+    cpu = torch.device("cpu")
+    return trainings(parse_params(profile_values(profile), profile), Data(3, 32, cpu), Data(1, 28, cpu))
 
-    return [loop("bce"), loop("wgan-gp")]
+
+def all_loops(device: torch.device) -> list[Loop]:
+    """Every training loop at published widths beside a plain one, its halves, and the draws of a mixture."""
+    values = profile_values("standard") | PUBLISHED
+    values["cgan"]["training"] |= {"generator_width": 128, "critic_width": 64}
+    params, colour, grey = parse_params(values, "standard"), Data(3, 32, device), Data(1, 28, device)
+    made, guide = trainings(params, colour, grey), untrained_guide(params).to(device)
+    size, critic = params.batch_size, params.cgan.config("cgan-wgan-gp")
+    prior = new_stage1(params.stage1_config("stage1"), 3, NUM_CLASSES).prior
+
+    def loop(name: str, images: int, plain: Callable[[], Run]) -> Loop:
+        return Loop(name, images, lambda: steps_of(made[name](), params.precision), plain)
+
+    def stage2(kind: str) -> Run:
+        return PlainStage2(colour.pictures, device, kind, guide, params.sft_conv_hidden).run
+
+    def cgan(loss: str) -> Run:
+        return PlainCgan(grey.pictures, grey.labels, device, loss).run
+
+    return [
+        loop("imbalance-gan", params.imbalance.gan.batch_size, lambda: PlainGan(colour.pictures, device).run),
+        loop("imbalance-vae", params.imbalance.vae.batch_size, lambda: PlainVae(to_unit(colour.images), device).run),
+        loop("dcgan", size, lambda: PlainDcgan(colour.pictures, device).run),
+        Loop(
+            "dcgan-g-step",
+            size,
+            lambda: generator_steps(made["dcgan"](), params.precision),
+            lambda: PlainDcgan(colour.pictures, device).generator_steps,
+        ),
+        Loop(
+            "mixture-draws",
+            size,
+            lambda: drawing(prior, size, device),
+            lambda: PlainMixture(prior.means.cpu().numpy(), prior.variance).run,
+        ),
+        *(loop(f"stage2-{kind}", size, partial(stage2, kind)) for kind in "abcd"),
+        loop("cgan-bce", critic.batch_size, partial(cgan, "bce")),
+        loop("cgan-wgan-gp", critic.batch_size * critic.n_critic, partial(cgan, "wgan-gp")),
+    ]
