@@ -22,7 +22,7 @@ needs_ray = pytest.mark.skipif(
 def test_without_ray_it_says_what_to_install(project, monkeypatch):
     project(DIAMOND)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match="Ray is not installed, `pip install 'modescope.ray.'` installs it"):
+    with pytest.raises(UserError, match="Ray is not installed, `pip install -e '..ray.'` installs it"):
         repro(on="ray")
 
 

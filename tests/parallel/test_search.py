@@ -152,7 +152,7 @@ def test_a_score_that_is_not_there(searched):
 def test_without_optuna_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     command = next(each.callback for each in app.registered_commands if each.callback.__name__ == "sweep")
-    with pytest.raises(UserError, match="Optuna is not installed, `pip install 'modescope.optuna.'` installs it"):
+    with pytest.raises(UserError, match="Optuna is not installed, `pip install -e '..optuna.'` installs it"):
         command(["lr=0..1"], trials=2)
     with pytest.raises(UserError, match="--prune belong to --optuna N: say how many trials"):
         command(["lr=1,2"], prune="eval/loss")

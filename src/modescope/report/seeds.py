@@ -87,8 +87,10 @@ def differences(
                 verdict = "yes" if low > 0 or high < 0 else "no"
                 lines.append(line | {"difference": float(np.mean(gaps)), "low": low, "high": high, "verdict": verdict})
     fewest = min((int(line["n"]) for line in lines), default=0)
-    # Of n differences with symmetric signs all agree with probability 2 * 2^-n = 2^(1-n).
-    text = SHARED("differences", resamples=RESAMPLES, chance=2.0 ** (1 - fewest), fewest=fewest)
+    # Of n differences with symmetric signs all agree with probability 2 * 2^-n = 2^(1-n). Up to 3 the interval reaches
+    # from the least to the largest: one resample in n^n holds the least alone, more than the 2.5 % at each end.
+    few = SHARED("few_pairs", pairs=fewest, chance=2.0 ** (1 - fewest)).caption if fewest <= 3 else ""
+    text = SHARED("differences", resamples=RESAMPLES, few=few)
     return text._replace(name=name).table(lines, _facts(results, [row for pair in pairs for row in pair]), shown)
 
 
