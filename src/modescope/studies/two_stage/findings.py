@@ -93,16 +93,19 @@ def _controls(results: TwoStageRows) -> Finding:
     pairs = [(row.run, control.run, results.floor) for row, control in controlled]
     consistent, recall, shares = (Claim(metric, pairs) for metric in (CONSISTENCY, RECALL, TV))
     verdicts = zip(controlled, consistent.verdicts, recall.verdicts, strict=True)
-    free = [both for both, more, wide in verdicts if more == 1 and wide >= 0 and RECALL.value(both[1].run) >= WIDE]
-    kept = [f"{row.name} ({_scores(row)}; {control.name} {_scores(control)})" for row, control in free]
+    wide = [(both, more == 1 and kept >= 0) for both, more, kept in verdicts if RECALL.value(both[1].run) >= WIDE]
+    free = [
+        f"{row.name} ({_scores(row)}; {control.name} {_scores(control)})" for (row, control), gains in wide if gains
+    ]
     return TEXTS.finding(
         "controls",
         total=len(pairs),
         consistent=consistent,
         recall=recall,
         shares=shares,
-        wide=WIDE,
-        kept=f"{len(kept)}{': ' * bool(kept)}{', '.join(kept)}",
+        least=WIDE,
+        wide=len(wide),
+        free=f"{len(free)}{': ' * bool(free)}{', '.join(free)}",
     )
 
 
