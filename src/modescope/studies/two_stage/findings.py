@@ -94,9 +94,8 @@ def _controls(results: TwoStageRows) -> Finding:
     consistent, recall, shares = (Claim(metric, pairs) for metric in (CONSISTENCY, RECALL, TV))
     verdicts = zip(controlled, consistent.verdicts, recall.verdicts, strict=True)
     wide = [(both, more == 1 and kept >= 0) for both, more, kept in verdicts if RECALL.value(both[1].run) >= WIDE]
-    free = [
-        f"{row.name} ({_scores(row)}; {control.name} {_scores(control)})" for (row, control), gains in wide if gains
-    ]
+    free = [both for both, gains in wide if gains]
+    rows = ", ".join(f"{row.name} ({_scores(row)}; {control.name} {_scores(control)})" for row, control in free)
     return TEXTS.finding(
         "controls",
         total=len(pairs),
@@ -105,7 +104,8 @@ def _controls(results: TwoStageRows) -> Finding:
         shares=shares,
         least=WIDE,
         wide=len(wide),
-        free=f"{len(free)}{': ' * bool(free)}{', '.join(free)}",
+        free=f"{len(free)} {'is' if len(free) == 1 else 'are'}",
+        rows=f": {rows}" if rows else "",
     )
 
 
