@@ -105,7 +105,7 @@ def trainings(params: Params, colour: Data, grey: Data) -> dict[str, Callable[[]
 
     Stage 2 has one step of the generator an iteration, in place of the report's 20.
     """
-    models, guide = params.imbalance, untrained_guide(params).to(colour.ready[0].device)
+    models = params.imbalance
 
     def of_study1(make: Callable, settings: Section) -> Training:
         return make(settings, *colour.ready, params.seed)
@@ -122,7 +122,7 @@ def trainings(params: Params, colour: Data, grey: Data) -> dict[str, Callable[[]
         config = params.stage2_config(row).model_copy(update={"n_gen": 1})
         start = new_stage1(config, 3, NUM_CLASSES)
         generator, _ = adapted_generator(config, start, colour.ready[0])
-        guidance = ClassGuidance(guide, config.ce_loss_weight)
+        guidance = ClassGuidance(untrained_guide(params).to(colour.ready[0].device), config.ce_loss_weight)
         return stage2_training(config, start._replace(generator=generator), guidance, colour.ready)
 
     def cgan(name: str) -> Training:
@@ -159,14 +159,14 @@ def all_loops(device: torch.device) -> list[Loop]:
     values = profile_values("standard") | PUBLISHED
     values["cgan"]["training"] |= {"generator_width": 128, "critic_width": 64}
     params, colour, grey = parse_params(values, "standard"), Data(3, 32, device), Data(1, 28, device)
-    made, guide = trainings(params, colour, grey), untrained_guide(params).to(device)
-    size, critic = params.batch_size, params.cgan.config("cgan-wgan-gp")
+    made, size, critic = trainings(params, colour, grey), params.batch_size, params.cgan.config("cgan-wgan-gp")
     prior = new_stage1(params.stage1_config("stage1"), 3, NUM_CLASSES).prior
 
     def loop(name: str, images: int, plain: Callable[[], Run]) -> Loop:
         return Loop(name, images, lambda: steps_of(made[name](), params.precision), plain)
 
     def stage2(kind: str) -> Run:
+        guide = untrained_guide(params).to(device)
         return PlainStage2(colour.pictures, device, kind, guide, params.sft_conv_hidden).run
 
     def cgan(loss: str) -> Run:

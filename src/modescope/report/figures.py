@@ -202,16 +202,16 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float]], names: Seque
     axes.figure.draw_without_rendering()
     pixels, scale = axes.transData.transform(points), axes.figure.dpi / 72
     marks = [Bbox.from_bounds(x - 5 * scale, y - 5 * scale, 10 * scale, 10 * scale) for x, y in pixels]
-    pixels, points, names = zip(*(each for each in zip(pixels, points, names, strict=True) if each[2]), strict=True)
+    named = [(pixel, point, name) for pixel, point, name in zip(pixels, points, names, strict=True) if name]
     line = {"arrowstyle": "-", "color": SOFT_INK, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 4}
     style = {"textcoords": "offset points", "fontsize": 7.5, "ha": "center", "va": "center", "arrowprops": line}
     style["bbox"] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
-    labels = [axes.annotate(name, point, (0, 0), **style) for name, point in zip(names, points, strict=True)]
+    labels = [axes.annotate(name, point, (0, 0), **style) for _, point, name in named]
     every = [
         [one for one in _places(pixel, np.array(label.get_window_extent().size), scale) if one.is_inside(axes.bbox)]
-        for pixel, label in zip(pixels, labels, strict=True)
+        for (pixel, *_), label in zip(named, labels, strict=True)
     ]
-    order, tries = sorted(range(len(names)), key=lambda name: -pixels[name][1]), []
+    order, tries = sorted(range(len(named)), key=lambda place: -named[place][0][1]), []
     while len(tries) < MOST_TRIES and (not tries or tries[-1][0]):
         places = _placed(every, marks, order)
         crossing = _crossing(places)

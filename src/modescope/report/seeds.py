@@ -29,15 +29,15 @@ class Repeated:
 class Seeds:
     """The rows of a study that are trained with every seed of `seeds`: `seed` and `seeds.more` of params.yaml.
 
-    Those of a group are compared with each other.
+    Those of a group are compared with each other. `names` are those of a row's runs by seed.
     """
 
     def __init__(self, results: Results, groups: Sequence[Sequence[str]]) -> None:
         params = results.params
-        seeds = (params.seed, *params.seeds.more) if params.seeds.more else ()
-        rows = [row for group in groups for row in group if seeds]
+        self.seeds = (params.seed, *params.seeds.more) if params.seeds.more else ()
+        rows = [row for group in groups for row in group if self.seeds]
         self.results, self.groups = results, groups
-        self.names = {row: {seed: params.run_name(row, seed) for seed in seeds} for row in rows}
+        self.names = {row: {seed: params.run_name(row, seed) for seed in self.seeds} for row in rows}
 
     @property
     def further(self) -> list[str]:

@@ -110,6 +110,15 @@ def test_names_of_crowded_points_do_not_overlap():
     assert far and not any(leads[one].intersects_bbox(Text.get_window_extent(other)) for one, other in others)
 
 
+def test_points_without_a_name_get_none():
+    axes = Figure().subplots()
+    axes.plot([1, 2], [1, 2], "o")
+    label_points(axes, [(1.0, 1.0), (2.0, 2.0)], ["", ""])
+    assert not axes.texts
+    label_points(axes, [(1.0, 1.0), (2.0, 2.0)], ["", "second"])
+    assert [(text.get_text(), text.xy) for text in axes.texts] == [("second", (2.0, 2.0))]
+
+
 def test_confusion_is_in_percent_of_the_intended_class(results, drawn):
     panels = [axes for axes in drawn(figures, "confusion", results).axes if axes.images]
     assert [axes.get_title(loc="left") or axes.get_title() for axes in panels][1].startswith("A: a-0.5-n20, ")

@@ -54,8 +54,7 @@ def _over_seeds(results: CganRows) -> str:
     for row, named in results.seeds.names.items():
         fids = [JUDGES_FID.value(results.runs[name]) for name in named.values()]
         parts.append(f"{row} {mean(fids):.2f} ± {stdev(fids):.2f}")
-    seeds = (results.params.seed, *results.params.seeds.more)
-    return f" Over the seeds {listing(list(map(str, seeds)))}: {', '.join(parts)}." if parts else ""
+    return f" Over the seeds {listing(list(map(str, results.seeds.seeds)))}: {', '.join(parts)}." if parts else ""
 
 
 def _scores(row: Row) -> str:

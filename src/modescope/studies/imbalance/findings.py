@@ -66,7 +66,7 @@ def _over_seeds(results: ImbalanceRows) -> Finding:
         counts += [verdicts.count({1}), verdicts.count({-1})]
     vae, gan = (TV.spans(runs) for runs in list(zip(*claims[TV.key].pairs, strict=True))[:2])
     facts = dict(zip(("vae_tv", "gan_tv", "vae_fid", "gan_fid"), counts, strict=True))
-    seeds = listing([str(seed) for seed in (results.params.seed, *results.params.seeds.more)])
+    seeds = listing(list(map(str, results.seeds.seeds)))
     return TEXTS.finding("over_seeds", seeds=seeds, total=len(splits), vae=vae, gan=gan, **facts)
 
 
